@@ -1,0 +1,166 @@
+"""What init() was asked for, resolved: arguments, then the environment, then defaults. Frozen once made.
+
+A wrong argument raises `ConfigurationError`; a wrong environment variable is told in one warning and its default used,
+since the person who runs a program may not be the one who wrote it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+logger = logging.getLogger("lmspan")
+
+EXPORTERS: Final = ("file", "otlp", "console", "none")
+EVENTS: Final = ("span", "log", "both")
+CAPTURES: Final = ("none", "span", "event", "both")
+PROTOCOLS: Final = ("http/protobuf", "grpc")
+CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+_UPSTREAM_CAPTURES: Final = {
+    "no_content": "none",
+    "span_only": "span",
+    "event_only": "event",
+    "span_and_event": "both",
+    # what earlier conventions and other instrumentations understand
+    "false": "none",
+    "true": "span",
+}
+_LARGEST_CONTENT: Final = 262_144
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved configuration. `exporters` holds names of `EXPORTERS` and objects of the OpenTelemetry SDK."""
+
+    service_name: str
+    exporters: tuple[Any, ...]
+    instrument: tuple[str, ...] | None
+    capture_content: str
+    events: str
+    openinference: bool
+    protocol: str
+    content_max_bytes: int
+
+
+def resolve(
+    *,
+    service_name: str | None,
+    exporters: Iterable[Any] | str | None,
+    instrument: Iterable[str] | str | None,
+    capture_content: str | None,
+    events: str,
+    openinference: bool,
+    provider_exists: bool,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Resolve what init() was given. `provider_exists`: then spans go to that stack and to nowhere else unasked."""
+    chosen = _exporters(exporters, environ, provider_exists=provider_exists)
+    local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
+    asked = _choice("capture_content", capture_content, CAPTURES) or capture_from_environment(environ)
+    return Config(
+        service_name=service_name or environ.get("OTEL_SERVICE_NAME") or script_name(),
+        exporters=tuple(each for each in chosen if each != "none"),
+        instrument=(instrument,) if isinstance(instrument, str) else instrument if instrument is None else tuple(instrument),
+        capture_content=asked or ("span" if local_only else "none"),
+        events=_choice("events", events, EVENTS) or "span",
+        openinference=bool(openinference),
+        protocol=_protocol(environ),
+        content_max_bytes=_content_limit(environ),
+    )
+
+
+def is_disabled(environ: Mapping[str, str]) -> bool:
+    """Tell whether the environment turns lmspan, or the whole OpenTelemetry SDK, off."""
+    own = environ.get("LMSPAN_ENABLED", "").strip().lower()
+    return own in ("0", "false", "no", "off") or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def capture_from_environment(environ: Mapping[str, str]) -> str | None:
+    """Return the capture mode that the standard variable asks for, or None."""
+    value = environ.get(CAPTURE_VARIABLE, "").strip()
+    if not value:
+        return None
+    mode = _UPSTREAM_CAPTURES.get(value.lower())
+    if mode is None:
+        _told(CAPTURE_VARIABLE, value, "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT", "no content is recorded")
+        return "none"
+    return mode
+
+
+def script_name() -> str:
+    """Return the name of the program that runs: the script's, the module's for `python -m`, else "python"."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    return Path(sys.argv[0]).stem if sys.argv and Path(sys.argv[0]).stem not in ("", "-c", "-") else "python"
+
+
+def _exporters(asked: Any, environ: Mapping[str, str], *, provider_exists: bool) -> tuple[Any, ...]:
+    if asked is None:
+        return () if provider_exists else _exporters_from_environment(environ)
+    chosen = (asked,) if isinstance(asked, str) or not hasattr(asked, "__iter__") else tuple(asked)
+    for each in chosen:
+        if isinstance(each, str):
+            _choice("exporters", each, EXPORTERS)
+        elif not (hasattr(each, "export") or hasattr(each, "on_end")):
+            raise ConfigurationError(
+                f"exporters: {type(each).__name__!r} object is neither a SpanExporter nor a SpanProcessor; "
+                f"give such an object or one of the names {_words(EXPORTERS)}"
+            )
+    return chosen
+
+
+def _exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
+    names = [name.strip() for name in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if name.strip()]
+    known = [name for name in names if name in EXPORTERS]
+    if names != known:
+        unknown = next(name for name in names if name not in EXPORTERS)
+        _told("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out")
+    if names:
+        return tuple(known)
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return ("otlp",) if any(environ.get(name) for name in endpoints) else ("file",)
+
+
+def _protocol(environ: Mapping[str, str]) -> str:
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        value = environ.get(name, "").strip()
+        if value in PROTOCOLS:
+            return value
+        if value:
+            _told(name, value, _words(PROTOCOLS), f"{PROTOCOLS[0]} is used")
+    return PROTOCOLS[0]
+
+
+def _content_limit(environ: Mapping[str, str]) -> int:
+    """Return how long a content attribute may be: the SDK would cut a longer one in the middle of its JSON."""
+    for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
+        value = environ.get(name, "").strip()
+        if value.isdecimal():
+            return min(int(value), _LARGEST_CONTENT)
+    return _LARGEST_CONTENT
+
+
+def _choice(option: str, value: Any, choices: tuple[str, ...]) -> str | None:
+    if value is not None and value not in choices:
+        raise ConfigurationError(f"{option}: {value!r} is not known; use one of {_words(choices)}")
+    return value  # type: ignore[no-any-return]
+
+
+def _told(variable: str, value: str, right: str, consequence: str) -> None:
+    logger.warning("lmspan: %s=%r is not known (use %s); %s", variable, value, right, consequence)
+
+
+def _words(choices: tuple[str, ...]) -> str:
+    return ", ".join(f'"{choice}"' for choice in choices)

@@ -1,0 +1,227 @@
+"""What of a program's payload a span may carry: whether at all, how much, and in which JSON.
+
+A value of the user's program is described without running any of its code: no `repr`, `str`, `len`, `iter` or
+attribute of an unknown object is asked for. Exact built-in types are taken as they are, their subclasses through the
+base class's methods, a few known types through their stored fields; everything else is `<module.Class>`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import hashlib
+import json
+import pathlib
+import uuid
+from dataclasses import dataclass
+from enum import EnumType
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.redaction import REDACTED, Redactor, is_secret_field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIGEST_WINDOW = 65_536
+_OVERLAP: Final = 512  # a secret that begins before a cut is still seen whole
+_LARGEST_INT: Final = 2**63
+_PLAIN_BY_STR = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
+                 pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)  # fmt: skip
+
+_fields_of: dict[int, tuple[type, Callable[[Any], Any]]] = {}
+
+
+def describe_as(cls: type, fields: Callable[[Any], Any]) -> None:
+    """Say how instances of exactly this class are described: `fields` returns built-in values. Sources call it."""
+    _fields_of[id(cls)] = (cls, fields)  # by id: the hash of a class may be the user's code
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Where content goes: on spans, on events, both or nowhere."""
+
+    span: bool = False
+    event: bool = False
+
+
+CAPTURE_MODES: Final = {
+    "none": Capture(),
+    "span": Capture(span=True),
+    "event": Capture(event=True),
+    "both": Capture(span=True, event=True),
+}
+
+
+class Content:
+    """Turn payloads into attribute values, within the mode and the budget. Never raises for any value."""
+
+    def __init__(
+        self,
+        capture: Capture = CAPTURE_MODES["none"],
+        redactor: Redactor | None = None,
+        *,
+        max_bytes: int = 262_144,
+        max_nodes: int = 5_000,
+    ) -> None:
+        self.capture = capture
+        self.redactor = redactor or Redactor()
+        self.max_bytes = max_bytes
+        self.max_nodes = max_nodes
+
+    def text(self, value: Any) -> str:
+        """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
+        return self.redactor(clip(_exact(value), self.max_bytes, self.redactor))
+
+    def json(self, value: Any) -> str:
+        """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
+        walk = _Walk(self.redactor, self.max_bytes, self.max_nodes)
+        described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
+        return self.redactor.secrets(described)
+
+    def object_json(self, value: Any) -> str:
+        """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
+        return self.json(value if issubclass(type(value), dict) else {"result": value})
+
+    def message(self, error: BaseException) -> str:
+        """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""
+        arguments = BaseException.__dict__["args"].__get__(error)
+        if len(arguments) == 1 and issubclass(type(arguments[0]), str):
+            return self.redactor(clip(_exact(arguments[0]), 4096, self.redactor))
+        return clip(self.json(list(arguments)), 4096, self.redactor) if arguments else ""
+
+
+class _Walk:
+    """One walk over one value, with what is left of its budget."""
+
+    max_depth = 24
+
+    def __init__(self, redactor: Redactor, max_bytes: int, max_nodes: int) -> None:
+        self.redactor = redactor
+        self.bytes_left = max_bytes
+        self.string_limit = max(max_bytes // 4, 256)
+        self.nodes_left = max_nodes
+
+    def describe(self, value: Any, path: tuple[int, ...]) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            return self.string(value)
+        if kind is int:
+            return value if -_LARGEST_INT <= value < _LARGEST_INT else f"<int of {value.bit_length()} bits>"
+        if kind is float:
+            return value if value - value == 0 else f"{value}"  # NaN and the infinities are no JSON
+        if len(path) >= self.max_depth:
+            return "<deeper>"
+        if id(value) in path:
+            return "<cycle>"
+        return self.compound(value, kind, (*path, id(value)))
+
+    def compound(self, value: Any, kind: type, path: tuple[int, ...]) -> Any:
+        if issubclass(kind, dict):
+            return self.mapping(dict.items(value), path)
+        for base in (list, tuple, set, frozenset):
+            if issubclass(kind, base):
+                return self.sequence(base.__iter__(value), base.__len__(value), path)
+        fields = stored_fields(value, kind)
+        if fields is not None:
+            return self.describe(fields, path) if type(fields) is not dict else self.mapping(fields.items(), path)
+        return self.scalar(value, kind)
+
+    def scalar(self, value: Any, kind: type) -> Any:
+        if issubclass(kind, str):
+            return self.string(str.__str__(value))
+        if issubclass(kind, (bytes, bytearray)):
+            base = bytes if issubclass(kind, bytes) else bytearray
+            return f"<{base.__name__} of {base.__len__(value)}>"
+        if type(kind) is EnumType:
+            return self.describe(value.__dict__.get("_value_"), (id(value),))
+        if issubclass(kind, bool | int):
+            return self.describe(int.__int__(value), ())
+        if issubclass(kind, float):
+            return self.describe(float.__float__(value), ())
+        if any(kind is known for known in _PLAIN_BY_STR):
+            return self.string(str(value))
+        return type_name(kind)
+
+    def mapping(self, items: Any, path: tuple[int, ...]) -> dict[str, Any]:
+        described: dict[str, Any] = {}
+        for key, item in items:
+            if not self.node():
+                described["..."] = "<more>"
+                break
+            name = self.string(key) if type(key) is str else str(self.describe(key, path))
+            described[name] = REDACTED if is_secret_field(name) and item is not None else self.describe(item, path)
+        return described
+
+    def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
+        described: list[Any] = []
+        for item in items:
+            if not self.node():
+                described.append(f"<{length - len(described)} more>")
+                break
+            described.append(self.describe(item, path))
+        return described
+
+    def node(self) -> bool:
+        self.nodes_left -= 1
+        return self.nodes_left >= 0
+
+    def string(self, value: str) -> str:
+        text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
+        self.bytes_left -= len(text)
+        return self.redactor.hook(text)
+
+
+def stored_fields(value: Any, kind: type) -> Any:
+    """Return the stored fields of a known kind of object as built-in values, else None. Runs none of its code."""
+    known = _fields_of.get(id(kind))
+    if known is not None and known[0] is kind:
+        return known[1](value)
+    for base in type.__dict__["__mro__"].__get__(kind):
+        known = _fields_of.get(id(base))
+        if known is not None and known[0] is base:
+            return known[1](value)
+        if base.__name__ == "BaseModel" and base.__module__ == "pydantic.main":
+            return dict(object.__getattribute__(value, "__dict__"))
+    if "__dataclass_fields__" in type.__dict__["__dict__"].__get__(kind):
+        slots = object.__getattribute__(value, "__dict__") if "__dict__" in dir_of(kind) else None
+        return dict(slots) if type(slots) is dict else None
+    return None
+
+
+def dir_of(kind: type) -> set[str]:
+    """Return the names that the classes of `kind` define, without asking the metaclass."""
+    return {name for base in type.__dict__["__mro__"].__get__(kind) for name in type.__dict__["__dict__"].__get__(base)}
+
+
+def type_name(kind: type) -> str:
+    """Return `<module.Class>`, what an unknown object is described as."""
+    return f"<{qualified_name(kind)}>"
+
+
+def qualified_name(kind: type) -> str:
+    """Return the name of a class with its module; built-ins without one."""
+    module = type.__getattribute__(kind, "__module__")
+    name = type.__getattribute__(kind, "__qualname__")
+    return f"{name}" if module == "builtins" else f"{module}.{name}"
+
+
+def clip(text: str, limit: int, redactor: Redactor) -> str:
+    """Return valid Unicode of about `limit` characters at most; a longer text tells its length and a digest."""
+    if len(text) > limit:
+        edge = max(limit - _OVERLAP, 0)
+        kept = text[:edge] + redactor.secrets(text[edge : limit + _OVERLAP])[: limit - edge]
+        text = f"{kept}…[{len(text)} characters, blake2b {digest(text)}]"
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def digest(text: str) -> str:
+    """Return 16 hexadecimal digits that tell equal texts; of a very long text its two ends and its length count."""
+    if len(text) > 2 * _DIGEST_WINDOW:
+        text = f"{text[:_DIGEST_WINDOW]}{len(text)}{text[-_DIGEST_WINDOW:]}"
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _exact(value: Any) -> str:
+    return str.__str__(value) if issubclass(type(value), str) else type_name(type(value))

@@ -1,0 +1,335 @@
+"""Plain Python as a source: `@lmspan.tool` and its like, `with lmspan.operation(...)`, `lmspan.add_event(...)`.
+
+A generator's span begins when it is first advanced and ends when it is exhausted, closed or dropped. While the
+consumer holds the generator, its span is not current: what the consumer does in between is not under it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from opentelemetry import context as otel_context
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.errors import AbandonedStream
+from lmspan.guard import guarded
+from lmspan.lifecycle import Event, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+
+    from lmspan.lifecycle import Call
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+# operation -> (fact that holds the name, content attribute of the inputs, of the outputs)
+_NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
+    Operation.MODULE: (sc.MODULE_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.WORKFLOW: (sc.WORKFLOW_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.AGENT: (sc.AGENT_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.TOOL: (sc.TOOL_NAME, sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT),
+    Operation.LM: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.EMBEDDING: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.RETRIEVAL: (sc.DATA_SOURCE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.EVALUATE: (sc.EVALUATION_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.OPTIMIZE: (sc.OPTIMIZER_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.CANDIDATE: (sc.CANDIDATE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+}
+_OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
+_UNNAMED_PROVIDER: Final = "custom"
+
+
+class _Silent:
+    """What `operation()` gives when nothing is recorded: it takes outputs and forgets them."""
+
+    def __init__(self) -> None:
+        self.outputs: Any = None
+        self.call_id = ""
+        self.facts: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
+
+
+@contextmanager
+def operation(
+    kind: Operation | str, name: str = "", *, inputs: Any = None, attributes: Mapping[str, Any] | None = None
+) -> Iterator[Call]:
+    """Record what runs under the `with` as one operation; set `outputs` on what it gives, if there are any.
+
+    `attributes` are put on the span when it starts. An exception ends the span with it and passes on.
+    """
+    recorder = recording.active
+    call = _begin(recorder, Operation(kind), name, inputs, attributes) if recorder.enabled else None
+    if call is None:
+        yield _Silent()  # type: ignore[misc]
+        return
+    try:
+        yield call
+    except BaseException as error:
+        recorder.end(call, error=error)
+        raise
+    _finish(recorder, call, call.outputs)
+
+
+def add_event(event: Event | str, attributes: Mapping[str, Any] | None = None) -> None:
+    """Add a point in time to the innermost open call of this context; nothing when there is none. Never raises.
+
+    Keys without a dot become `lmspan.<event>.<key>`; values that are no attribute values are described.
+    """
+    call = recording.current_call()
+    if call is not None:
+        _add_event(call, event, attributes or {})
+
+
+def _decorator(kind: Operation) -> Any:
+    @overload
+    def decorate(function: F, /) -> F: ...
+    @overload
+    def decorate(*, name: str | None = None) -> Callable[[F], F]: ...
+    def decorate(function: Any = None, /, *, name: str | None = None) -> Any:
+        if function is None:
+            return functools.partial(_wrap, kind, name)
+        return _wrap(kind, name, function)
+
+    decorate.__name__ = decorate.__qualname__ = kind.value
+    decorate.__doc__ = f"""Record every call of a function as one {kind.value} operation.
+
+    For functions, coroutine functions, generators and async generators. `name` defaults to the function's name.
+    """
+    return decorate
+
+
+module = _decorator(Operation.MODULE)
+agent = _decorator(Operation.AGENT)
+tool = _decorator(Operation.TOOL)
+lm = _decorator(Operation.LM)
+turn = _decorator(Operation.TURN)
+evaluate = _decorator(Operation.EVALUATE)
+optimize = _decorator(Operation.OPTIMIZE)
+
+
+def _wrap(kind: Operation, name: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    named = name or getattr(function, "__name__", type(function).__name__)
+    inputs_of = _binder(function)
+    if inspect.isasyncgenfunction(function):
+        return _wrap_async_generator(kind, named, inputs_of, function)
+    if inspect.isgeneratorfunction(function):
+        return _wrap_generator(kind, named, inputs_of, function)
+    if inspect.iscoroutinefunction(function):
+        return _wrap_coroutine(kind, named, inputs_of, function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        recorder = recording.active
+        call = _begin(recorder, kind, named, inputs_of(args, kwargs)) if recorder.enabled else None
+        if call is None:
+            return function(*args, **kwargs)
+        try:
+            outputs = function(*args, **kwargs)
+        except BaseException as error:
+            recorder.end(call, error=error)
+            raise
+        _finish(recorder, call, outputs)
+        return outputs
+
+    return wrapper
+
+
+def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        recorder = recording.active
+        call = _begin(recorder, kind, name, inputs_of(args, kwargs)) if recorder.enabled else None
+        if call is None:
+            return await function(*args, **kwargs)
+        try:
+            outputs = await function(*args, **kwargs)
+        except BaseException as error:
+            recorder.end(call, error=error)
+            raise
+        _finish(recorder, call, outputs)
+        return outputs
+
+    return wrapper
+
+
+def _wrap_generator(kind: Operation, name: str, inputs_of: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        stream = _Stream(kind, name, inputs_of(args, kwargs))
+        generator = function(*args, **kwargs)
+        try:
+            step, sent = generator.__next__, ()
+            while True:
+                try:
+                    item = stream.run(step, *sent)
+                except StopIteration as stop:
+                    stream.finish()
+                    return stop.value
+                try:
+                    step, sent = generator.send, ((yield item),)  # type: ignore[assignment]
+                except GeneratorExit:
+                    stream.close(generator.close)
+                    raise
+                except BaseException as error:  # thrown into the generator by its consumer
+                    step, sent = generator.throw, (error,)
+        except BaseException as error:
+            stream.fail(error)
+            raise
+
+    return wrapper
+
+
+def _wrap_async_generator(kind: Operation, name: str, inputs_of: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        stream = _Stream(kind, name, inputs_of(args, kwargs))
+        generator = function(*args, **kwargs)
+        try:
+            step, sent = generator.__anext__, ()
+            while True:
+                try:
+                    item = await stream.arun(step, *sent)
+                except StopAsyncIteration:
+                    stream.finish()
+                    return
+                try:
+                    step, sent = generator.asend, ((yield item),)  # type: ignore[assignment]
+                except GeneratorExit:
+                    await stream.aclose(generator.aclose)
+                    raise
+                except BaseException as error:
+                    step, sent = generator.athrow, (error,)
+        except BaseException as error:
+            stream.fail(error)
+            raise
+
+    return wrapper
+
+
+class _Stream:
+    """The call of a generator: begun at its first step, current only while it runs, ended once."""
+
+    def __init__(self, kind: Operation, name: str, inputs: Any) -> None:
+        self._begin_with = (kind, name, inputs)
+        self._recorder = recording.active
+        self._call: Call | None = None
+        self._begun = False
+        self._items = 0
+
+    def _enter(self) -> Any:
+        before = otel_context.get_current()
+        if not self._begun:
+            self._begun = True
+            if self._recorder.enabled:
+                self._call = _begin(self._recorder, *self._begin_with)
+        elif self._call is not None and not self._call.ended:
+            otel_context.attach(self._call.context)
+        return before
+
+    def _leave(self, before: Any) -> None:
+        self._items += 1
+        otel_context.attach(before)
+
+    def run(self, step: Callable[..., Any], *args: Any) -> Any:
+        before = self._enter()
+        try:
+            return step(*args)
+        finally:
+            self._leave(before)
+
+    async def arun(self, step: Callable[..., Any], *args: Any) -> Any:
+        before = self._enter()
+        try:
+            return await step(*args)
+        finally:
+            self._leave(before)
+
+    def finish(self) -> None:
+        if self._call is not None:
+            self._call.found[sc.STREAM_CHUNK_COUNT] = self._items - 1
+            self._recorder.end(self._call)
+
+    def close(self, close: Callable[[], Any]) -> None:
+        self.run(close)
+        self.fail(AbandonedStream())
+
+    async def aclose(self, close: Callable[[], Any]) -> None:
+        await self.arun(close)
+        self.fail(AbandonedStream())
+
+    def fail(self, error: BaseException) -> None:
+        if self._call is not None:
+            self._recorder.end(self._call, error=error)
+
+
+def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
+    """Return what names the arguments of a call; the signature is read once, when the function is decorated."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return lambda args, kwargs: {**kwargs, "args": args} if args else kwargs
+    parameters = signature.parameters.values()
+    positional = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    own = bool(positional) and positional[0] in ("self", "cls")
+
+    def inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        named = dict(zip(positional, args, strict=False))
+        if own:
+            named.pop(positional[0], None)
+        if len(args) > len(positional):
+            named["args"] = args[len(positional) :]
+        return {**named, **kwargs}
+
+    return inputs
+
+
+@guarded
+def _begin(
+    recorder: recording.Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
+) -> Call:
+    fact, inputs_name, _ = _NAMES.get(kind, _OTHER)
+    facts: dict[str, Any] = {fact: name} if fact and name else {}
+    if kind in (Operation.LM, Operation.EMBEDDING):
+        facts[sc.PROVIDER_NAME] = _UNNAMED_PROVIDER
+    if kind is Operation.TOOL:
+        facts[sc.TOOL_TYPE] = "function"
+    facts.update(_described(recorder, attributes or {}))
+    call = recorder.start(kind, name, "python", facts, inputs=inputs)
+    if inputs is not None and recorder.captures(call):
+        _capture(recorder, call, inputs_name, inputs)
+    return call
+
+
+@guarded
+def _capture(recorder: recording.Recorder, call: Call, name: str, value: Any) -> None:
+    recorder.capture(call, {name: value})
+
+
+def _finish(recorder: recording.Recorder, call: Call, outputs: Any) -> None:
+    if outputs is not None and recorder.captures(call):
+        _capture(recorder, call, _NAMES.get(call.operation, _OTHER)[2], outputs)
+    recorder.end(call, outputs)
+
+
+@guarded
+def _add_event(call: Call, event: Event | str, attributes: Mapping[str, Any]) -> None:
+    recorder = recording.active
+    prefix = recording.EVENT_NAMES.get(event, f"lmspan.{event}")
+    named = {key if "." in key else f"{prefix}.{key}": value for key, value in attributes.items()}
+    recorder.add_event(call, event, _described(recorder, named))
+
+
+def _described(recorder: recording.Recorder, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attribute values as they are where they are plain, else as JSON that runs no code of theirs."""
+    content = recorder.content
+    described: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if type(value) in (bool, int, float):
+            described[str(key)] = value
+        elif value is not None:
+            described[str(key)] = content.text(value) if issubclass(type(value), str) else content.json(value)
+    return described

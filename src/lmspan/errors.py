@@ -1,0 +1,32 @@
+"""The errors that lmspan raises, all of them where something is configured and none while a program runs.
+
+    BaseException
+     ├── Exception
+     │    └── LmspanError
+     │         ├── ConfigurationError      init(), the environment, the command line
+     │         ├── InstrumentationError    a library that is missing, unknown or of a wrong version
+     │         └── TraceFileError          a trace file that cannot be read
+     └── (the program's own)               recorded, and re-raised as the same object
+
+`AbandonedStream` is never raised into a program: it is the recorded reason of a generator that nobody finished.
+"""
+
+
+class LmspanError(Exception):
+    """Base of every error of this package; the message says what, which value, and what would be right."""
+
+
+class ConfigurationError(LmspanError):
+    """An option or environment variable has a value that cannot be used."""
+
+
+class InstrumentationError(LmspanError):
+    """A library was asked for by name and cannot be instrumented."""
+
+
+class TraceFileError(LmspanError):
+    """A trace or trace file that was asked for does not exist or holds nothing readable."""
+
+
+class AbandonedStream(LmspanError):  # noqa: N818 - the name is the recorded error.type
+    """A generator was dropped before it was exhausted or closed; only ever recorded."""

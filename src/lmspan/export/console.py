@@ -1,0 +1,57 @@
+"""Print each trace when it is finished. How it looks is the viewer's business, given as `render`."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.trace import SpanProcessor
+
+from lmspan.export.otlp_json import lines
+from lmspan.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+_MAX_TRACES: Final = 64
+_MAX_SPANS: Final = 2_000
+
+
+class ConsoleTraces(SpanProcessor):
+    """Gather the spans of each trace and render them when its last local root has ended, on that span's thread.
+
+    Bounded: the oldest unfinished trace beyond 64 is let go, and of one trace the first 2,000 spans are kept.
+    """
+
+    def __init__(self, render: Callable[[list[dict[str, Any]]], None]) -> None:
+        self._render = guarded(render)
+        self._traces: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: only ended spans are shown."""
+
+    @guarded
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep the span; when it is a local root, print its trace."""
+        if span.context is None or not span.context.trace_flags.sampled:
+            return
+        spans = self._traces.setdefault(span.context.trace_id, [])
+        if len(spans) < _MAX_SPANS:
+            spans.append(span)
+        if span.parent is None or span.parent.is_remote:
+            self._render([json.loads(line) for line in lines(self._traces.pop(span.context.trace_id, []))])
+        elif len(self._traces) > _MAX_TRACES:
+            self._traces.popitem(last=False)
+
+    def shutdown(self) -> None:
+        """Let go of unfinished traces."""
+        self._traces.clear()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Return True: what is finished has been printed."""
+        del timeout_millis
+        return True

@@ -1,0 +1,87 @@
+"""OTLP export by the official exporters, kept quiet: they log every failed attempt, we say once that spans are lost.
+
+HTTP with protobuf by default, gRPC when the standard protocol variable says so; endpoint, headers, certificates,
+compression and timeout are theirs to read from the standard variables.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from lmspan.export.queue import ExportQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+# Under the receivers' defaults, 4 MiB for gRPC and 20 MiB for HTTP, with room for what an estimate misses.
+BATCH_BYTES: Final = {"grpc": 2_500_000, "http/protobuf": 8_000_000}
+
+_LOGGERS: Final = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+    "opentelemetry.exporter.otlp.common.http",
+)
+
+
+class QuietExporter(SpanExporter):
+    """An exporter whose log lines on our worker thread are kept as `trouble` instead of being printed."""
+
+    def __init__(self, exporter: SpanExporter, redact: Callable[[str], str]) -> None:
+        self._exporter = exporter
+        self._redact = redact
+        self._threads: set[int] = set()
+        self.trouble = ""
+        self.queue: ExportQueue | None = None
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._keep)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export one batch; called on the queue's worker thread, with the exporter's own retries and timeout."""
+        me = threading.get_ident()
+        self._threads.add(me)
+        try:
+            return self._exporter.export(spans)
+        finally:
+            self._threads.discard(me)
+
+    def shutdown(self) -> None:
+        """Close the connection and interrupt a wait between retries. What is said on the way is nobody's concern."""
+        self._threads.add(threading.get_ident())
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Return True: nothing is kept here."""
+        del timeout_millis
+        return True
+
+    def _keep(self, record: logging.LogRecord) -> bool:
+        if record.thread not in self._threads:
+            return True
+        message = record.getMessage()
+        self.trouble = self._redact(message)[:300]
+        if self.queue is not None and message.startswith("Transient error"):
+            self.queue.failing = True
+        return False
+
+
+def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
+    """Return a queue that exports by OTLP as the standard variables say. Imports the exporter it needs, only here."""
+    quiet = QuietExporter(_exporter(protocol), redact)
+    quiet.queue = ExportQueue(quiet, "otlp", batch_bytes=BATCH_BYTES[protocol])
+    return quiet.queue
+
+
+def _exporter(protocol: str) -> Any:
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415
+
+        return Grpc()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http  # noqa: PLC0415
+
+    return Http()

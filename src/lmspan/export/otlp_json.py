@@ -1,0 +1,117 @@
+"""Ended spans as OTLP JSON: the form of the OpenTelemetry file exporter, one request object a line.
+
+Written by hand because protobuf's JSON would have ids in base64, and because it runs for every span of every program.
+Only what is public of a `ReadableSpan` is read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def lines(spans: Iterable[ReadableSpan], max_bytes: int = 1_000_000) -> Iterable[str]:
+    """Yield lines, each a whole export request of about `max_bytes` at most; one larger span has its own line."""
+    for resource, scopes in _grouped(spans).values():
+        head = _encode({"attributes": _attributes(resource.attributes)})
+        for scope, encoded in scopes.values():
+            frame = '{"resourceSpans":[{"resource":' + head + ',"scopeSpans":[{"scope":' + scope + ',"spans":['
+            for part in _parts(encoded, max_bytes):
+                yield frame + ",".join(part) + "]}]}]}\n"
+
+
+def _parts(encoded: list[str], max_bytes: int) -> Iterable[list[str]]:
+    part: list[str] = []
+    size = 0
+    for text in encoded:
+        if part and size + len(text) > max_bytes:
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += len(text)
+    if part:
+        yield part
+
+
+def _grouped(spans: Iterable[ReadableSpan]) -> dict[int, tuple[Any, dict[int, tuple[str, list[str]]]]]:
+    resources: dict[int, tuple[Any, dict[int, tuple[str, list[str]]]]] = {}
+    for span in spans:
+        _, scopes = resources.setdefault(id(span.resource), (span.resource, {}))
+        scope = span.instrumentation_scope
+        if id(scope) not in scopes:
+            named = {"name": scope.name, "version": scope.version or ""} if scope is not None else {}
+            scopes[id(scope)] = (_encode(named), [])
+        scopes[id(scope)][1].append(_encode(span_object(span)))
+    return resources
+
+
+def span_object(span: ReadableSpan) -> dict[str, Any]:
+    """Return one span as an OTLP JSON object: ids in hexadecimal, 64-bit integers as strings."""
+    context = span.context
+    encoded: dict[str, Any] = {
+        "traceId": f"{context.trace_id:032x}" if context else "",
+        "spanId": f"{context.span_id:016x}" if context else "",
+        "flags": int(context.trace_flags) if context else 0,
+        "name": span.name,
+        "kind": span.kind.value + 1,
+        "startTimeUnixNano": str(span.start_time or 0),
+        "endTimeUnixNano": str(span.end_time or 0),
+        "attributes": _attributes(span.attributes or {}),
+        "status": {"code": span.status.status_code.value},
+    }
+    if span.parent is not None:
+        encoded["parentSpanId"] = f"{span.parent.span_id:016x}"
+    if context and context.trace_state:
+        encoded["traceState"] = context.trace_state.to_header()
+    if span.status.description:
+        encoded["status"]["message"] = span.status.description
+    if span.events:
+        encoded["events"] = [
+            {"timeUnixNano": str(event.timestamp), "name": event.name, "attributes": _attributes(event.attributes or {})}
+            for event in span.events
+        ]
+    if span.links:
+        encoded["links"] = [
+            {
+                "traceId": f"{link.context.trace_id:032x}",
+                "spanId": f"{link.context.span_id:016x}",
+                "attributes": _attributes(link.attributes or {}),
+            }
+            for link in span.links
+        ]
+    for name in ("attributes", "events", "links"):
+        dropped = getattr(span, f"dropped_{name}", 0)
+        if dropped:
+            encoded[f"dropped{name.capitalize()}Count"] = dropped
+    return encoded
+
+
+def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    kind = type(value)
+    if kind is str:
+        return {"stringValue": value}
+    if kind is bool:
+        return {"boolValue": value}
+    if kind is int:
+        return {"intValue": str(value)}
+    if kind is float:
+        # JSON has no NaN and no infinities; protobuf's JSON spells them so.
+        if value - value != 0:
+            return {"doubleValue": {"inf": "Infinity", "-inf": "-Infinity"}.get(str(value), "NaN")}
+        return {"doubleValue": value}
+    if kind in (tuple, list):
+        return {"arrayValue": {"values": [_value(each) for each in value]}}
+    if hasattr(value, "items"):
+        return {"kvlistValue": {"values": _attributes(value)}}
+    return {"stringValue": str(value)}

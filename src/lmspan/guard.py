@@ -1,0 +1,53 @@
+"""The one broad `except Exception`: our own failure is logged the first time, counted after, and never the program's.
+
+`BaseException` passes: a cancellation, an interrupt or an explicit stop of a run is not ours to swallow.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("lmspan")
+
+failures: Counter[str] = Counter()
+"""How often each guarded place has failed in this process."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
+    """Decorate a function of ours that runs inside a user's program: an `Exception` becomes None."""
+    where = f"{function.__module__}.{function.__qualname__}"
+
+    @functools.wraps(function)
+    def guard(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - this is the place
+            report(where, error)
+            return None
+
+    return guard
+
+
+def report(where: str, error: Exception) -> None:
+    """Log the first failure of a place in one line (its traceback at DEBUG) and count every one. Never raises."""
+    failures[where] += 1
+    if failures[where] > 1:
+        return
+    try:
+        logger.warning(
+            "lmspan: %s failed (%s); the program is not affected, further failures here are only counted",
+            where,
+            type(error).__qualname__,
+        )
+        logger.debug("the first failure of %s", where, exc_info=error)
+    except Exception:  # noqa: BLE001 - a broken log handler, or an error whose own text raises
+        failures["lmspan.guard.report"] += 1

@@ -1,0 +1,79 @@
+"""Sources: one package per library, each an instrumentor in OpenTelemetry's sense, found by name.
+
+Another library is one more line in `LIBRARIES`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lmspan.errors import InstrumentationError
+from lmspan.guard import guarded
+
+if TYPE_CHECKING:
+    from lmspan.instrumentation.base import Instrumentor
+
+
+class Library(NamedTuple):
+    """A supported library: what it is imported as, and where its instrumentor is."""
+
+    module: str
+    instrumentor: str
+    class_name: str
+    requirement: str
+
+
+LIBRARIES: Final[dict[str, Library]] = {
+    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor", "dspy>=3.3"),
+}
+
+
+def choose(asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the libraries to instrument: all that are installed, or those asked for, each of which must be there.
+
+    Raises `InstrumentationError` for a name that is unknown or a library that is missing.
+    """
+    if asked is None:
+        return tuple(name for name, library in LIBRARIES.items() if _is_installed(library))
+    if asked == ("all",):
+        instrument_others()
+        return choose(None)
+    for name in asked:
+        library = LIBRARIES.get(name)
+        if library is None:
+            raise InstrumentationError(f"instrument: {name!r} is not known; use {', '.join(LIBRARIES)} or \"all\"")
+        if not _is_installed(library):
+            raise InstrumentationError(
+                f"instrument: {name!r} is not installed ({library.requirement} is wanted); "
+                f"install it with: pip install 'lmspan[{name}]'"
+            )
+    return asked
+
+
+def load(name: str) -> Instrumentor:
+    """Return the instrumentor of a library, one per process. Does not import the library."""
+    library = LIBRARIES[name]
+    return getattr(import_module(library.instrumentor), library.class_name)()  # type: ignore[no-any-return]
+
+
+def instrument_others() -> None:
+    """Turn on every other installed OpenTelemetry instrumentor; one that fails is reported and left out."""
+    for entry_point in entry_points(group="opentelemetry_instrumentor"):
+        if not entry_point.name.startswith("lmspan-"):
+            guarded(_instrument)(entry_point)
+
+
+def _instrument(entry_point: Any) -> None:
+    instrumentor = entry_point.load()()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument()
+
+
+def _is_installed(library: Library) -> bool:
+    try:
+        return importlib.util.find_spec(library.module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,112 @@
+"""From a hook to a wrapper: before (guarded), the original exactly once, after (guarded).
+
+    begin(recorder, instance, args, kwargs)   starts a call with its sampling facts, or returns None to stay out
+    describe(recorder, call, args, kwargs)    adds what else is known; only when somebody will see it
+    finish(recorder, call, outputs)           adds what became known
+    fail(recorder, call, error)               the same when the original raised, which passes as the same object
+
+Each step is guarded by itself: a call that was begun is ended whatever happens to its description.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lmspan import recorder as recording
+from lmspan.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+
+class Hook(NamedTuple):
+    """What to do around one kind of operation. Every function runs on the thread of the program's call."""
+
+    begin: Callable[[Recorder, Any, tuple[Any, ...], dict[str, Any]], Call | None]
+    describe: Callable[[Recorder, Call, tuple[Any, ...], dict[str, Any]], None]
+    finish: Callable[[Recorder, Call, Any], None]
+    fail: Callable[[Recorder, Call, BaseException], None] | None = None
+
+
+def around(hook: Hook) -> Callable[..., Any]:
+    """Return a wrapt wrapper for a plain method."""
+    begin, finish, fail = _guard(hook)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        recorder = recording.active
+        call = begin(recorder, instance, args, kwargs) if recorder.enabled else None
+        if call is None:
+            return wrapped(*args, **kwargs)
+        try:
+            outputs = wrapped(*args, **kwargs)
+        except BaseException as error:
+            if fail is not None and call.observed:
+                fail(recorder, call, error)
+            recorder.end(call, error=error)
+            raise
+        if call.observed:
+            finish(recorder, call, outputs)
+        recorder.end(call, outputs)
+        return outputs
+
+    return wrapper
+
+
+def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
+    """Return a wrapt wrapper for a coroutine method."""
+    begin, finish, fail = _guard(hook)
+
+    async def wrapper(
+        wrapped: Callable[..., Awaitable[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        recorder = recording.active
+        call = begin(recorder, instance, args, kwargs) if recorder.enabled else None
+        if call is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            outputs = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            if fail is not None and call.observed:
+                fail(recorder, call, error)
+            recorder.end(call, error=error)
+            raise
+        if call.observed:
+            finish(recorder, call, outputs)
+        recorder.end(call, outputs)
+        return outputs
+
+    return wrapper
+
+
+def _guard(hook: Hook) -> tuple[Any, Any, Any]:
+    begin, describe = guarded(hook.begin), guarded(hook.describe)
+
+    def begin_and_describe(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = begin(recorder, instance, args, kwargs)
+        if call is not None and call.observed:
+            describe(recorder, call, args, kwargs)
+        return call
+
+    return begin_and_describe, guarded(hook.finish), guarded(hook.fail) if hook.fail is not None else None
+
+
+def is_inside(instance: Any, *operations: Any) -> bool:
+    """Tell whether the innermost call already is one of these operations on this very object: a nested announcement."""
+    call = recording.current_call()
+    return call is not None and call.instance is instance and call.operation in operations
+
+
+def text(value: Any) -> str:
+    """Return a string of the program as an attribute may carry it, without running its code."""
+    return str.__str__(value) if issubclass(type(value), str) else ""
+
+
+def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
+    """Set a fact if the value is of the kind that its name promises; an int serves where a float is wanted."""
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is kind and (kind is not int or -(2**63) <= value < 2**63):
+        facts[name] = value

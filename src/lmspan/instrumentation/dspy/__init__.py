@@ -1,0 +1,101 @@
+"""DSPy as a source: wrappers around the methods that DSPy announces to its own callbacks, and a few beside them.
+
+Why wrappers and not a DSPy callback: docs/adr/0002-dspy-by-direct-wrappers.md. Each seam is looked for, never assumed
+by version: what a DSPy release does not have is not patched, and the rest is still heard.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.instrumentation.base import Instrumentor
+from lmspan.instrumentation.calls import Hook, around, around_async
+from lmspan.instrumentation.dspy import adapters, describe, evaluation, interpreters, lm, modules, seams, tools
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+logger = logging.getLogger("lmspan")
+
+TESTED: Final = ("3.3", "3.4")
+
+# module, class -> the methods that are wrapped where the class itself defines them
+METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
+    ("dspy.primitives.module", "Module", {"__call__": modules.MODULE, "acall": modules.MODULE}),
+    ("dspy.retrievers.retrieve", "Retrieve", {"__call__": modules.RETRIEVE}),
+    ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
+    ("dspy.clients.typesafe", "TypeSafe", {"__call__": lm.LM, "acall": lm.LM}),
+    ("dspy.adapters.types.tool", "Tool", {"__call__": tools.TOOL, "acall": tools.TOOL}),
+    ("dspy.evaluate.evaluate", "Evaluate", {"__call__": evaluation.EVALUATE}),
+    ("dspy.primitives.python_interpreter", "PythonInterpreter", interpreters.METHODS),
+    ("dspy.primitives.local_interpreter", "LocalInterpreter", interpreters.METHODS),
+)
+# The same for a base class and every subclass, present and future, that defines the method again.
+FAMILIES: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
+    ("dspy.adapters.base", "Adapter", {"format": adapters.FORMAT, "parse": adapters.PARSE}),
+    ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": evaluation.OPTIMIZE}),
+)
+
+
+class DSPyInstrumentor(Instrumentor):
+    """Record DSPy programs. Works whatever the program configures, from any thread, before or after its import."""
+
+    module = "dspy"
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Return the DSPy versions that this instrumentor is made for."""
+        return ("dspy >= 3.3",)
+
+    def patch(self, library: Any) -> None:
+        """Put the wrappers on an imported DSPy."""
+        version = str(getattr(library, "__version__", "unknown"))
+        if not version.startswith(TESTED):
+            logger.warning("lmspan: DSPy %s was not tested (%s were); what it still announces is recorded", version, TESTED)
+        describe.register()
+        for module, name, methods in METHODS:
+            self._wrap(_find(module, name), methods)
+        for module, name, methods in FAMILIES:
+            base = _find(module, name)
+            if base is not None:
+                self._wrap_family(base, methods)
+        seams.patch(self.patches)
+
+    def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
+        for name, hook in methods.items():
+            original = vars(owner).get(name) if owner is not None else None
+            if callable(original):
+                self.patches.wrap(owner, name, around_async(hook) if _is_async(original) else around(hook))
+
+    def _wrap_family(self, base: type, methods: dict[str, Hook]) -> None:
+        for cls in _family(base):
+            self._wrap(cls, methods)
+        original = vars(base)["__init_subclass__"].__func__
+
+        def init_subclass(cls: type, **kwargs: Any) -> None:
+            original(cls, **kwargs)
+            if self.is_instrumented_by_opentelemetry:
+                self._wrap(cls, methods)
+
+        self.patches.replace(base, "__init_subclass__", classmethod(init_subclass))
+
+
+def _find(module: str, name: str) -> Any:
+    """Return a class of DSPy, or None where this release has none. The module is part of `import dspy` already."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+def _family(base: type) -> Iterator[type]:
+    yield base
+    for cls in type.__subclasses__(base):
+        yield from _family(cls)
+
+
+def _is_async(function: Any) -> bool:
+    import inspect  # noqa: PLC0415 - only while patching
+
+    return inspect.iscoroutinefunction(inspect.unwrap(function))

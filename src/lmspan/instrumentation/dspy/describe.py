@@ -1,0 +1,58 @@
+"""How DSPy's own objects are described: by what they store, without running their code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from lmspan import semconv as sc
+from lmspan.content import describe_as
+
+_get = object.__getattribute__
+_signature_facts: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+
+def register() -> None:
+    """Tell `content` how to describe an Example, a Prediction, a Tool. Called when DSPy is patched."""
+    example = _loaded("dspy.primitives.example", "Example")
+    if example is not None:
+        describe_as(example, _store)
+    tool = _loaded("dspy.adapters.types.tool", "Tool")
+    if tool is not None:
+        describe_as(tool, tool_definition)
+
+
+def _loaded(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _store(example: Any) -> dict[str, Any]:
+    fields = _get(example, "__dict__").get("_store")
+    return dict(fields) if type(fields) is dict else {}
+
+
+def tool_definition(tool: Any) -> dict[str, Any]:
+    """Return what a DSPy tool is, in the conventions' form of a tool definition."""
+    stored = _get(tool, "__dict__")
+    return {
+        "type": "function",
+        "name": stored.get("name"),
+        "description": stored.get("desc"),
+        "parameters": {"type": "object", "properties": stored.get("args")},
+    }
+
+
+def signature_facts(signature: Any) -> dict[str, Any]:
+    """Return name and fields of a signature class; read once per class, since every predictor call asks."""
+    if not isinstance(signature, type):
+        return {}
+    facts = _signature_facts.get(signature)
+    if facts is None:
+        facts = {
+            sc.SIGNATURE_NAME: signature.__name__,
+            sc.SIGNATURE_INPUT_FIELDS: [str(name) for name in getattr(signature, "input_fields", ())],
+            sc.SIGNATURE_OUTPUT_FIELDS: [str(name) for name in getattr(signature, "output_fields", ())],
+        }
+        _signature_facts[signature] = facts
+    return facts

@@ -1,0 +1,73 @@
+"""Code interpreters: starting one, running code in it, the tools that the code calls, shutting it down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import Hook, text
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_get = object.__getattribute__
+
+
+def describe_execute(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add the code of `execute(code, variables)`."""
+    code = text(args[0] if args else kwargs.get("code"))
+    call.found[sc.INTERPRETER_CODE_LENGTH] = len(code)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.INTERPRETER_CODE: code})
+
+
+def finish_execute(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the code printed or submitted."""
+    if recorder.captures(call):
+        submitted = _get(outputs, "__dict__") if type(outputs).__name__ == "FinalOutput" else outputs
+        recorder.capture(call, {sc.INTERPRETER_OUTPUT: submitted})
+
+
+def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start `invoke_tool(tool_name, kwargs)`: generated code calls a function of the program."""
+    name = text(args[0] if args else kwargs.get("tool_name")) or "tool"
+    facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function", sc.TOOL_CALLER: "interpreter"}
+    arguments = args[1] if len(args) > 1 else kwargs.get("kwargs")
+    return recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=arguments)
+
+
+def describe_tool(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add what the tool is called with."""
+    del args, kwargs
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
+
+
+def finish_tool(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the tool returned to the code."""
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
+
+
+def _starts(operation: Operation) -> Any:
+    def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        del args, kwargs
+        name = type(instance).__name__
+        facts = {sc.INTERPRETER_NAME: name, sc.INTERPRETER_LANGUAGE: "python"}
+        return recorder.start(operation, name, "dspy", facts, instance=instance)
+
+    return begin
+
+
+def _nothing(*_: Any) -> None:
+    """Have nothing to add."""
+
+
+METHODS: Final[dict[str, Hook]] = {
+    "execute": Hook(_starts(Operation.INTERPRETER_EXECUTE), describe_execute, finish_execute),
+    "invoke_tool": Hook(begin_tool, describe_tool, finish_tool),
+    "start": Hook(_starts(Operation.INTERPRETER_STARTUP), _nothing, _nothing),
+    "shutdown": Hook(_starts(Operation.INTERPRETER_SHUTDOWN), _nothing, _nothing),
+}

@@ -1,0 +1,141 @@
+"""LM calls: the request from the arguments, the facts of the answer from the seam below DSPy's callbacks."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.dspy.messages import input_messages, output_messages
+from lmspan.instrumentation.dspy.responses import response_facts
+from lmspan.lifecycle import Event, Operation
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_OPERATIONS: Final = {"text": "text_completion"}
+_PORTS: Final = {"https": 443, "http": 80}
+
+# request parameter -> (attribute, type); the first name that is set wins
+_PARAMETERS: Final = (
+    ("temperature", sc.REQUEST_TEMPERATURE, float),
+    ("max_tokens", sc.REQUEST_MAX_TOKENS, int),
+    ("max_completion_tokens", sc.REQUEST_MAX_TOKENS, int),
+    ("max_output_tokens", sc.REQUEST_MAX_TOKENS, int),
+    ("top_p", sc.REQUEST_TOP_P, float),
+    ("top_k", sc.REQUEST_TOP_K, int),
+    ("frequency_penalty", sc.REQUEST_FREQUENCY_PENALTY, float),
+    ("presence_penalty", sc.REQUEST_PRESENCE_PENALTY, float),
+    ("seed", sc.REQUEST_SEED, int),
+    ("reasoning_effort", sc.REQUEST_REASONING_LEVEL, str),
+)
+_SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_session_token", "vertex_credentials")
+
+_get = object.__getattribute__
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start an LM call with what samplers may want to know: operation, provider, model, server."""
+    stored = _get(instance, "__dict__")
+    own = stored.get("kwargs")
+    settings = {**own, **kwargs} if type(own) is dict else kwargs
+    for name in _SECRETS:
+        if name in settings:
+            recorder.content.redactor.know(settings[name])
+    address = settings.get("api_base") or settings.get("base_url") or stored.get("base_url")
+    model = text(stored.get("model")) or type(instance).__name__
+    facts = _identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
+    inputs = {**kwargs, "args": args} if args else kwargs
+    call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
+    call.notes["settings"] = settings
+    return call
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add the request parameters that are set, what the prompt was made from, and the messages."""
+    settings, found = call.notes["settings"], call.found
+    for name, attribute, kind in _PARAMETERS:
+        if settings.get(name) is not None and attribute not in found:
+            put(found, attribute, settings[name], kind)
+    stop = settings.get("stop")
+    stops = [stop] if type(stop) is str else stop
+    if type(stops) is list and stops and all(type(each) is str for each in stops):
+        found[sc.REQUEST_STOP_SEQUENCES] = stops
+    if settings.get("n") not in (None, 1):
+        put(found, sc.REQUEST_CHOICE_COUNT, settings["n"], int)
+    if settings.get("response_format") is not None:
+        found[sc.OUTPUT_TYPE] = "json"
+    if sys.modules["dspy"].settings.get("send_stream") is not None:
+        found[sc.REQUEST_STREAM] = True
+    if call.parent is not None and sc.SIGNATURE_NAME in call.parent.found:
+        found[sc.PROMPT_NAME] = call.parent.found[sc.SIGNATURE_NAME]
+    if recorder.captures(call):
+        prompt = args[0] if args else kwargs.get("prompt")
+        payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
+        if settings.get("tools"):
+            payload[sc.TOOL_DEFINITIONS] = settings["tools"]
+        recorder.capture(call, payload)
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Add the facts of the answer, and its messages."""
+    _attempts(call)
+    result = call.notes.get("result")
+    if result is not None:
+        call.found.update(response_facts(result))
+    if call.found.get(sc.CACHE_HIT):
+        recorder.mark_internal(call)
+    for adaptation in call.notes.get("adaptations", ()):
+        recorder.add_event(call, Event.ADAPTATION, adaptation)
+    if recorder.captures(call):
+        reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Add the attempt that was the last one, when there was more than one."""
+    del error
+    _attempts(call)
+    if sc.ATTEMPT_COUNT in call.found and "failed" in call.notes:
+        facts = {sc.RETRY_ATTEMPT: call.found[sc.ATTEMPT_COUNT], sc.ERROR_TYPE: call.notes["failed"]}
+        recorder.add_event(call, Event.RETRY, facts)
+
+
+def _attempts(call: Call) -> None:
+    attempts = call.notes.get("attempts", 1)
+    if attempts > 1:
+        call.found[sc.ATTEMPT_COUNT] = attempts
+    if "chunks" in call.notes:
+        call.found[sc.STREAM_CHUNK_COUNT] = call.notes["chunks"]
+
+
+@functools.lru_cache(maxsize=256)
+def _identity(model: str, model_type: str, address: str, provider: str) -> dict[str, Any]:
+    """Return the facts that depend on the LM alone; made once per LM, never changed."""
+    prefix, slash, rest = model.partition("/")
+    facts: dict[str, Any] = {
+        sc.OPERATION_NAME: _OPERATIONS.get(model_type, "chat"),
+        sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(prefix, prefix) if slash else provider,
+        sc.REQUEST_MODEL: rest if slash else model,
+    }
+    parts = urlsplit(address)
+    if parts.hostname:
+        facts[sc.SERVER_ADDRESS] = parts.hostname
+        port = parts.port or _PORTS.get(parts.scheme)
+        if port:
+            facts[sc.SERVER_PORT] = port
+    return facts
+
+
+@functools.lru_cache(maxsize=256)
+def _default_provider(kind: type) -> str:
+    """Return who serves a model without a prefix: OpenAI for DSPy's own LM, else the class says it best."""
+    names = [base.__name__ for base in kind.__mro__]
+    return "openai" if "LM" in names else kind.__name__.lower()
+
+
+LM: Final = Hook(begin, describe, finish, fail)

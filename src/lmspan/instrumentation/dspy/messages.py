@@ -1,0 +1,90 @@
+"""Messages as the GenAI conventions spell them: a role and parts. Values are passed on, never copied or rendered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_get = object.__getattribute__
+
+
+def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
+    """Return OpenAI-shaped messages, or a bare prompt, in the conventions' shape."""
+    if type(messages) is not list:
+        return [{"role": "user", "parts": _content(prompt)}] if prompt is not None else []
+    return [_message(message) if type(message) is dict else {"role": "user", "parts": _content(message)} for message in messages]
+
+
+def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, Any]]:
+    """Return what an LM call gave (texts, or dicts with text, reasoning and tool calls), one message a candidate."""
+    candidates = outputs if type(outputs) is list else [outputs]
+    messages = []
+    for index, candidate in enumerate(candidates):
+        message: dict[str, Any] = {"role": "assistant", "parts": _answer(candidate)}
+        if index < len(finish_reasons):
+            message["finish_reason"] = finish_reasons[index]
+        messages.append(message)
+    return messages
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    role = message.get("role", "user")
+    if role == "tool":
+        response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": message.get("content")}
+        return {"role": role, "parts": [response]}
+    parts = _content(message.get("content"))
+    calls = message.get("tool_calls")
+    return {"role": role, "parts": [*parts, *(_tool_call(call) for call in calls)] if type(calls) is list else parts}
+
+
+def _content(content: Any) -> list[Any]:
+    if type(content) is list:
+        return [_part(part) for part in content]
+    return [] if content is None else [{"type": "text", "content": content}]
+
+
+def _part(part: Any) -> Any:
+    if type(part) is not dict:
+        return {"type": "text", "content": part}
+    if part.get("type") == "text":
+        return {"type": "text", "content": part.get("text")}
+    if part.get("type") == "image_url":
+        image = part.get("image_url")
+        address = image.get("url") if type(image) is dict else image
+        if type(address) is str and not address.startswith("data:"):
+            return {"type": "uri", "modality": "image", "uri": address}
+        return {"type": "blob", "modality": "image", "content": f"<{len(address) if type(address) is str else 0} characters>"}
+    return part
+
+
+def _answer(candidate: Any) -> list[Any]:
+    if not issubclass(type(candidate), dict):
+        return _content(candidate)
+    fields = dict(dict.items(candidate))
+    parts: list[Any] = []
+    if fields.get("reasoning_content"):
+        parts.append({"type": "reasoning", "content": fields["reasoning_content"]})
+    parts += _content(fields.get("text"))
+    calls = fields.get("tool_calls")
+    return [*parts, *(_tool_call(call) for call in calls)] if issubclass(type(calls), list) else parts
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    fields = _fields(call)
+    function = _fields(fields.get("function"))
+    arguments = function.get("arguments")
+    if type(arguments) is str:
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            pass  # a model's malformed arguments are told as they are
+    return {"type": "tool_call", "id": fields.get("id"), "name": function.get("name"), "arguments": arguments}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if issubclass(type(value), dict):
+        return dict(dict.items(value))
+    try:
+        return dict(_get(value, "__dict__"))
+    except AttributeError:
+        return {}

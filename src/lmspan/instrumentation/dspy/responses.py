@@ -1,0 +1,84 @@
+"""The facts of an answer: model, id, finish reasons, tokens of every kind, cost and where it comes from, cache hit.
+
+Read from DSPy 3.4's `CallResult`, or from the OpenAI-shaped response that DSPy 3.3 has from LiteLLM.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import put
+
+# usage field, or field of a details object -> attribute
+_USAGE: Final = (
+    (("prompt_tokens",), sc.USAGE_INPUT_TOKENS),
+    (("input_tokens",), sc.USAGE_INPUT_TOKENS),
+    (("completion_tokens",), sc.USAGE_OUTPUT_TOKENS),
+    (("output_tokens",), sc.USAGE_OUTPUT_TOKENS),
+    (("prompt_tokens_details", "cached_tokens"), sc.USAGE_CACHE_READ_TOKENS),
+    (("input_tokens_details", "cached_tokens"), sc.USAGE_CACHE_READ_TOKENS),
+    (("prompt_tokens_details", "cache_creation_tokens"), sc.USAGE_CACHE_WRITE_TOKENS),
+    (("prompt_tokens_details", "audio_tokens"), sc.USAGE_AUDIO_INPUT_TOKENS),
+    (("completion_tokens_details", "reasoning_tokens"), sc.USAGE_REASONING_TOKENS),
+    (("output_tokens_details", "reasoning_tokens"), sc.USAGE_REASONING_TOKENS),
+    (("completion_tokens_details", "audio_tokens"), sc.USAGE_AUDIO_OUTPUT_TOKENS),
+)
+
+
+def response_facts(result: Any) -> dict[str, Any]:
+    """Return the attributes of an answer. `result` is DSPy's own object, so its attributes may be asked for."""
+    raw = field(result, "raw") if field(result, "outputs") is not None else result
+    facts: dict[str, Any] = {}
+    put(facts, sc.RESPONSE_MODEL, field(result, "response_model") or field(raw, "model"), str)
+    responses = field(result, "responses") or ()
+    put(facts, sc.RESPONSE_ID, field(responses[0] if responses else raw, "id"), str)
+    reasons = [_reason(field(each, "finish_reason")) for each in responses or field(raw, "choices") or ()]
+    if reasons and all(type(reason) is str for reason in reasons):
+        facts[sc.RESPONSE_FINISH_REASONS] = reasons
+    if field(result, "cache_hit") is True:
+        facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
+        return facts
+    usage_facts(facts, field(result, "usage"))
+    _cost(facts, result)
+    return facts
+
+
+def usage_facts(facts: dict[str, Any], usage: Any) -> None:
+    """Add the token counts that were reported; what was not reported is absent, not 0."""
+    for path, attribute in _USAGE:
+        value = usage
+        for name in path:
+            value = field(value, name)
+        put(facts, attribute, value, int)
+
+
+def _cost(facts: dict[str, Any], result: Any) -> None:
+    details = field(result, "cost_details") or {}
+    cost = field(result, "cost")
+    source = "dspy"
+    if cost is None and not details:
+        cost, source = field(field(result, "_hidden_params"), "response_cost"), "litellm"
+    put(facts, sc.COST_AMOUNT, cost, float)
+    if sc.COST_AMOUNT in facts:
+        facts[sc.COST_UNIT] = text_of(field(details, "currency")) or "USD"
+        kind, prices = text_of(field(details, "kind")), text_of(field(field(details, "metadata"), "source"))
+        facts[sc.COST_SOURCE] = " ".join(word for word in (source, kind, prices) if word)
+    elif field(details, "reason"):
+        put(facts, sc.COST_UNKNOWN_REASON, field(details, "reason"), str)
+
+
+def _reason(reason: Any) -> Any:
+    return "tool_calls" if reason == "tool_call" else reason
+
+
+def text_of(value: Any) -> str:
+    """Return a string, else nothing."""
+    return value if type(value) is str else ""
+
+
+def field(value: Any, name: str) -> Any:
+    """Return a field of a mapping or an attribute of a response object, else None."""
+    if isinstance(value, dict):
+        return value.get(name)
+    return getattr(value, name, None)

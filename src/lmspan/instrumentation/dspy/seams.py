@@ -1,0 +1,245 @@
+"""What DSPy's callbacks do not carry, taken where it passes: the result of an LM call, its attempts, its chunks.
+
+DSPy 3.4 runs every call through `dspy.clients.execution`; DSPy 3.3 through LiteLLM. Which functions are there decides,
+not the version. Everything found is noted on the innermost call if that is the LM's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.content import qualified_name
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import put
+from lmspan.instrumentation.dspy.responses import field
+from lmspan.lifecycle import Call, Event, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.patching import Patches
+
+    Arguments = tuple[Any, ...]
+    Keywords = dict[str, Any]
+
+
+def patch(patches: Patches) -> None:
+    """Patch the seams that this DSPy has."""
+    try:
+        execution = import_module("dspy.clients.execution")
+    except ImportError:
+        _patch_litellm_road(patches)
+        return
+    patches.wrap(execution, "finalize", _finalize)
+    patches.wrap(execution, "_attempt", _attempt)
+    patches.wrap(execution, "_aattempt", _aattempt)
+    patches.wrap(execution, "_delay", _delay)
+    bridge = getattr(execution, "ListenerBridge", None)
+    if bridge is not None:
+        patches.wrap(bridge, "chunk", _chunk)
+
+
+def _patch_litellm_road(patches: Patches) -> None:
+    base = sys.modules["dspy.clients.base_lm"].BaseLM
+    patches.wrap(base, "_process_lm_response", _process_lm_response)
+    patches.wrap(base, "_finalize_lm_response", _finalize_typed)
+    patches.wrap(sys.modules["dspy.clients.lm"], "_get_stream_completion_fn", _stream_completion)
+
+    def patch_litellm(litellm: Any) -> None:
+        for name in ("completion_with_retries", "acompletion_with_retries"):
+            patches.wrap(litellm, name, _litellm_retries)
+
+    if "litellm" in sys.modules:
+        patch_litellm(sys.modules["litellm"])
+    else:
+        wrapt.register_post_import_hook(guarded(patch_litellm), "litellm")
+
+
+def _lm_call() -> Call | None:
+    call = recording.current_call()
+    return call if call is not None and call.operation is Operation.LM and call.observed else None
+
+
+# DSPy 3.4 ---------------------------------------------------------------------------------------------------------
+
+
+def _finalize(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _note_result(args[2] if len(args) > 2 else kwargs.get("result"))  # noqa: PLR2004 - finalize(lm, call, result)
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note_result(result: Any) -> None:
+    call = _lm_call()
+    if call is None:
+        return
+    call.notes["result"] = result
+    call.notes["adaptations"] = [
+        {sc.ADAPTATION_FIELD: each.field, sc.ADAPTATION_ACTION: each.action, sc.ADAPTATION_REASON: each.reason}
+        for response in field(result, "responses") or ()
+        for each in field(response, "adaptations") or ()
+    ]
+
+
+def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _count_attempt()
+    try:
+        return wrapped(*args, **kwargs)
+    except BaseException as error:
+        _note_failure(error)
+        raise
+
+
+async def _aattempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _count_attempt()
+    try:
+        return await wrapped(*args, **kwargs)
+    except BaseException as error:
+        _note_failure(error)
+        raise
+
+
+@guarded
+def _count_attempt() -> None:
+    call = _lm_call()
+    if call is not None:
+        call.notes["attempts"] = call.notes.get("attempts", 0) + 1
+        call.notes.pop("failed", None)
+
+
+@guarded
+def _note_failure(error: BaseException) -> None:
+    call = _lm_call()
+    if call is not None:
+        call.notes["failed"] = qualified_name(type(error))
+
+
+def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    delay = wrapped(*args, **kwargs)
+    _add_retry(args[0] if args else None, delay)
+    return delay
+
+
+@guarded
+def _add_retry(error: BaseException | None, delay: Any) -> None:
+    call = _lm_call()
+    if call is None:
+        return
+    facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: qualified_name(type(error))}
+    put(facts, sc.RETRY_DELAY, delay, float)
+    recording.active.add_event(call, Event.RETRY, facts)
+
+
+def _chunk(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    chunk = wrapped(*args, **kwargs)
+    if chunk is not None:
+        _count_chunk(_lm_call())
+    return chunk
+
+
+@guarded
+def _count_chunk(call: Call | None) -> None:
+    if call is None:
+        return
+    call.notes["chunks"] = call.notes.get("chunks", 0) + 1
+    if call.notes["chunks"] == 1:
+        first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
+        call.found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+
+
+# DSPy 3.3 ---------------------------------------------------------------------------------------------------------
+
+
+def _process_lm_response(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _note_result(args[0] if args else kwargs.get("response"))
+    return wrapped(*args, **kwargs)
+
+
+def _finalize_typed(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _note_result(args[1] if len(args) > 1 else kwargs.get("response"))
+    return wrapped(*args, **kwargs)
+
+
+def _litellm_retries(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Count LiteLLM's attempts: it comes here when the first has failed, with the function to try again."""
+    kwargs = _counting(wrapped.__name__, kwargs) or kwargs
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _counting(name: str, kwargs: Keywords) -> Keywords | None:
+    call = _lm_call()
+    if call is None:
+        return None
+    litellm = sys.modules["litellm"]
+    call.notes["attempts"] = 1
+    _add_retry(sys.exc_info()[1], None)
+    asynchronous = name.startswith("a")
+    original = kwargs.get("original_function") or (litellm.acompletion if asynchronous else litellm.completion)
+    return {**kwargs, "original_function": _try_again_async(call, original) if asynchronous else _try_again(call, original)}
+
+
+def _try_again(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:
+    def completion(*args: Any, **kwargs: Any) -> Any:
+        _begin_again(call)
+        try:
+            return original(*args, **kwargs)
+        except BaseException as error:
+            _failed_again(call, error)
+            raise
+
+    return completion
+
+
+def _try_again_async(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:
+    async def acompletion(*args: Any, **kwargs: Any) -> Any:
+        _begin_again(call)
+        try:
+            return await original(*args, **kwargs)
+        except BaseException as error:
+            _failed_again(call, error)
+            raise
+
+    return acompletion
+
+
+@guarded
+def _begin_again(call: Call) -> None:
+    call.notes["attempts"] = call.notes.get("attempts", 1) + 1
+
+
+@guarded
+def _failed_again(call: Call, error: BaseException) -> None:
+    facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: qualified_name(type(error))}
+    recording.active.add_event(call, Event.RETRY, facts)
+
+
+def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Count the chunks of a stream: DSPy 3.3 sends each to `settings.send_stream`."""
+    settings = sys.modules["dspy"].settings
+    stream, call = settings.get("send_stream"), _lm_call()
+    if stream is None or call is None:
+        return wrapped(*args, **kwargs)
+    with settings.context(send_stream=_CountedStream(stream, call)):
+        return wrapped(*args, **kwargs)
+
+
+class _CountedStream:
+    """A send stream that tells the call of each chunk; the chunks go on to the program's own."""
+
+    def __init__(self, stream: Any, call: Call) -> None:
+        self._stream = stream
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def send(self, chunk: Any) -> None:
+        _count_chunk(self._call)
+        await self._stream.send(chunk)

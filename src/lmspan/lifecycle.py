@@ -1,0 +1,123 @@
+"""The vocabulary: what can happen in an LLM program.
+
+An *operation* has a beginning and an end and becomes a span; an *event* is a point in time inside an operation and
+becomes a span event; a *call* is one operation in flight.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class Operation(StrEnum):
+    """What begins and ends. The value is lmspan's own word; the span's name and attributes follow the conventions."""
+
+    WORKFLOW = "workflow"
+    MODULE = "module"
+    AGENT = "agent"
+    TURN = "turn"
+    LM = "lm"
+    EMBEDDING = "embedding"
+    RETRIEVAL = "retrieval"
+    TOOL = "tool"
+    ADAPTER_FORMAT = "adapter_format"
+    ADAPTER_PARSE = "adapter_parse"
+    EVALUATE = "evaluate"
+    OPTIMIZE = "optimize"
+    CANDIDATE = "candidate"
+    INTERPRETER_EXECUTE = "interpreter_execute"
+    INTERPRETER_STARTUP = "interpreter_startup"
+    INTERPRETER_SHUTDOWN = "interpreter_shutdown"
+
+
+class Event(StrEnum):
+    """What happens at one point in time, inside an operation."""
+
+    RETRY = "retry"
+    EXCEPTION = "exception"
+    INFERENCE_EXCEPTION = "inference_exception"
+    INFERENCE_DETAILS = "inference_details"
+    PARSE_FALLBACK = "parse_fallback"
+    ADAPTATION = "adaptation"
+    RESPONSE = "response"
+    EVALUATION_RESULT = "evaluation_result"
+    OPTIMIZER_CANDIDATE = "optimizer_candidate"
+    HYPERPARAMETER_UPDATE = "hyperparameter_update"
+    STDERR_WRITE = "stderr_write"
+    PROGRESS = "progress"
+    WARNING = "warning"
+    CUSTOM = "custom"
+    TRACE_COMPLETE = "trace_complete"
+
+
+class Phase(StrEnum):
+    """Where in its life a call is when somebody hears of it."""
+
+    START = "start"
+    EVENT = "event"
+    END = "end"
+
+
+class Call:
+    """One operation in flight: what a source announces and a subscriber reads.
+
+    `facts` are what is known of the call, by attribute name: at the start what samplers see, at the end everything;
+    `found` is where a source puts what it finds out in between. `instance`, `inputs` and `outputs` are the program's
+    own objects, never copied, and are let go when the call has ended.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "call_id",
+        "context",
+        "ended",
+        "error",
+        "facts",
+        "found",
+        "inputs",
+        "instance",
+        "name",
+        "notes",
+        "observed",
+        "operation",
+        "outputs",
+        "parent",
+        "parent_id",
+        "previous",
+        "recording",
+        "source",
+        "span",
+        "start_time_unix_nano",
+        "unowned",
+    )
+
+    def __init__(self, operation: Operation, name: str, source: str) -> None:
+        self.operation = operation
+        self.name = name
+        self.source = source
+        self.call_id = ""
+        self.parent_id = ""
+        self.parent: Call | None = None
+        self.instance: Any = None
+        self.inputs: Any = None
+        self.outputs: Any = None
+        self.error: BaseException | None = None
+        self.facts: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
+        # What a source wants to remember between start and end; never exported.
+        self.notes: dict[str, Any] = {}
+        self.start_time_unix_nano = 0
+        # `recording`: the span keeps what it is told. `observed`: it does, or metrics want the facts all the same.
+        self.recording = False
+        self.observed = False
+        self.ended = False
+        # The recorder's: the span, the OTel context that it attached and the one it found, and the open children
+        # that nobody else will end.
+        self.span: Any = None
+        self.context: Any = None
+        self.previous: Any = None
+        self.unowned: list[Call] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.operation.value} {self.name!r} {self.call_id}>"

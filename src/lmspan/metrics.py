@@ -1,0 +1,95 @@
+"""The instruments, fed from ended calls: the GenAI client metrics, durations, and counters of our own.
+
+Names, units and bucket boundaries are the GenAI conventions'; attributes are few and of low cardinality.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import metrics
+
+from lmspan import semconv as sc
+from lmspan._version import __version__
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Histogram, MeterProvider
+
+    from lmspan.lifecycle import Call
+
+_SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+_AGENT_SECONDS: Final = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6]
+_WORKFLOW_SECONDS: Final = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]
+_TOKENS: Final = [4**power for power in range(14)]
+
+_CLIENT_FACTS: Final = (
+    sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.REQUEST_MODEL, sc.RESPONSE_MODEL,
+    sc.SERVER_ADDRESS, sc.SERVER_PORT, sc.ERROR_TYPE,
+)  # fmt: skip
+
+# operation -> the duration's name, its buckets, and which facts of the call it is told apart by
+_DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
+    Operation.LM: (sc.METRIC_OPERATION_DURATION, _SECONDS, _CLIENT_FACTS),
+    Operation.EMBEDDING: (sc.METRIC_OPERATION_DURATION, _SECONDS, _CLIENT_FACTS),
+    Operation.TOOL: (sc.METRIC_TOOL_DURATION, _SECONDS, (sc.TOOL_NAME, sc.TOOL_TYPE, sc.ERROR_TYPE)),
+    Operation.AGENT: (sc.METRIC_AGENT_DURATION, _AGENT_SECONDS, (sc.AGENT_NAME, sc.ERROR_TYPE)),
+    Operation.WORKFLOW: (sc.METRIC_WORKFLOW_DURATION, _WORKFLOW_SECONDS, (sc.WORKFLOW_NAME, sc.ERROR_TYPE)),
+    Operation.MODULE: (sc.METRIC_MODULE_DURATION, _SECONDS, (sc.MODULE_NAME, sc.ERROR_TYPE)),
+}
+
+
+class Metrics:
+    """The instruments of one meter provider (the global one when None). Called by the recorder, on its threads."""
+
+    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+        meter = metrics.get_meter("lmspan", __version__, meter_provider=meter_provider)
+        made: dict[str, Histogram] = {}
+        for name, buckets, _ in _DURATIONS.values():
+            if name not in made:
+                made[name] = meter.create_histogram(name, "s", explicit_bucket_boundaries_advisory=buckets)
+        self._durations = {
+            operation: (made[name], facts) for operation, (name, _, facts) in _DURATIONS.items()
+        }
+        self._tokens = meter.create_histogram(
+            sc.METRIC_TOKEN_USAGE, "{token}", explicit_bucket_boundaries_advisory=_TOKENS
+        )
+        self._first_chunk = meter.create_histogram(
+            sc.METRIC_TIME_TO_FIRST_CHUNK, "s", explicit_bucket_boundaries_advisory=_SECONDS
+        )
+        self._cost = meter.create_counter(sc.METRIC_COST, "USD")
+        self._cache = meter.create_counter(sc.METRIC_CACHE_REQUESTS, "{request}")
+        self._missing = meter.create_counter(sc.METRIC_MISSING_ENDS, "{call}")
+
+    def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
+        """Record an ended call. A cache hit is no client operation: only its own counter counts it."""
+        if missing:
+            self._missing.add(1)
+        facts = call.facts
+        if call.operation is Operation.LM:
+            hit = facts.get(sc.CACHE_HIT, False)
+            self._cache.add(1, {sc.CACHE_HIT: hit})
+            if hit:
+                return
+        instrument, names = self._durations.get(call.operation, (None, ()))
+        if instrument is not None:
+            attributes = {name: facts[name] for name in names if name in facts}
+            instrument.record(duration_s, attributes)
+            if call.operation is Operation.LM:
+                self._record_usage(facts, attributes)
+
+    def _record_usage(self, facts: dict[str, Any], attributes: dict[str, Any]) -> None:
+        attributes.pop(sc.ERROR_TYPE, None)
+        for kind, name in (("input", sc.USAGE_INPUT_TOKENS), ("output", sc.USAGE_OUTPUT_TOKENS)):
+            if name in facts:
+                self._tokens.record(facts[name], {**attributes, sc.TOKEN_TYPE: kind})
+        if sc.RESPONSE_TIME_TO_FIRST_CHUNK in facts:
+            self._first_chunk.record(facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK], attributes)
+        if sc.COST_AMOUNT in facts:
+            self._cost.add(facts[sc.COST_AMOUNT], attributes)
+
+
+def global_metrics() -> Metrics | None:
+    """Return instruments of the global meter provider, or None while nobody has set one: then nothing is measured."""
+    provider = metrics.get_meter_provider()
+    return Metrics(provider) if type(provider).__name__ not in ("_ProxyMeterProvider", "NoOpMeterProvider") else None

@@ -1,0 +1,50 @@
+"""Put a wrapper around an attribute of somebody else's class or module, and take it away again.
+
+A patch is undone by putting back the very object that was found, if ours is still what stands there. If a stranger
+has since wrapped ours, theirs stays and ours only steps aside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+
+class Patches:
+    """The patches of one owner."""
+
+    def __init__(self) -> None:
+        self._active = False
+        self._applied: list[tuple[Any, str, Any, Any]] = []
+
+    def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> bool:
+        """Wrap `owner.name` if `owner` itself defines it; `wrapper` has wrapt's four arguments. Tell whether it did."""
+        original = vars(owner).get(name)
+        if original is None:
+            return False
+        self._active = True
+        proxy = wrapt.FunctionWrapper(original, wrapper, enabled=self._is_active)
+        setattr(owner, name, proxy)
+        self._applied.append((owner, name, original, proxy))
+        return True
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Put `value` in the place of `owner.name`; for what is no function."""
+        self._applied.append((owner, name, vars(owner).get(name), value))
+        setattr(owner, name, value)
+
+    def restore(self) -> None:
+        """Undo every patch that nobody has patched over, last first."""
+        self._active = False
+        for owner, name, original, ours in reversed(self._applied):
+            if vars(owner).get(name) is ours:
+                setattr(owner, name, original)
+        self._applied.clear()
+
+    def _is_active(self) -> bool:
+        return self._active

@@ -1,0 +1,353 @@
+"""The recorder turns calls into spans: the only file that starts, annotates or ends one.
+
+    source -> Recorder.start(...)   starts the span with its sampling facts, makes it current
+              call.found[...] = ...  what becomes known on the way
+              Recorder.capture(...)  content, if the content rule allows
+              Recorder.add_event(..) a point in time
+              Recorder.end(call)     facts first, then the end; the context is as it was before
+
+The parent is the call named by `parent_id`, else the one in the current OpenTelemetry context, else there is none.
+A call is in the context given to `start_span` under `STARTING`, so that a span processor finds the live object, and
+in the attached context under `CURRENT`, so that the program's own code finds the innermost call; a foreign span never
+carries `STARTING`.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from opentelemetry import context as otel_context
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.trace import SpanKind, StatusCode, format_span_id, set_span_in_context
+
+from lmspan import semconv as sc
+from lmspan.content import CAPTURE_MODES, Content, qualified_name
+from lmspan.guard import guarded
+from lmspan.lifecycle import Call, Event, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry._logs import Logger
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
+
+    from lmspan.metrics import Metrics
+
+STARTING: Final = otel_context.create_key("lmspan-starting-call")
+CURRENT: Final = otel_context.create_key("lmspan-current-call")
+
+
+class Shape(NamedTuple):
+    """How an operation looks as a span; `word` begins the name and is the GenAI operation where `genai` says so."""
+
+    word: str
+    kind: SpanKind = SpanKind.INTERNAL
+    genai: bool = False
+    openinference: str = "CHAIN"
+
+
+SHAPES: Final[dict[Operation, Shape]] = {
+    Operation.WORKFLOW: Shape("invoke_workflow", genai=True),
+    Operation.AGENT: Shape("invoke_agent", genai=True, openinference="AGENT"),
+    Operation.LM: Shape("chat", SpanKind.CLIENT, genai=True, openinference="LLM"),
+    Operation.EMBEDDING: Shape("embeddings", SpanKind.CLIENT, genai=True, openinference="EMBEDDING"),
+    Operation.RETRIEVAL: Shape("retrieval", SpanKind.CLIENT, genai=True, openinference="RETRIEVER"),
+    Operation.TOOL: Shape("execute_tool", genai=True, openinference="TOOL"),
+    Operation.MODULE: Shape("module"),
+    Operation.TURN: Shape("turn"),
+    Operation.ADAPTER_FORMAT: Shape("format"),
+    Operation.ADAPTER_PARSE: Shape("parse"),
+    Operation.EVALUATE: Shape("evaluate", openinference="EVALUATOR"),
+    Operation.OPTIMIZE: Shape("optimize"),
+    Operation.CANDIDATE: Shape("candidate"),
+    Operation.INTERPRETER_EXECUTE: Shape("interpreter.execute"),
+    Operation.INTERPRETER_STARTUP: Shape("interpreter.startup"),
+    Operation.INTERPRETER_SHUTDOWN: Shape("interpreter.shutdown"),
+}
+
+EVENT_NAMES: Final[dict[str, str]] = {
+    Event.RETRY: "lmspan.lm.retry",
+    Event.EXCEPTION: "exception",
+    Event.INFERENCE_EXCEPTION: "gen_ai.client.operation.exception",
+    Event.INFERENCE_DETAILS: "gen_ai.client.inference.operation.details",
+    Event.EVALUATION_RESULT: "gen_ai.evaluation.result",
+    Event.PARSE_FALLBACK: "lmspan.adapter.fallback",
+    Event.ADAPTATION: "lmspan.lm.adaptation",
+    Event.HYPERPARAMETER_UPDATE: "lmspan.optimizer.hyperparameter.update",
+    Event.OPTIMIZER_CANDIDATE: "lmspan.optimizer.candidate",
+    Event.STDERR_WRITE: "lmspan.stderr.write",
+    Event.TRACE_COMPLETE: "lmspan.trace.complete",
+}
+
+_OPENINFERENCE_VALUES: Final = {
+    **dict.fromkeys(
+        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
+        (sc.OI_INPUT, sc.OI_INPUT_MIME),
+    ),
+    **dict.fromkeys(
+        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
+        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
+    ),
+}
+
+
+class Recorder:
+    """One per process, more in tests. Every method may be called on any thread, and none raises an `Exception`."""
+
+    def __init__(  # noqa: D417 - the arguments are one line each below
+        self,
+        tracer: Tracer,
+        *,
+        content: Content | None = None,
+        metrics: Metrics | None = None,
+        events: str = "span",
+        event_logger: Logger | None = None,
+        openinference: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Record through `tracer`; `events` is where events go: "span", "log" (then `event_logger`) or "both"."""
+        self.enabled = True
+        self.tracer = tracer
+        self.content = content or Content()
+        self.metrics = metrics
+        self.clock = clock
+        self.open: dict[str, Call] = {}
+        self._span_events = events in ("span", "both")
+        self._event_logger = event_logger if events in ("log", "both") else None
+        self._openinference = openinference
+        self._encoders: dict[str, Callable[[Any], str]] = {
+            sc.TOOL_CALL_ARGUMENTS: self.content.object_json,
+            sc.TOOL_CALL_RESULT: self.content.object_json,
+            sc.INTERPRETER_CODE: self.content.text,
+            sc.RETRIEVAL_QUERY: self.content.text,
+        }
+
+    def start(
+        self,
+        operation: Operation,
+        name: str,
+        source: str,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        instance: Any = None,
+        inputs: Any = None,
+        call_id: str = "",
+        parent_id: str = "",
+        owned: bool = True,
+        start_time: int | None = None,
+    ) -> Call:
+        """Start a span and make it current. `facts` are known now: samplers and processors see them.
+
+        A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
+        """
+        call = Call(operation, name, source)
+        call.instance, call.inputs = instance, inputs
+        found = otel_context.get_current()
+        call.parent = parent = self.open.get(parent_id) or found.get(CURRENT)  # type: ignore[assignment]
+        context = found
+        if parent_id and parent is not None and parent is not found.get(CURRENT):
+            context = set_span_in_context(parent.span, found)
+        call.parent_id = parent_id or (parent.call_id if parent is not None else "")
+        call.start_time_unix_nano = start_time or self.clock()
+        self._start_span(call, facts or {}, context)
+        call.call_id = call_id or format_span_id(call.span.get_span_context().span_id)
+        call.previous = found
+        call.context = set_span_in_context(call.span, otel_context.set_value(CURRENT, call, context))
+        otel_context.attach(call.context)
+        self.open[call.call_id] = call
+        if not owned and parent is not None:
+            parent.unowned = [*(parent.unowned or ()), call]
+        return call
+
+    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context) -> None:
+        shape = SHAPES[call.operation]
+        attributes = {sc.SOURCE: call.source}
+        word = shape.word
+        if shape.genai:
+            word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
+        attributes.update(facts)
+        if call.parent_id:
+            attributes[sc.CALL_PARENT_ID] = call.parent_id
+        if self._openinference:
+            attributes[sc.OI_SPAN_KIND] = shape.openinference
+        call.facts = attributes
+        call.span = self.tracer.start_span(
+            f"{word} {call.name}" if call.name else word,
+            otel_context.set_value(STARTING, call, context),
+            shape.kind,
+            attributes,
+            start_time=call.start_time_unix_nano,
+        )
+        call.recording = call.span.is_recording()
+        call.observed = call.recording or self.metrics is not None
+
+    def captures(self, call: Call) -> bool:
+        """Tell whether content of this call is wanted at all: ask before touching it."""
+        return call.recording and (self.content.capture.span or self.content.capture.event)
+
+    def capture(self, call: Call, payload: Mapping[str, Any]) -> None:
+        """Record content: attribute names of `semconv` and the values as the program has them."""
+        encoded = {name: self._encoders.get(name, self.content.json)(value) for name, value in payload.items()}
+        if self._openinference:
+            for name in tuple(encoded):
+                if name in _OPENINFERENCE_VALUES:
+                    value_name, mime_name = _OPENINFERENCE_VALUES[name]
+                    encoded[value_name], encoded[mime_name] = encoded[name], "application/json"
+        if self.content.capture.event and call.operation is Operation.LM:
+            call.notes.setdefault("details", {}).update(encoded)
+        if self.content.capture.span:
+            call.span.set_attributes(encoded)
+
+    def add_event(
+        self,
+        call: Call,
+        event: Event | str,
+        attributes: Mapping[str, Any],
+        *,
+        severity: SeverityNumber = SeverityNumber.INFO,
+    ) -> None:
+        """Add a point in time to a call, as a span event or as a log record in the span's context."""
+        if not call.recording or call.ended:
+            return
+        name = EVENT_NAMES.get(event, f"lmspan.{event}")
+        now = self.clock()
+        if self._span_events:
+            call.span.add_event(name, attributes, now)
+        if self._event_logger is not None:
+            self._event_logger.emit(
+                LogRecord(
+                    timestamp=now,
+                    event_name=name,
+                    severity_number=severity,
+                    attributes=dict(attributes),
+                    context=set_span_in_context(call.span),
+                )
+            )
+
+    def mark_internal(self, call: Call) -> None:
+        """Make a call that turned out to be answered in the process INTERNAL: no client operation took place.
+
+        The kind is given when a span starts, and a cache hit is known later; the SDK has no public way to say so.
+        """
+        if call.recording and hasattr(call.span, "_kind"):
+            call.span._kind = SpanKind.INTERNAL  # noqa: SLF001
+
+    @guarded
+    def end(
+        self,
+        call: Call,
+        outputs: Any = None,
+        error: BaseException | None = None,
+        *,
+        missing: bool = False,
+        end_time: int | None = None,
+    ) -> None:
+        """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
+        if call.ended:
+            return
+        for child in call.unowned or ():
+            self.end(child, error=error, missing=True)
+        call.outputs, call.error = outputs, error
+        self._annotate(call, error, missing=missing)
+        call.ended = True
+        self.open.pop(call.call_id, None)
+        _restore(call)
+        ended = end_time or self.clock()
+        if self.metrics is not None:
+            self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
+        call.span.end(ended)
+        call.instance = call.inputs = call.outputs = call.parent = call.unowned = None
+        call.notes = {}
+
+    def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
+        found = call.found
+        if missing:
+            found[sc.END_MISSING] = True
+        if error is not None or missing:
+            found.setdefault(sc.ERROR_TYPE, qualified_name(type(error)) if error is not None else "_OTHER")
+        if call.recording:
+            found[sc.CALL_ID] = call.call_id
+            call.span.set_attributes(found)
+        call.facts.update(found)
+        if call.recording and sc.ERROR_TYPE in found:
+            self._record_error(call, error)
+        if self.content.capture.event and call.operation is Operation.LM:
+            self.add_event(call, Event.INFERENCE_DETAILS, {**call.facts, **call.notes.get("details", {})})
+
+    def _record_error(self, call: Call, error: BaseException | None) -> None:
+        """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
+        told = self.content.capture.span or self.content.capture.event
+        message = self.content.message(error) if error is not None and told else None
+        call.span.set_status(StatusCode.ERROR, message or None)
+        if error is None:
+            return
+        if call.parent is not None:
+            call.parent.notes["error"] = error
+        if call.notes.get("error") is error:
+            return
+        attributes = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
+        if told:
+            attributes[sc.EXCEPTION_MESSAGE] = message or ""
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            attributes[sc.EXCEPTION_STACKTRACE] = self.content.text(frames)
+        client = SHAPES[call.operation].kind is SpanKind.CLIENT
+        event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
+        self.add_event(call, event, attributes, severity=SeverityNumber.WARN)
+
+    def close(self) -> None:
+        """Stop recording and end what is still open, innermost first."""
+        self.enabled = False
+        for call in reversed(list(self.open.values())):
+            self.end(call, missing=True)
+
+
+def current_call() -> Call | None:
+    """Return the innermost call of the current context that is still open, if any."""
+    call = otel_context.get_current().get(CURRENT)
+    return call if isinstance(call, Call) and not call.ended else None
+
+
+def _restore(call: Call) -> None:
+    """Make current what was so before the call, if the call's context still is; else leave the context alone.
+
+    The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
+    thread than the one that started it, where a token would be refused with an error on the log.
+    """
+    if otel_context.get_current() is not call.context:
+        return
+    previous, parent = call.previous, call.parent
+    while parent is not None and parent.ended and previous is parent.context:
+        previous, parent = parent.previous, None
+    otel_context.attach(previous)
+
+
+active: Recorder
+
+
+def install(recorder: Recorder) -> Recorder:
+    """Make `recorder` the one that sources use from now on; return the one that was."""
+    global active  # noqa: PLW0603 - the one switch of the process
+    before, active = active, recorder
+    return before
+
+
+def _without_init() -> Recorder:
+    """Return the recorder for programs that never call init(): the global providers, and no content unless asked."""
+    import os  # noqa: PLC0415
+
+    from opentelemetry import trace  # noqa: PLC0415
+
+    from lmspan._version import __version__  # noqa: PLC0415
+    from lmspan.config import capture_from_environment  # noqa: PLC0415
+    from lmspan.metrics import global_metrics  # noqa: PLC0415
+    from lmspan.redaction import Redactor  # noqa: PLC0415
+
+    capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
+    tracer = trace.get_tracer("lmspan", __version__)
+    return Recorder(tracer, content=Content(capture, Redactor(environ=os.environ)), metrics=global_metrics())
+
+
+active = _without_init()

@@ -1,0 +1,45 @@
+"""Sampling stops at the exporter, not at the callback: while somebody listens, a dropped span is still recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, SpanKind, TraceState
+    from opentelemetry.util.types import Attributes
+
+
+class ListeningSampler(Sampler):
+    """Ask another sampler, and turn its DROP into RECORD_ONLY while `listening()` is true.
+
+    A RECORD_ONLY span reaches span processors and no exporter. Called for every span, on the program's thread.
+    """
+
+    def __init__(self, sampler: Sampler, listening: Callable[[], bool]) -> None:
+        self._sampler = sampler
+        self._listening = listening
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Return the other sampler's result, recorded at least while somebody listens."""
+        result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        if result.decision is not Decision.DROP or not self._listening():
+            return result
+        return SamplingResult(Decision.RECORD_ONLY, dict(result.attributes or {}), result.trace_state)
+
+    def get_description(self) -> str:
+        """Name the sampler that decides."""
+        return f"ListeningSampler{{{self._sampler.get_description()}}}"

@@ -1,0 +1,184 @@
+"""A trace as a tree for the terminal: one line a span, with a waterfall, tokens and cost.
+
+Every text of a trace passes `safe_text`: a prompt must not be able to drive the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from lmspan import semconv as sc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from lmspan.viewer.trace import StoredEvent, StoredSpan, Trace
+
+# C0 and C1 controls, line and paragraph separators, zero-width and bidirectional marks.
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_WATERFALL: Final = 24
+_VALUE_LENGTH: Final = 120
+_CACHED: Final = "cached"
+
+_STYLES: Final = (
+    # by the first word of the span's name
+    ({"chat", "text_completion", "generate_content", "embeddings"}, "cyan"),
+    ({"invoke_agent", "invoke_workflow", "optimize", "evaluate"}, "bold"),
+    ({"execute_tool", "retrieval"}, "magenta"),
+    ({"format", "parse", "interpreter.startup", "interpreter.shutdown"}, "dim"),
+)
+_CONTENT: Final = tuple(name for name, entry in sc.table().items() if entry.meta.content)
+
+
+def safe_text(value: str, length: int = _VALUE_LENGTH) -> str:
+    """Return a text in one line without control characters, cut to `length` with its full length told."""
+    shown = _UNSAFE.sub(lambda found: {"\n": "⏎", "\t": " "}.get(found[0], "·"), value[: length + 1])
+    return shown if len(value) <= length else f"{shown[:length]}… ({len(value)} characters)"
+
+
+def render(trace: Trace, *, content: bool = True) -> RenderableType:
+    """Return the trace as a renderable for rich: a header, the tree, its errors; with `content`, what was said."""
+    under = trace.children()
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=False, show_edge=False)
+    table.add_column("span", no_wrap=True, ratio=1, overflow="ellipsis")
+    table.add_column("", no_wrap=True, width=_WATERFALL)
+    for title in ("time", "tokens", "cost"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for guide, span in _walk(under, "", ""):
+        table.add_row(_label(guide, span), _bar(span, trace), duration(span.duration_s), _tokens(span), _cost(span))
+    below = [_errors(trace)] if any(span.failed for span in trace.spans) else []
+    return Group(_header(trace), table, *below, *([_said(under)] if content else []))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with three digits and its unit."""
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (60, 1, "s")):
+        if seconds < limit:
+            value = seconds * factor
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
+    return f"{int(seconds // 60)} min {seconds % 60:.0f} s"
+
+
+def money(amount: float) -> str:
+    """Return an amount in dollars that keeps its first digits however small it is."""
+    return f"${amount:.2f}" if amount >= 1 else f"${amount:.6f}".rstrip("0").ljust(5, "0")
+
+
+def _walk(under: dict[str, list[StoredSpan]], parent: str, indent: str) -> Iterator[tuple[str, StoredSpan]]:
+    """Yield each span with the lines that lead to it, depth first. A stack, so that a deep trace is only long."""
+    stack = [(indent, "", span) for span in reversed(under.get(parent, ()))]
+    seen: set[str] = set()
+    while stack:
+        lead, corner, span = stack.pop()
+        yield lead + corner, span
+        if span.span_id in seen:
+            continue
+        seen.add(span.span_id)
+        below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[corner]
+        children = under.get(span.span_id, ())
+        for index in range(len(children) - 1, -1, -1):
+            stack.append((below, "└─ " if index == len(children) - 1 else "├─ ", children[index]))
+
+
+def _header(trace: Trace) -> Text:
+    calls = trace.model_calls()
+    told = [f"{len(trace.spans)} spans", duration((trace.end_unix_nano - trace.start_unix_nano) / 1e9)]
+    told.append(f"{len(calls)} LM calls")
+    hits = sum(bool(span.attributes.get(sc.CACHE_HIT)) for span in calls)
+    if hits:
+        told.append(f"{hits} from cache")
+    told.append(f"{trace.total(sc.USAGE_INPUT_TOKENS):.0f} → {trace.total(sc.USAGE_OUTPUT_TOKENS):.0f} tokens")
+    if any(sc.COST_AMOUNT in span.attributes for span in calls):
+        told.append(money(trace.total(sc.COST_AMOUNT)))
+    failed = sum(span.failed for span in trace.spans)
+    text = Text(f"trace {trace.trace_id}\n", style="bold").append("  ".join(told), style="not bold")
+    if failed:
+        text.append(f"  {failed} failed", style="bold red")
+    return text
+
+
+def _label(guide: str, span: StoredSpan) -> Text:
+    word = span.name.split(" ", 1)[0]
+    style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
+    text = Text(guide, style="dim").append(safe_text(span.name), style=style)
+    if span.failed:
+        text.append(f" ✗ {safe_text(str(span.attributes.get(sc.ERROR_TYPE, '')).rsplit('.', 1)[-1])}", style="red")
+    attempts = span.attributes.get(sc.ATTEMPT_COUNT)
+    if attempts:
+        text.append(f" ×{attempts}", style="yellow")
+    score = span.attributes.get(sc.EVALUATION_SCORE)
+    if score is not None:
+        text.append(f" {score:g}", style="bold green")
+    return text
+
+
+def _bar(span: StoredSpan, trace: Trace) -> Text:
+    whole = max(trace.end_unix_nano - trace.start_unix_nano, 1)
+    begin = int((span.start_unix_nano - trace.start_unix_nano) * _WATERFALL / whole)
+    end = (span.end_unix_nano - trace.start_unix_nano) * _WATERFALL / whole
+    begin = min(begin, _WATERFALL - 1)
+    length = max(min(round(end) - begin, _WATERFALL - begin), 1)
+    mark = "█" * length if span.duration_s * 1e9 * _WATERFALL >= whole else "▏"
+    return Text(" " * begin + mark, style="red" if span.failed else "blue")
+
+
+def _tokens(span: StoredSpan) -> Text:
+    if span.attributes.get(sc.CACHE_HIT):
+        return Text(_CACHED, style="green")
+    spent = span.attributes.get(sc.USAGE_INPUT_TOKENS), span.attributes.get(sc.USAGE_OUTPUT_TOKENS)
+    if sc.PROVIDER_NAME not in span.attributes or spent == (None, None):
+        return Text("")
+    return Text(f"{spent[0] or 0} → {spent[1] or 0}")
+
+
+def _cost(span: StoredSpan) -> Text:
+    amount = span.attributes.get(sc.COST_AMOUNT)
+    if amount is not None:
+        return Text(money(amount))
+    return Text("unknown" if sc.COST_UNKNOWN_REASON in span.attributes else "", style="dim")
+
+
+def _errors(trace: Trace) -> Text:
+    """Return each exception once: as the innermost span tells it."""
+    text = Text("\nerrors\n", style="bold red")
+    for span in trace.spans:
+        for event in span.events:
+            if sc.EXCEPTION_TYPE in event.attributes:
+                text.append(f"  {safe_text(span.name)}: {_exception(event)}\n", style="not bold")
+    return text
+
+
+def _exception(event: StoredEvent) -> str:
+    message = str(event.attributes.get(sc.EXCEPTION_MESSAGE, ""))
+    return f"{safe_text(str(event.attributes[sc.EXCEPTION_TYPE]))}{message and ': '}{safe_text(message, 300)}"
+
+
+def _said(under: dict[str, list[StoredSpan]]) -> Text:
+    """Return the content of the roots: what went in and what came out."""
+    text = Text()
+    for span in under.get("", ()):
+        for name in _CONTENT:
+            if name in span.attributes and not name.startswith(("input.", "output.")):
+                value = readable(span.attributes[name])
+                text.append(f"\n{name.rsplit('.', 1)[-1]}  ", style="dim").append(safe_text(value, 400), style="not dim")
+    return text.append("\n") if text else text
+
+
+def readable(value: Any) -> str:
+    """Return a JSON content attribute as a person reads it, `name: value`; anything else as it is."""
+    try:
+        parsed = json.loads(value)
+    except (TypeError, ValueError):
+        return str(value)
+    if not isinstance(parsed, dict):
+        return str(value)
+    shown = (each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in parsed.values())
+    return "  ".join(f"{name}: {each}" for name, each in zip(parsed, shown, strict=True))
