@@ -24,7 +24,7 @@ _get = object.__getattribute__
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start a module call; the inputs are taken as they are, before DSPy looks at them."""
     kind = type(instance)
-    operation = _operation(kind, instance, outermost=current_call() is None)
+    operation = _operation(kind, instance)
     facts: dict[str, Any] = {sc.MODULE_NAME: kind.__name__}
     if operation is Operation.AGENT:
         facts[sc.AGENT_NAME] = kind.__name__
@@ -53,12 +53,20 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
-def _operation(kind: type, instance: Any, *, outermost: bool) -> Operation:
+def _operation(kind: type, instance: Any) -> Operation:
     if any(base.__name__ in _AGENTS and base.__module__.startswith("dspy.") for base in kind.__mro__):
         return Operation.AGENT
-    if outermost and not kind.__module__.startswith("dspy.") and _has_modules(instance):
+    if not kind.__module__.startswith("dspy.") and _is_outermost() and _has_modules(instance):
         return Operation.WORKFLOW
     return Operation.MODULE
+
+
+def _is_outermost() -> bool:
+    """Tell whether no module encloses what starts now; an evaluation or an optimizer run may."""
+    call = current_call()
+    while call is not None and call.operation not in _MODULES:
+        call = call.parent
+    return call is None
 
 
 def _has_modules(instance: Any) -> bool:
@@ -72,6 +80,8 @@ def _has_modules(instance: Any) -> bool:
 
 def _path(instance: Any, parent: Call) -> str:
     """Return where the module sits: the attribute, under the parent's own path, that holds this very object."""
+    if parent.source != "dspy":
+        return ""
     for name, value in _get(parent.instance, "__dict__").items():
         found = ""
         if value is instance:

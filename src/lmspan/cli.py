@@ -1,0 +1,151 @@
+"""The command line: `lmspan demo`, `lmspan run`, `lmspan show`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmspan._version import __version__
+from lmspan.errors import LmspanError, TraceFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmspan.viewer.trace import Trace
+
+_DESCRIPTION = "OpenTelemetry for LLM programs: record one, and look at what it did."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status. A mistake is one line on stderr, and status 2."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except LmspanError as error:
+        print(f"lmspan: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `lmspan show | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lmspan", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"lmspan {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="run a DSPy program and show its trace; no key needed")
+    demo.add_argument("--model", help="your own model, as DSPy names it (openai/gpt-4o-mini); default: a scripted one")
+    demo.add_argument("--api-base", help="where that model is served")
+    demo.add_argument("--api-key", help="its key; default: what DSPy finds in the environment")
+    demo.set_defaults(command=_demo)
+
+    run = commands.add_parser("run", help="run a program, recorded, without changing it")
+    run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module")
+    run.add_argument("program", metavar="PROGRAM", help="a script, or with -m a module")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of the program")
+    run.set_defaults(command=_run)
+
+    show = commands.add_parser("show", help="show a trace as a tree")
+    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    show.add_argument("--json", action="store_true", help="print the spans as JSON, one object a line")
+    show.add_argument("--width", type=int, help="columns to use; default: the terminal's")
+    show.set_defaults(command=_show)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from contextlib import nullcontext  # noqa: PLC0415
+
+    import lmspan  # noqa: PLC0415
+
+    try:
+        import dspy  # noqa: PLC0415
+    except ImportError as error:
+        raise LmspanError("the demo needs DSPy; install it with: pip install 'lmspan[demo]'") from error
+    from lmspan.demo import program, script, server  # noqa: PLC0415
+
+    session = lmspan.init("lmspan-demo")
+    with nullcontext() if options.model else server.ScriptedServer(script.answer) as scripted:
+        if scripted is None:
+            given = {"api_base": options.api_base, "api_key": options.api_key}
+            lm = dspy.LM(options.model, **{name: value for name, value in given.items() if value})
+        else:
+            lm = dspy.LM("openai/gpt-4o-mini", api_base=scripted.url, api_key="no-key-needed", cache=False)
+        with lmspan.operation(lmspan.Operation.WORKFLOW, "demo"):
+            advice, score = program.run(lm)
+    delivered = session.force_flush(5.0)
+    print(f"advice: {advice}\nscore:  {score:g} %\n")
+    if session.trace_directory is None:
+        print("The spans went to your OpenTelemetry endpoint." if delivered else "Your endpoint did not take the spans.")
+        return 0 if delivered else 1
+    from lmspan.viewer import store  # noqa: PLC0415
+
+    trace, _ = store.find(session.trace_directory)
+    _print(trace, width=None)
+    print(f"stored in {session.trace_directory / 'traces.jsonl'}\n")
+    print("  lmspan show                      this trace again, with --json as data")
+    print("  lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged")
+    print("  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    import lmspan  # noqa: PLC0415
+
+    if not options.as_module and not Path(options.program).is_file():
+        raise LmspanError(f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}")
+    name = options.program if options.as_module else Path(options.program).stem
+    lmspan.init(os.environ.get("OTEL_SERVICE_NAME") or name)
+    sys.argv = [options.program, *options.arguments]
+    if options.as_module:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+        runpy.run_module(options.program, run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(options.program).resolve().parent))
+        runpy.run_path(options.program, run_name="__main__")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from lmspan.export.file import trace_directory  # noqa: PLC0415
+    from lmspan.viewer import store  # noqa: PLC0415
+
+    path = Path(options.what)
+    if path.is_file() or "/" in options.what or path.suffix in (".jsonl", ".json"):
+        reading = store.read_file(path)
+        traces, troubles = list(reading.traces.values()), reading.troubles
+    else:
+        trace, troubles = store.find(trace_directory(), options.what)
+        traces = [trace]
+    for trouble in troubles:
+        print(f"lmspan: {trouble}", file=sys.stderr)
+    if not traces:
+        raise TraceFileError(f"{path} holds no spans")
+    for trace in sorted(traces, key=lambda each: each.start_unix_nano):
+        if options.json:
+            for span in sorted(trace.spans, key=lambda each: each.start_unix_nano):
+                print(json.dumps(dataclasses.asdict(span)))
+        else:
+            _print(trace, options.width)
+    return 1 if troubles else 0
+
+
+def _print(trace: Trace, width: int | None) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from lmspan.viewer.tree import render  # noqa: PLC0415
+
+    unseen: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    Console(width=width or unseen, highlight=False).print(render(trace))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

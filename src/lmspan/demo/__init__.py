@@ -1,0 +1,1 @@
+"""`lmspan demo`: a DSPy program worth looking at, and a scripted local server for who has no model at hand."""
