@@ -66,6 +66,8 @@ def _demo(options: argparse.Namespace) -> int:
 
     import lmspan  # noqa: PLC0415
 
+    if not options.model:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")  # DSPy: prices from its package, not the network
     try:
         import dspy  # noqa: PLC0415
     except ImportError as error:

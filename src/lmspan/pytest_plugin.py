@@ -1,0 +1,21 @@
+"""The pytest plugin: a fixture `lmspan_recording` that records a test, with nothing else configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmspan.testing import Recorded
+
+
+@pytest.fixture
+def lmspan_recording() -> Iterator[Recorded]:
+    """Record this test's program; gives `lmspan.testing.Recorded`."""
+    from lmspan.testing import recording  # noqa: PLC0415 - a test run without the fixture loads no SDK
+
+    with recording() as recorded:
+        yield recorded

@@ -1,0 +1,207 @@
+"""Record a program in a test and say what its trace must be.
+
+    from lmspan.testing import recording
+
+    def test_it():
+        with recording() as recorded:
+            program(question="...")
+        recorded.assert_tree('''
+            module Predict
+              format ChatAdapter
+              chat gpt-4o-mini
+              parse ChatAdapter
+        ''')
+
+A real provider, in memory; span ids are 1, 2, 3, ... and the clock advances a millisecond each time it is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import StatusCode
+
+from lmspan import instrumentation, propagation, recorder
+from lmspan import semconv as sc
+from lmspan.content import CAPTURE_MODES, Content
+from lmspan.redaction import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from opentelemetry._logs import Logger
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+_MILLISECOND: Final = 1_000_000
+_EPOCH: Final = 1_700_000_000_000_000_000
+_INDENT: Final = "  "
+
+# attribute type of the table -> the Python type that a span must hold
+_TYPES: Final = {sc.STRING: str, sc.JSON: str, sc.INT: int, sc.DOUBLE: float, sc.BOOL: bool, sc.STRINGS: tuple}
+
+
+class FixedIds(IdGenerator):
+    """Ids that count up from 1: the same program gives the same ids, if it starts its spans in the same order."""
+
+    def __init__(self) -> None:
+        self._spans = itertools.count(1)
+        self._traces = itertools.count(1)
+
+    def generate_span_id(self) -> int:
+        """Return the next span id."""
+        return next(self._spans)
+
+    def generate_trace_id(self) -> int:
+        """Return the next trace id."""
+        return next(self._traces)
+
+
+class Recorded:
+    """What was recorded so far. Every property reads anew, so it may be asked inside the `with` as well."""
+
+    def __init__(self, exporter: InMemorySpanExporter) -> None:
+        self._exporter = exporter
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """The ended spans, in the order in which they started."""
+        return sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        """Return the ended spans of exactly this name."""
+        return [span for span in self.spans if span.name == name]
+
+    def one(self, name: str) -> ReadableSpan:
+        """Return the only span of this name; AssertionError when there is none or more than one."""
+        spans = self.named(name)
+        if len(spans) != 1:
+            raise AssertionError(f"{len(spans)} spans are named {name!r}; recorded:\n{self.tree()}")
+        return spans[0]
+
+    def attributes(self, name: str) -> dict[str, Any]:
+        """Return the attributes of the only span of this name."""
+        return dict(self.one(name).attributes or {})
+
+    def events(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the events of the only span of this name: names and attributes, in order."""
+        return [(event.name, dict(event.attributes or {})) for event in self.one(name).events]
+
+    def roots(self) -> list[ReadableSpan]:
+        """Return the spans without a parent."""
+        return [span for span in self.spans if span.parent is None]
+
+    def trace_ids(self) -> set[int]:
+        """Return the ids of all traces."""
+        return {span.context.trace_id for span in self.spans if span.context is not None}
+
+    def tree(self, *, ordered: bool = True, errors: bool = True) -> str:
+        """Return the spans as indented lines. `ordered=False` sorts siblings by what they are, for what runs at once."""
+        children: dict[int, list[ReadableSpan]] = {}
+        for span in self.spans:
+            children.setdefault(span.parent.span_id if span.parent else 0, []).append(span)
+        known = {span.context.span_id for span in self.spans if span.context}
+        orphans = [span for parent, spans in children.items() if parent and parent not in known for span in spans]
+
+        def lines(span: ReadableSpan) -> list[str]:
+            mark = " !" if errors and span.status.status_code is StatusCode.ERROR else ""
+            below = [lines(child) for child in children.get(span.context.span_id if span.context else 0, ())]
+            below = below if ordered else sorted(below)
+            return [f"{span.name}{mark}", *(_INDENT + line for block in below for line in block)]
+
+        blocks = [lines(span) for span in children.get(0, ())]
+        blocks += [[f"orphan: {line}" for line in lines(span)] for span in orphans]
+        return "\n".join(line for block in (blocks if ordered else sorted(blocks)) for line in block)
+
+    def assert_tree(self, expected: str, *, ordered: bool = True) -> None:
+        """Assert that exactly these spans were recorded; ` !` marks those that must have status ERROR."""
+        found = self.tree(ordered=ordered)
+        wanted = textwrap.dedent(expected).strip()
+        if found != wanted:
+            raise AssertionError(f"the trace is\n{textwrap.indent(found, '    ')}\nand not\n{textwrap.indent(wanted, '    ')}")
+
+    def assert_conventions(self) -> None:
+        """Assert for every span: known names of the right types, ERROR exactly with error.type, never OK, no orphan."""
+        found = [problem for span in self.spans for problem in problems(span)]
+        known = {span.context.span_id for span in self.spans if span.context}
+        found += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
+        if found:
+            raise AssertionError("\n".join(found))
+
+
+def problems(span: ReadableSpan) -> list[str]:
+    """Return what of a span is not as the table of `lmspan.semconv` says."""
+    table = sc.table()
+    found = []
+    attributes = span.attributes or {}
+    for name, value in attributes.items():
+        entry = table.get(name)
+        if entry is None:
+            found.append(f"{span.name}: {name} is in no table")
+        elif type(value) is not _TYPES[entry.meta.type]:
+            found.append(f"{span.name}: {name} is {type(value).__name__}, not {entry.meta.type}")
+    failed = span.status.status_code is StatusCode.ERROR
+    if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
+        found.append(f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}")
+    return found
+
+
+@contextmanager
+def recording(
+    *,
+    capture_content: str = "span",
+    instrument: tuple[str, ...] | None = None,
+    redact: Callable[[str], str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    events: str = "span",
+    event_logger: Logger | None = None,
+    meter_provider: MeterProvider | None = None,
+    openinference: bool = False,
+    sampler: Sampler | None = None,
+) -> Iterator[Recorded]:
+    """Record what runs under the `with`, beside whatever else is configured, and put everything back after it.
+
+    `instrument` names libraries, None meaning every supported one that is installed. The rest is as for `init()`;
+    `environ` is where secrets to redact are looked for. Not for two threads at once: the recorder is the process's.
+    """
+    from lmspan.metrics import Metrics  # noqa: PLC0415
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(
+        sampler=sampler, resource=Resource({"service.name": "test"}), id_generator=FixedIds(), shutdown_on_exit=False
+    )
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    ticks = itertools.count()
+    made = recorder.Recorder(
+        provider.get_tracer("lmspan"),
+        content=Content(CAPTURE_MODES[capture_content], Redactor(redact, environ)),
+        metrics=Metrics(meter_provider) if meter_provider is not None else None,
+        events=events,
+        event_logger=event_logger,
+        openinference=openinference,
+        clock=lambda: _EPOCH + next(ticks) * _MILLISECOND,
+    )
+    loaded = [instrumentation.load(name) for name in instrumentation.choose(instrument)]
+    fresh = [each for each in loaded if not each.is_instrumented_by_opentelemetry]
+    before = recorder.install(made)
+    propagation.install()
+    try:
+        for each in fresh:
+            each.instrument()
+        yield Recorded(exporter)
+    finally:
+        for each in fresh:
+            each.uninstrument()
+        propagation.uninstall()
+        recorder.install(before)
+        made.close()
+        provider.force_flush()

@@ -1,0 +1,16 @@
+"""Shared by all tests: no state of this machine's user is read or written, and DSPy's caches are off."""
+
+import os
+
+import pytest
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"  # no network for prices
+for name in [name for name in os.environ if name.startswith(("OTEL_", "LMSPAN_"))]:
+    if not name.startswith("LMSPAN_E2E"):
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _own_state_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMSPAN_DIR", str(tmp_path / "traces"))
+    monkeypatch.setenv("DSPY_CACHEDIR", str(tmp_path / "dspy-cache"))
