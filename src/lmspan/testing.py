@@ -104,28 +104,29 @@ class Recorded:
         """Return the ids of all traces."""
         return {span.context.trace_id for span in self.spans if span.context is not None}
 
-    def tree(self, *, ordered: bool = True, errors: bool = True) -> str:
-        """Return the spans as indented lines. `ordered=False` sorts siblings by what they are, for what runs at once."""
+    def tree(self) -> str:
+        """Return the spans as indented lines, siblings in the order in which they started; ` !` marks an ERROR."""
         children: dict[int, list[ReadableSpan]] = {}
         for span in self.spans:
             children.setdefault(span.parent.span_id if span.parent else 0, []).append(span)
         known = {span.context.span_id for span in self.spans if span.context}
-        orphans = [span for parent, spans in children.items() if parent and parent not in known for span in spans]
 
         def lines(span: ReadableSpan) -> list[str]:
-            mark = " !" if errors and span.status.status_code is StatusCode.ERROR else ""
-            below = [lines(child) for child in children.get(span.context.span_id if span.context else 0, ())]
-            below = below if ordered else sorted(below)
-            return [f"{span.name}{mark}", *(_INDENT + line for block in below for line in block)]
+            mark = " !" if span.status.status_code is StatusCode.ERROR else ""
+            below = children.get(span.context.span_id if span.context else 0, ())
+            return [f"{span.name}{mark}", *(_INDENT + line for child in below for line in lines(child))]
 
-        blocks = [lines(span) for span in children.get(0, ())]
-        blocks += [[f"orphan: {line}" for line in lines(span)] for span in orphans]
-        return "\n".join(line for block in (blocks if ordered else sorted(blocks)) for line in block)
+        whole = [line for root in children.get(0, ()) for line in lines(root)]
+        for parent, spans in children.items():
+            if parent and parent not in known:
+                whole += [f"orphan: {line}" for span in spans for line in lines(span)]
+        return "\n".join(whole)
 
     def assert_tree(self, expected: str, *, ordered: bool = True) -> None:
-        """Assert that exactly these spans were recorded; ` !` marks those that must have status ERROR."""
-        found = self.tree(ordered=ordered)
-        wanted = textwrap.dedent(expected).strip()
+        """Assert that exactly these spans were recorded. `ordered=False`: siblings in any order, as in threads."""
+        found, wanted = self.tree(), textwrap.dedent(expected.strip("\n").rstrip())
+        if not ordered:
+            found, wanted = _sorted_siblings(found), _sorted_siblings(wanted)
         if found != wanted:
             raise AssertionError(f"the trace is\n{textwrap.indent(found, '    ')}\nand not\n{textwrap.indent(wanted, '    ')}")
 
@@ -136,6 +137,19 @@ class Recorded:
         found += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
         if found:
             raise AssertionError("\n".join(found))
+
+
+def _sorted_siblings(tree: str) -> str:
+    """Return a tree's lines with the blocks under each line sorted."""
+    blocks: list[str] = []
+    for line in tree.splitlines():
+        if line.startswith(_INDENT) and blocks:
+            blocks[-1] += f"\n{line}"
+        else:
+            blocks.append(line)
+    split = (block.partition("\n") for block in blocks)
+    done = (head + (rest and "\n" + textwrap.indent(_sorted_siblings(textwrap.dedent(rest)), _INDENT)) for head, _, rest in split)
+    return "\n".join(sorted(done))
 
 
 def problems(span: ReadableSpan) -> list[str]:

@@ -150,10 +150,9 @@ def test_retries_are_one_chat_span_with_an_event_for_each_failed_attempt():
     assert attributes[sc.ATTEMPT_COUNT] == 3
     assert sc.ERROR_TYPE not in attributes
     events = recorded.events("chat gpt-4o-mini")
-    assert [(name, facts[sc.RETRY_ATTEMPT], "RateLimit" in facts[sc.ERROR_TYPE]) for name, facts in events] == [
-        ("lmspan.lm.retry", 1, True),
-        ("lmspan.lm.retry", 2, True),
-    ]
+    assert [(name, facts[sc.RETRY_ATTEMPT]) for name, facts in events] == [("lmspan.lm.retry", 1), ("lmspan.lm.retry", 2)]
+    # DSPy 3.4 tells its own exception, 3.3 has the status from the client under LiteLLM.
+    assert all("RateLimit" in facts[sc.ERROR_TYPE] or facts[sc.ERROR_TYPE] == "429" for _, facts in events)
 
 
 def test_when_every_attempt_fails_each_is_an_event_and_the_same_exception_arrives():
@@ -161,6 +160,8 @@ def test_when_every_attempt_fails_each_is_an_event_and_the_same_exception_arrive
     with serving(down) as server, recording() as recorded:
         with pytest.raises(dspy.LMError) as caught:
             ask(model(server, num_retries=1))
+        attempts = len(server.exchanges)
+    assert attempts > 1
     recorded.assert_tree("""
         module Predict !
           format ChatAdapter
@@ -170,7 +171,8 @@ def test_when_every_attempt_fails_each_is_an_event_and_the_same_exception_arrive
     name = f"{type(caught.value).__module__}.{type(caught.value).__qualname__}"
     assert recorded.attributes("chat gpt-4o-mini")[sc.ERROR_TYPE] == name
     kinds = [kind for kind, _ in recorded.events("chat gpt-4o-mini")]
-    assert kinds == ["lmspan.lm.retry", "lmspan.lm.retry", "gen_ai.client.operation.exception"]
+    assert kinds == ["lmspan.lm.retry"] * attempts + ["gen_ai.client.operation.exception"]
+    assert recorded.attributes("chat gpt-4o-mini")[sc.ATTEMPT_COUNT] == attempts
     assert recorded.events("module Predict") == []
 
 

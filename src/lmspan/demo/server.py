@@ -48,13 +48,19 @@ class Exchange:
     headers: dict[str, str]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent: a client that hangs up early is part of the script."""
+
+
 class ScriptedServer:
     """Serve a script on a free loopback port while the `with` lasts; `exchanges` is what happened, in order."""
 
     def __init__(self, script: Callable[[dict[str, Any]], Reply]) -> None:
         self.exchanges: list[Exchange] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script, self.exchanges))
-        self._http.daemon_threads = True
+        self._http = _QuietServer(("127.0.0.1", 0), _handler(script, self.exchanges))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property

@@ -51,14 +51,22 @@ def _patch_litellm_road(patches: Patches) -> None:
     patches.wrap(base, "_finalize_lm_response", _finalize_typed)
     patches.wrap(sys.modules["dspy.clients.lm"], "_get_stream_completion_fn", _stream_completion)
 
-    def patch_litellm(litellm: Any) -> None:
-        for name in ("completion_with_retries", "acompletion_with_retries"):
-            patches.wrap(litellm, name, _litellm_retries)
+    _when_imported(patches, "litellm", "litellm", "completion_with_retries", _litellm_retries)
+    _when_imported(patches, "litellm", "litellm", "acompletion_with_retries", _litellm_retries)
+    _when_imported(patches, "openai._base_client", "SyncAPIClient", "_sleep_for_retry", _openai_retry)
+    _when_imported(patches, "openai._base_client", "AsyncAPIClient", "_sleep_for_retry", _openai_retry)
 
-    if "litellm" in sys.modules:
-        patch_litellm(sys.modules["litellm"])
+
+def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper: Callable[..., Any]) -> None:
+    """Patch a library that DSPy imports at its first LM call: now if it is there, else then."""
+
+    def patch_now(imported: Any) -> None:
+        patches.wrap(getattr(imported, owner, imported), name, wrapper)
+
+    if module in sys.modules:
+        patch_now(sys.modules[module])
     else:
-        wrapt.register_post_import_hook(guarded(patch_litellm), "litellm")
+        wrapt.register_post_import_hook(guarded(patch_now), module)
 
 
 def _lm_call() -> Call | None:
@@ -178,7 +186,6 @@ def _counting(name: str, kwargs: Keywords) -> Keywords | None:
     if call is None:
         return None
     litellm = sys.modules["litellm"]
-    call.notes["attempts"] = 1
     _add_retry(sys.exc_info()[1], None)
     asynchronous = name.startswith("a")
     original = kwargs.get("original_function") or (litellm.acompletion if asynchronous else litellm.completion)
@@ -218,6 +225,23 @@ def _begin_again(call: Call) -> None:
 def _failed_again(call: Call, error: BaseException) -> None:
     facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: qualified_name(type(error))}
     recording.active.add_event(call, Event.RETRY, facts)
+
+
+def _openai_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Count the attempts of the OpenAI client under LiteLLM: it sleeps after each that failed."""
+    _note_openai_retry(kwargs.get("response"))
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note_openai_retry(response: Any) -> None:
+    call = _lm_call()
+    if call is not None:
+        attempt = call.notes.get("attempts", 1)
+        status = field(response, "status_code")
+        facts = {sc.RETRY_ATTEMPT: attempt, sc.ERROR_TYPE: str(status) if type(status) is int else "_OTHER"}
+        recording.active.add_event(call, Event.RETRY, facts)
+        call.notes["attempts"] = attempt + 1
 
 
 def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:

@@ -1,0 +1,231 @@
+"""Threads, tasks and streams: one trace, no orphan, every LM call under the module that made it."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import dspy
+import pytest
+
+from lmspan import semconv as sc
+from lmspan.testing import recording
+from support.programs import Reply, fields, model, serving
+
+
+class Fan(dspy.Module):
+    """Ask two predictors, in the way that `how` says."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.first = dspy.Predict("question -> answer")
+        self.second = dspy.ChainOfThought("question -> answer")
+
+    def forward(self, question):
+        return self.how(self, question)
+
+    async def aforward(self, question):
+        return await self.how(self, question)
+
+
+FAN = """
+    invoke_workflow Fan
+      module ChainOfThought
+        module Predict
+          format ChatAdapter
+          chat gpt-4o-mini
+          parse ChatAdapter
+      module Predict
+        format ChatAdapter
+        chat gpt-4o-mini
+        parse ChatAdapter
+"""
+ANSWER = fields(reasoning="so", answer="yes")
+
+
+def in_order(program, question):
+    return program.first(question=question), program.second(question=question)
+
+
+def in_a_pool_of_the_users_own(program, question):
+    settings = dspy.settings.lm
+
+    def ask(predictor):
+        with dspy.context(lm=settings):
+            return predictor(question=question)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(ask, [program.first, program.second]))
+
+
+def in_dspy_parallel(program, question):
+    pairs = [(program.first, {"question": question}), (program.second, {"question": question})]
+    return dspy.Parallel(num_threads=2, disable_progress_bar=True)(pairs)
+
+
+async def in_gathered_tasks(program, question):
+    return await asyncio.gather(program.first.acall(question=question), program.second.acall(question=question))
+
+
+async def in_asyncified_threads(program, question):
+    return await asyncio.gather(
+        dspy.asyncify(program.first)(question=question), dspy.asyncify(program.second)(question=question)
+    )
+
+
+async def in_the_loops_executor(program, question):
+    loop = asyncio.get_running_loop()
+    lm = dspy.settings.lm
+
+    def ask(predictor):
+        with dspy.context(lm=lm):
+            return predictor(question=question)
+
+    return await asyncio.gather(*(loop.run_in_executor(None, ask, each) for each in (program.first, program.second)))
+
+
+@pytest.mark.parametrize("how", [in_order, in_a_pool_of_the_users_own, in_dspy_parallel])
+def test_whatever_runs_them_the_tree_is_the_same(how):
+    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
+        Fan(how)(question="why?")
+    recorded.assert_tree(FAN, ordered=False)
+    recorded.assert_conventions()
+    assert len(recorded.trace_ids()) == 1
+
+
+@pytest.mark.parametrize("how", [in_gathered_tasks, in_asyncified_threads, in_the_loops_executor])
+async def test_whatever_awaits_them_the_tree_is_the_same(how):
+    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
+        await Fan(how).acall(question="why?")
+    recorded.assert_tree(FAN, ordered=False)
+    recorded.assert_conventions()
+    assert len(recorded.trace_ids()) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_evaluate_is_one_trace_with_the_programs_under_it(threads):
+    devset = [dspy.Example(question=f"q{index}", answer="yes").with_inputs("question") for index in range(3)]
+
+    def exact(example, prediction, trace=None):
+        return example.answer == prediction.answer
+
+    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
+        result = dspy.Evaluate(devset=devset, metric=exact, num_threads=threads)(
+            dspy.Predict("question -> answer"), callback_metadata={"metric_key": "eval_full"}
+        )
+    assert result.score == 100.0
+    one = "  module Predict\n    format ChatAdapter\n    chat gpt-4o-mini\n    parse ChatAdapter\n"
+    recorded.assert_tree("evaluate exact\n" + one * 3, ordered=False)
+    recorded.assert_conventions()
+    attributes = recorded.attributes("evaluate exact")
+    assert attributes.pop(sc.CALL_ID)
+    assert attributes == {
+        sc.SOURCE: "dspy",
+        sc.EVALUATION_NAME: "exact",
+        sc.EVALUATION_SCORE: 100.0,
+        sc.EVALUATION_SCOPE: "dataset",
+        sc.EVALUATION_EXAMPLE_COUNT: 3,
+        sc.EVALUATION_NUM_THREADS: threads,
+        sc.EVALUATION_FAILURE_COUNT: 0,
+        sc.EVALUATION_METADATA: '{"metric_key":"eval_full"}',
+    }
+    assert recorded.events("evaluate exact") == [
+        ("gen_ai.evaluation.result", {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 100.0, sc.EVALUATION_SCOPE: "dataset"})
+    ]
+
+
+def test_examples_whose_exceptions_evaluate_swallows_are_counted():
+    def exact(example, prediction, trace=None):
+        raise ValueError("metric")
+
+    devset = [dspy.Example(question="q", answer="yes").with_inputs("question")]
+    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
+        dspy.Evaluate(devset=devset, metric=exact, num_threads=1, max_errors=5)(dspy.Predict("question -> answer"))
+    assert recorded.attributes("evaluate exact")[sc.EVALUATION_FAILURE_COUNT] == 1
+
+
+async def stream(program, **kwargs):
+    return [chunk async for chunk in dspy.streamify(program, **kwargs)(question="why?")]
+
+
+@pytest.mark.parametrize("listening", [False, True])
+async def test_streamify_is_one_trace_with_chunks_and_time_to_first_chunk(listening):
+    with serving(fields(answer="because of the long story")) as server, recording() as recorded:
+        predict = dspy.Predict("question -> answer")
+        listeners = [dspy.streaming.StreamListener(signature_field_name="answer")] if listening else None
+        with dspy.context(lm=model(server)):
+            chunks = await stream(predict, stream_listeners=listeners)
+    assert isinstance(chunks[-1], dspy.Prediction)
+    recorded.assert_tree("""
+        module Predict
+          format ChatAdapter
+          chat gpt-4o-mini
+          parse ChatAdapter
+    """)
+    recorded.assert_conventions()
+    attributes = recorded.attributes("chat gpt-4o-mini")
+    assert attributes[sc.REQUEST_STREAM] is True
+    assert attributes[sc.STREAM_CHUNK_COUNT] > 3
+    assert attributes[sc.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
+    assert attributes[sc.USAGE_OUTPUT_TOKENS] > 0
+
+
+def test_a_stream_closed_early_ends_its_spans_and_says_nothing(caplog):
+    """DSPy itself complains here (its task group is closed in another task); the spans must not care."""
+    reply = fields(answer="a b c d e f g h i j k l m n o p q r s t u v w x y z")
+    reply.chunk_delay_s = 0.01
+
+    async def close_early(lm):
+        with dspy.context(lm=lm):
+            streaming = dspy.streamify(dspy.Predict("question -> answer"))(question="why?")
+            async for _ in streaming:
+                break
+            await streaming.aclose()
+
+    with serving(reply) as server, recording() as recorded:
+        with contextlib.suppress(BaseExceptionGroup, RuntimeError, asyncio.CancelledError):
+            asyncio.run(close_early(model(server)))
+        for _ in range(500):  # the abandoned worker thread ends its spans when it notices
+            if recorded.named("module Predict"):
+                break
+            time.sleep(0.01)
+    recorded.assert_conventions()
+    assert [span.name for span in recorded.roots()] == ["module Predict"]
+    assert not [record for record in caplog.records if record.name.startswith(("opentelemetry", "lmspan"))]
+
+
+async def test_a_cancelled_call_is_ended_with_the_cancellation():
+    slow = Reply(fields(answer="late").text, delay_s=0.5)
+    with serving(slow) as server, recording() as recorded, dspy.context(lm=model(server)):
+        task = asyncio.create_task(dspy.Predict("question -> answer").acall(question="why?"))
+        while not server.exchanges:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    recorded.assert_tree("""
+        module Predict !
+          format ChatAdapter
+          chat gpt-4o-mini !
+    """)
+    assert recorded.attributes("chat gpt-4o-mini")[sc.ERROR_TYPE] == "asyncio.exceptions.CancelledError"
+    recorded.assert_conventions()
+
+
+def test_separate_programs_in_separate_threads_are_separate_traces():
+    with serving(ANSWER) as server, recording() as recorded:
+        lm = model(server)
+
+        def run():
+            with dspy.context(lm=lm):
+                dspy.Predict("question -> answer")(question="why?")
+
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(recorded.trace_ids()) == len(recorded.roots()) == 4
+    recorded.assert_conventions()

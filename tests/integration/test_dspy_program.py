@@ -1,0 +1,258 @@
+"""Agents, tools, interpreters, optimizers; and that a program is the same with and without us."""
+
+import copy
+import logging
+
+import dspy
+import pytest
+from dspy.utils.callback import BaseCallback
+
+import lmspan
+from lmspan import semconv as sc
+from lmspan.instrumentation.dspy import DSPyInstrumentor
+from lmspan.testing import recording
+from support.programs import fields, model, serving
+
+
+def weather(city: str) -> str:
+    """Look up the weather."""
+    if city == "nowhere":
+        raise LookupError(city)
+    return f"sun in {city}"
+
+
+def step(tool, **arguments):
+    import json  # noqa: PLC0415
+
+    return fields(next_thought="hm", next_tool_name=tool, next_tool_args=json.dumps(arguments))
+
+
+PREDICT = """
+        module Predict
+          format ChatAdapter
+          chat gpt-4o-mini
+          parse ChatAdapter"""
+
+
+def test_an_agent_with_a_tool():
+    script = step("weather", city="Graz"), step("finish"), fields(reasoning="so", answer="sun")
+    with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server)):
+        dspy.ReAct("question -> answer", tools=[weather])(question="?")
+    recorded.assert_tree(
+        f"""
+      invoke_agent ReAct{PREDICT}
+        execute_tool weather{PREDICT}
+        execute_tool finish
+        module ChainOfThought
+          module Predict
+            format ChatAdapter
+            chat gpt-4o-mini
+            parse ChatAdapter"""
+    )
+    recorded.assert_conventions()
+    tool = recorded.attributes("execute_tool weather")
+    assert tool.pop(sc.CALL_ID)
+    assert tool.pop(sc.CALL_PARENT_ID)
+    assert tool == {
+        sc.SOURCE: "dspy",
+        sc.OPERATION_NAME: "execute_tool",
+        sc.TOOL_NAME: "weather",
+        sc.TOOL_TYPE: "function",
+        sc.TOOL_DESCRIPTION: "Look up the weather.",
+        sc.AGENT_NAME: "ReAct",
+        sc.TOOL_CALL_ARGUMENTS: '{"city":"Graz"}',
+        sc.TOOL_CALL_RESULT: '{"result":"sun in Graz"}',
+    }
+    assert recorded.attributes("execute_tool finish")[sc.TOOL_SENTINEL] is True
+    paths = [span.attributes.get(sc.MODULE_PATH) for span in recorded.spans if span.name.startswith("module")]
+    assert paths == ["react", "react", "extract", "extract.predict"]
+
+
+def test_a_failing_tool_is_seen_as_failed_though_the_agent_goes_on():
+    script = step("weather", city="nowhere"), step("finish"), fields(reasoning="so", answer="none")
+    with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server)):
+        assert dspy.ReAct("question -> answer", tools=[weather])(question="?").answer == "none"
+    recorded.assert_conventions()
+    assert recorded.attributes("execute_tool weather")[sc.ERROR_TYPE] == "LookupError"
+    ((name, facts),) = recorded.events("execute_tool weather")
+    assert (name, facts[sc.EXCEPTION_TYPE], facts[sc.EXCEPTION_MESSAGE]) == ("exception", "LookupError", "nowhere")
+    assert recorded.one("invoke_agent ReAct").status.is_unset
+
+
+async def test_async_tools():
+    async def slow_weather(city: str) -> str:
+        return f"rain in {city}"
+
+    with recording() as recorded:
+        assert await dspy.Tool(slow_weather).acall(city="Graz") == "rain in Graz"
+    recorded.assert_tree("execute_tool slow_weather")
+    assert recorded.attributes("execute_tool slow_weather")[sc.TOOL_CALL_RESULT] == '{"result":"rain in Graz"}'
+
+
+def test_an_optimizer_run_is_one_trace():
+    trainset = [dspy.Example(question=f"q{index}", answer="yes").with_inputs("question") for index in range(3)]
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        optimizer = dspy.BootstrapFewShot(metric=lambda example, prediction, trace=None: True, max_bootstrapped_demos=2)
+        compiled = optimizer.compile(dspy.Predict("question -> answer"), trainset=trainset)
+    assert len(compiled.demos) == 3
+    assert [span.name for span in recorded.roots()] == ["optimize BootstrapFewShot"]
+    assert len(recorded.named("optimize BootstrapFewShot")) == 1
+    recorded.assert_conventions()
+    assert recorded.attributes("optimize BootstrapFewShot")[sc.OPTIMIZER_DATASET_SIZE] == 3
+
+
+def test_an_optimizer_that_a_program_defines_is_recorded_once_per_run():
+    class Mine(dspy.BootstrapFewShot):
+        def compile(self, student, *, trainset, teacher=None):
+            return super().compile(student, trainset=trainset, teacher=teacher)
+
+    trainset = [dspy.Example(question="q", answer="yes").with_inputs("question")]
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        Mine(metric=None).compile(dspy.Predict("question -> answer"), trainset=trainset)
+    assert [span.name for span in recorded.roots()] == ["optimize Mine"]
+    assert not recorded.named("optimize BootstrapFewShot")
+
+
+def test_a_local_interpreter():
+    interpreters = pytest.importorskip("dspy.primitives.local_interpreter", reason="DSPy 3.3 has no LocalInterpreter")
+    with recording() as recorded:
+        interpreter = interpreters.LocalInterpreter(tools={"double": lambda x: 2 * x})
+        try:
+            assert "14" in str(interpreter.execute("print(double(x=7))"))
+        finally:
+            interpreter.shutdown()
+    recorded.assert_tree("""
+        interpreter.execute LocalInterpreter
+          interpreter.startup LocalInterpreter
+          execute_tool double
+        interpreter.shutdown LocalInterpreter
+    """)
+    recorded.assert_conventions()
+    assert recorded.attributes("interpreter.execute LocalInterpreter")[sc.INTERPRETER_CODE] == "print(double(x=7))"
+    assert recorded.attributes("execute_tool double")[sc.TOOL_CALLER] == "interpreter"
+
+
+def test_retrieval():
+    class Corpus:
+        def __call__(self, query, k, **_):
+            return [dspy.dsp.utils.dotdict(long_text=f"{query} {index}") for index in range(k)]
+
+    with recording() as recorded, dspy.context(rm=Corpus()):
+        assert dspy.Retrieve(k=2)("cats").passages == ["cats 0", "cats 1"]
+    recorded.assert_tree("retrieval Corpus")
+    attributes = recorded.attributes("retrieval Corpus")
+    assert (attributes[sc.RETRIEVAL_TOP_K], attributes[sc.RETRIEVAL_QUERY]) == (2, "cats")
+
+
+class Heard(BaseCallback):
+    def __init__(self):
+        self.events = []
+        self.spans = []
+
+    def on_module_start(self, call_id, instance, inputs):
+        from opentelemetry import trace  # noqa: PLC0415
+
+        self.events.append(("start", inputs))
+        self.spans.append(trace.get_current_span().get_span_context().span_id)
+
+    def on_module_end(self, call_id, outputs, exception=None):
+        self.events.append(("end", exception))
+
+
+def test_the_programs_own_callbacks_are_untouched_and_see_the_span_of_the_very_call():
+    def run(heard):
+        with serving(fields(answer="yes")) as server, dspy.context(lm=model(server), callbacks=[heard]):
+            dspy.Predict("question -> answer")(question="why?")
+
+    alone, beside = Heard(), Heard()
+    run(alone)
+    with recording() as recorded:
+        run(beside)
+    assert beside.events == alone.events
+    assert beside.spans == [recorded.one("module Predict").context.span_id]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
+def test_what_a_program_raises_arrives_as_the_same_object(error):
+    class Broken(dspy.Module):
+        def forward(self):
+            raise error
+
+    with recording() as recorded, pytest.raises(type(error)) as caught:
+        Broken()()
+    assert caught.value is error
+    recorded.assert_tree("module Broken !")
+    recorded.assert_conventions()
+    assert recorded.attributes("module Broken")[sc.ERROR_TYPE] == type(error).__name__
+
+
+def test_our_own_failure_is_not_the_programs(monkeypatch, caplog):
+    monkeypatch.setattr("lmspan.content.Content.json", lambda *_: 1 / 0)
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        for _ in range(2):
+            assert dspy.Predict("question -> answer")(question="why?").answer == "yes"
+    assert len(recorded.spans) == 8
+    warnings = [record.message for record in caplog.records if record.name == "lmspan" and record.levelno == logging.WARNING]
+    assert len(warnings) == len(set(warnings)) > 0
+
+
+def test_uninstrument_puts_back_the_very_methods_and_instrument_twice_is_once():
+    def methods():
+        owners = dspy.Module, dspy.BaseLM, dspy.Tool, dspy.Evaluate, dspy.Adapter, dspy.ChatAdapter, dspy.JSONAdapter, dspy.MIPROv2
+        names = "__call__", "acall", "format", "parse", "compile", "__init_subclass__"
+        return {(owner, name): vars(owner).get(name) for owner in owners for name in names}
+
+    instrumentor = DSPyInstrumentor()
+    before = methods()
+    instrumentor.instrument()
+    first = methods()
+    assert first != before
+    instrumentor.instrument()
+    assert methods() == first
+    instrumentor.uninstrument()
+    assert all(methods()[key] is before[key] for key in before)
+
+
+def test_a_strangers_patch_over_ours_survives_and_ours_steps_aside(monkeypatch):
+    instrumentor = DSPyInstrumentor()
+    original = vars(dspy.Module)["__call__"]
+    instrumentor.instrument()
+    ours, calls = vars(dspy.Module)["__call__"], []
+
+    def strangers(self, *args, **kwargs):
+        calls.append(self)
+        return ours.__get__(self)(*args, **kwargs)
+
+    dspy.Module.__call__ = strangers
+    try:
+        instrumentor.uninstrument()
+        assert vars(dspy.Module)["__call__"] is strangers
+        with recording(instrument=()) as recorded, serving(fields(answer="yes")) as server, dspy.context(lm=model(server)):
+            dspy.Predict("question -> answer")(question="why?")
+        assert (len(calls), recorded.spans) == (1, [])
+    finally:
+        dspy.Module.__call__ = original
+
+
+def test_disabled_records_nothing_until_enabled():
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        lmspan.disable()
+        dspy.Predict("question -> answer")(question="why?")
+        assert recorded.spans == []
+        lmspan.enable()
+        dspy.Predict("question -> answer")(question="why?")
+        assert len(recorded.spans) == 4
+
+
+def test_modules_are_copied_and_pickled_as_ever():
+    with recording():
+        module = dspy.ChainOfThought("question -> answer")
+        assert repr(copy.deepcopy(module)) == repr(module)
+
+
+def test_an_untested_version_is_told_once_and_still_recorded(monkeypatch, caplog):
+    monkeypatch.setattr(dspy, "__version__", "9.9.9")
+    with recording() as recorded, serving(fields(answer="yes")) as server, dspy.context(lm=model(server)):
+        dspy.Predict("question -> answer")(question="why?")
+    assert len(recorded.spans) == 4
+    assert [record.levelno for record in caplog.records if "9.9.9" in record.message] == [logging.WARNING]

@@ -1,0 +1,231 @@
+"""Plain Python as a source: functions, coroutines, generators; the operation context; events."""
+
+import asyncio
+import gc
+
+import pytest
+from opentelemetry import trace
+
+import lmspan
+from lmspan import semconv as sc
+from lmspan.testing import recording
+
+
+@pytest.fixture
+def recorded():
+    with recording(instrument=()) as it:
+        yield it
+
+
+@lmspan.tool
+def double(x, *, times=1):
+    return 2 * x * times
+
+
+@lmspan.tool(name="later")
+async def double_later(x):
+    await asyncio.sleep(0)
+    return 2 * x
+
+
+@lmspan.module
+def stream(count):
+    for index in range(count):
+        double(index)
+        yield index
+    return "done"
+
+
+@lmspan.module
+async def astream(count):
+    for index in range(count):
+        await double_later(index)
+        yield index
+
+
+def test_a_function_is_a_span_with_its_arguments_and_result(recorded):
+    assert double(3, times=2) == 12
+    recorded.assert_tree("execute_tool double")
+    recorded.assert_conventions()
+    assert recorded.attributes("execute_tool double") == {
+        sc.SOURCE: "python",
+        sc.CALL_ID: "0000000000000001",
+        sc.OPERATION_NAME: "execute_tool",
+        sc.TOOL_NAME: "double",
+        sc.TOOL_TYPE: "function",
+        sc.TOOL_CALL_ARGUMENTS: '{"x":3,"times":2}',
+        sc.TOOL_CALL_RESULT: '{"result":12}',
+    }
+
+
+async def test_coroutines_in_gather_keep_their_parent(recorded):
+    @lmspan.agent
+    async def crew():
+        return await asyncio.gather(double_later(1), double_later(2))
+
+    assert await crew() == [2, 4]
+    recorded.assert_tree("""
+        invoke_agent crew
+          execute_tool later
+          execute_tool later
+    """)
+    recorded.assert_conventions()
+
+
+def test_a_generator_is_one_span_over_all_its_steps(recorded):
+    assert list(stream(2)) == [0, 1]
+    recorded.assert_tree("""
+        module stream
+          execute_tool double
+          execute_tool double
+    """)
+    assert recorded.attributes("module stream")[sc.STREAM_CHUNK_COUNT] == 2
+    recorded.assert_conventions()
+
+
+def test_what_the_consumer_does_between_steps_is_not_under_the_generator(recorded):
+    for item in stream(1):
+        double(item + 100)
+    assert [span.name for span in recorded.roots()] == ["module stream", "execute_tool double"]
+
+
+def test_a_generator_keeps_its_protocol(recorded):
+    @lmspan.tool
+    def talk():
+        got = yield "first"
+        try:
+            got = yield got
+        except ValueError as error:
+            got = error
+        yield got
+        return "last"
+
+    def delegate():
+        return (yield from talk())
+
+    generator, error = delegate(), ValueError()
+    assert next(generator) == "first"
+    assert generator.send("hello") == "hello"
+    assert generator.throw(error) is error
+    with pytest.raises(StopIteration) as stop:
+        next(generator)
+    assert stop.value.value == "last"
+    recorded.assert_tree("execute_tool talk")
+
+
+@pytest.mark.parametrize("leave", ["close", "drop"])
+def test_a_generator_that_is_not_exhausted_ends_as_abandoned(recorded, leave):
+    generator = stream(5)
+    next(generator)
+    if leave == "close":
+        generator.close()
+    del generator
+    gc.collect()
+    assert recorded.attributes("module stream")[sc.ERROR_TYPE] == "lmspan.errors.AbandonedStream"
+    recorded.assert_conventions()
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_generator_that_was_never_advanced_is_nothing(recorded):
+    stream(5).close()
+    assert recorded.spans == []
+
+
+async def test_async_generators_exhausted_closed_and_failing(recorded):
+    assert [item async for item in astream(2)] == [0, 1]
+    closing = astream(5)
+    assert await anext(closing) == 0
+    await closing.aclose()
+
+    @lmspan.module
+    async def broken():
+        yield 1
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        [item async for item in broken()]
+    errors = [span.attributes.get(sc.ERROR_TYPE) for span in recorded.roots()]
+    assert errors == [None, "lmspan.errors.AbandonedStream", "KeyError"]
+    recorded.assert_conventions()
+
+
+async def test_an_async_generator_may_be_finished_in_another_task(recorded, caplog):
+    generator = astream(3)
+    assert await anext(generator) == 0
+
+    async def finish():
+        return [item async for item in generator]
+
+    assert await asyncio.create_task(finish()) == [1, 2]
+    recorded.assert_conventions()
+    assert recorded.attributes("module astream")[sc.STREAM_CHUNK_COUNT] == 3
+    assert caplog.records == []
+
+
+def test_operation_takes_outputs_and_passes_exceptions(recorded):
+    with lmspan.operation(lmspan.Operation.TOOL, "search", inputs={"q": "cats"}) as call:
+        call.outputs = ["a", "b"]
+    assert recorded.attributes("execute_tool search")[sc.TOOL_CALL_RESULT] == '{"result":["a","b"]}'
+    error = RuntimeError("no")
+    with pytest.raises(RuntimeError) as caught, lmspan.operation("turn", inputs=1):
+        raise error
+    assert caught.value is error
+    recorded.assert_conventions()
+    assert [span.name for span in recorded.spans] == ["execute_tool search", "turn"]
+
+
+def test_an_exception_is_described_once_where_it_was_raised(recorded):
+    @lmspan.tool
+    def broken():
+        raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"), lmspan.operation("agent", "outer"):
+        broken()
+    assert [name for name, _ in recorded.events("execute_tool broken")] == ["exception"]
+    assert recorded.events("invoke_agent outer") == []
+    recorded.assert_tree("""
+        invoke_agent outer !
+          execute_tool broken !
+    """)
+
+
+def test_events_are_on_the_innermost_call(recorded):
+    with lmspan.operation("optimize", "mine"):
+        lmspan.add_event(lmspan.Event.OPTIMIZER_CANDIDATE, {"id": "c1", "score": 0.5, "parents": ["c0"]})
+        lmspan.add_event("note", {"text": "hello"})
+    assert recorded.events("optimize mine") == [
+        ("lmspan.optimizer.candidate", {sc.CANDIDATE_ID: "c1", sc.CANDIDATE_SCORE: 0.5, "lmspan.optimizer.candidate.parents": '["c0"]'}),
+        ("lmspan.note", {"lmspan.note.text": "hello"}),
+    ]
+    lmspan.add_event("outside")  # no call: nothing to be on
+
+
+def test_every_operation_can_be_recorded_by_hand(recorded):
+    for kind in lmspan.Operation:
+        with lmspan.operation(kind, "x"):
+            pass
+    assert len(recorded.roots()) == len(lmspan.Operation)
+    recorded.assert_conventions()
+
+
+def test_a_foreign_span_in_between_keeps_the_tree_and_finds_the_call(recorded):
+    tracer = lmspan.recorder.active.tracer
+    with lmspan.operation("agent", "outer"), tracer.start_as_current_span("foreign"):
+        lmspan.add_event("seen")
+        double(1)
+    recorded.assert_tree("""
+        invoke_agent outer
+          foreign
+            execute_tool double
+    """)
+    assert [name for name, _ in recorded.events("invoke_agent outer")] == ["lmspan.seen"]
+
+
+def test_methods_do_not_record_their_self(recorded):
+    class Shop:
+        @lmspan.tool
+        def price(self, item):
+            return 1
+
+    Shop().price("tea")
+    assert recorded.attributes("execute_tool price")[sc.TOOL_CALL_ARGUMENTS] == '{"item":"tea"}'
