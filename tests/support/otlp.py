@@ -1,0 +1,108 @@
+"""Real OTLP receivers on the loopback, HTTP and gRPC, that keep what they get; and ones that misbehave."""
+
+import contextlib
+import gzip
+import socket
+import threading
+import time
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+
+
+class Received:
+    def __init__(self):
+        self.requests = []
+        self.sizes = []
+
+    @property
+    def spans(self):
+        return [span for request in self.requests for rs in request.resource_spans for ss in rs.scope_spans for span in ss.spans]
+
+    @property
+    def names(self):
+        return sorted(span.name for span in self.spans)
+
+    @property
+    def resource(self):
+        attributes = self.requests[0].resource_spans[0].resource.attributes
+        return {each.key: each.value.string_value for each in attributes}
+
+    def add(self, data):
+        request = ExportTraceServiceRequest()
+        request.ParseFromString(data)
+        self.requests.append(request)
+        self.sizes.append(len(data))
+
+
+@contextlib.contextmanager
+def http_receiver(status=200, delay_s=0.0, limit=20 * 1024 * 1024):
+    """Give (endpoint, received). A request over the limit is refused whole, as a Collector does."""
+    received = Received()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            time.sleep(delay_s)
+            answer = 413 if len(body) > limit else status
+            if answer == 200:
+                received.add(body)
+            self.send_response(answer)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def grpc_receiver():
+    """Give (endpoint, received), with gRPC's default limit of 4 MiB a message."""
+    received = Received()
+
+    class Servicer(TraceServiceServicer):
+        def Export(self, request, context):  # noqa: N802 - gRPC's name
+            received.add(request.SerializeToString())
+            return ExportTraceServiceResponse()
+
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    add_TraceServiceServicer_to_server(Servicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{port}", received
+    finally:
+        server.stop(0).wait()
+
+
+@contextlib.contextmanager
+def hung_endpoint():
+    """Give an endpoint that accepts connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def refused_endpoint():
+    """Return an endpoint where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -1,0 +1,32 @@
+"""Run a program in a process of its own: OpenTelemetry's global provider can be set only once in one."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+
+
+def run_python(code, *arguments, environ=None):
+    """Run code with the tests' support package importable; give the finished process with its text output."""
+    return run([sys.executable, "-c", textwrap.dedent(code), *arguments], environ)
+
+
+def run_lmspan(*arguments, environ=None):
+    return run([sys.executable, "-m", "lmspan", *arguments], environ)
+
+
+def run(command, environ=None, timeout=60):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]), **(environ or {})}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+ASK = """
+import dspy
+from support.programs import fields, model, serving
+def ask(question="what is the secret question?"):
+    with serving(fields(answer="a secret answer")) as server, dspy.context(lm=model(server)):
+        return dspy.Predict("question -> answer")(question=question).answer
+"""
