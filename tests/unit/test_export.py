@@ -1,0 +1,248 @@
+"""The file sink, its OTLP JSON, and the queue between a program and an exporter."""
+
+import json
+import logging
+import multiprocessing
+import os
+import threading
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from lmspan.export.file import FileSink
+from lmspan.export.ids import UniqueIds
+from lmspan.export.otlp_json import lines
+from lmspan.export.queue import ExportQueue
+from lmspan.viewer.store import read_file
+
+
+def some_spans(count=1, **attributes):
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": "shop", "n": 3}))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer("scope", "1.2")
+    for index in range(count):
+        link = trace.Link(trace.SpanContext(5, 6, is_remote=True), {"why": "test"})
+        with tracer.start_as_current_span(f"outer {index}", kind=trace.SpanKind.CLIENT, links=[link]) as span:
+            span.set_attributes({"s": "é\n\u2028", "i": 7, "f": 0.5, "b": True, "l": ["a", "b"], "nan": float("inf"), **attributes})
+            span.add_event("happened", {"x": 1}, 1234)
+            span.set_status(trace.StatusCode.ERROR, "why")
+            tracer.start_span("inner").end()
+    return memory.get_finished_spans()
+
+
+def official(spans):
+    """What the official encoder makes of spans, with ids as OTLP JSON spells them."""
+    import base64  # noqa: PLC0415
+
+    data = json_format.MessageToDict(encode_spans(spans))
+    for resource in data["resourceSpans"]:
+        resource["resource"]["attributes"].sort(key=lambda each: each["key"])
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                for each in (span, *span.get("links", ())):
+                    for name in ("traceId", "spanId", "parentSpanId"):
+                        if name in each:
+                            each[name] = base64.b64decode(each[name]).hex()
+    return data
+
+
+def test_a_line_says_what_the_official_encoder_says():
+    spans = some_spans(2)
+    (line,) = lines(spans)
+    ours = json_format.MessageToDict(json_format.ParseDict(with_base64(json.loads(line)), TracesData()))
+    theirs = official(spans)
+    ours = official_ids(ours)
+    for data in (ours, theirs):
+        for span in data["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+            span.pop("flags", None)  # the official one also says whether the parent is remote
+            for link in span.get("links", ()):
+                link.pop("flags", None)
+        data["resourceSpans"][0]["resource"]["attributes"].sort(key=lambda each: each["key"])
+    assert ours == theirs
+
+
+def with_base64(data):
+    """Protobuf's JSON wants bytes in base64."""
+    import base64  # noqa: PLC0415
+
+    return _mapped(data, lambda text: base64.b64encode(bytes.fromhex(text)).decode())
+
+
+def official_ids(data):
+    import base64  # noqa: PLC0415
+
+    return _mapped(data, lambda text: base64.b64decode(text).hex())
+
+
+def _mapped(value, change):
+    if isinstance(value, dict):
+        return {
+            key: change(item) if key in ("traceId", "spanId", "parentSpanId") else _mapped(item, change)
+            for key, item in value.items()
+        }
+    return [_mapped(item, change) for item in value] if isinstance(value, list) else value
+
+
+def test_lines_are_ascii_one_request_each_and_bounded():
+    made = list(lines(some_spans(20, text="x" * 1000), max_bytes=5_000))
+    assert all(line.isascii() and line.endswith("\n") and line.count("\n") == 1 for line in made)
+    assert len(made) > 5
+    assert max(map(len, made)) < 7_000
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    spans = some_spans(3)
+    assert FileSink(tmp_path / "deep").export(spans) is SpanExportResult.SUCCESS
+    reading = read_file(tmp_path / "deep" / "traces.jsonl")
+    assert reading.troubles == []
+    read = {span.span_id: span for each in reading.traces.values() for span in each.spans}
+    assert len(read) == 6
+    for span in spans:
+        stored = read[f"{span.context.span_id:016x}"]
+        expected = {key: list(value) if isinstance(value, tuple) else value for key, value in span.attributes.items()}
+        assert stored.attributes == expected
+        assert (stored.name, stored.kind, stored.service) == (span.name, span.kind.value + 1, "shop")
+        assert (stored.start_unix_nano, stored.end_unix_nano) == (span.start_time, span.end_time)
+        assert [(event.name, event.attributes) for event in stored.events] == [(e.name, dict(e.attributes)) for e in span.events]
+
+
+def test_a_full_file_is_rotated_and_old_ones_are_removed(tmp_path):
+    sink = FileSink(tmp_path, max_bytes=10, keep_files=2)
+    for _ in range(5):
+        sink.export(some_spans())
+    assert len(list(tmp_path.glob("traces-*.jsonl"))) == 2
+    assert (tmp_path / "traces.jsonl").exists()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_old_file_is_rotated(tmp_path):
+    FileSink(tmp_path).export(some_spans())
+    FileSink(tmp_path, max_age_s=0.0).export(some_spans())
+    assert len(list(tmp_path.glob("traces-*.jsonl"))) == 1
+
+
+def _write_many(directory):
+    sink = FileSink(directory, max_bytes=20_000)
+    for _ in range(20):
+        sink.export(some_spans(2, text="y" * 500))
+
+
+def test_several_processes_append_without_mixing_lines(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_write_many, args=(tmp_path,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    found = [read_file(path) for path in tmp_path.glob("traces*.jsonl")]
+    assert [trouble for reading in found for trouble in reading.troubles] == []
+    assert sum(len(each.spans) for reading in found for each in reading.traces.values()) <= 3 * 20 * 4
+    assert all(len(each.spans) == 2 for reading in found for each in reading.traces.values())
+
+
+@pytest.mark.parametrize("obstacle", ["file in the way", "symbolic link"])
+def test_a_place_that_cannot_be_written_costs_the_batch_and_nothing_else(tmp_path, obstacle):
+    sink = FileSink(tmp_path / "traces")
+    if obstacle == "file in the way":
+        (tmp_path / "traces").write_text("")
+    else:
+        (tmp_path / "traces").mkdir()
+        (tmp_path / "elsewhere").write_text("")
+        (tmp_path / "traces" / "traces.jsonl").symlink_to(tmp_path / "elsewhere")
+    assert sink.export(some_spans()) is SpanExportResult.FAILURE
+    assert str(tmp_path) in sink.trouble
+
+
+class Exporter(SpanExporter):
+    """Keeps what it gets; refuses batches that hold a span named in `refused`; waits for `gate`."""
+
+    def __init__(self, refused=()):
+        self.names, self.refused, self.gate = [], set(refused), threading.Event()
+        self.gate.set()
+
+    def export(self, spans):
+        self.gate.wait()
+        names = [span.name for span in spans]
+        if self.refused.intersection(names):
+            return SpanExportResult.FAILURE
+        self.names += names
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self):
+        pass
+
+
+def put(queue, spans):
+    for span in spans:
+        queue.on_end(span)
+
+
+def test_one_span_that_cannot_be_sent_costs_itself_alone(caplog):
+    exporter = Exporter(refused=["outer 3"])
+    queue = ExportQueue(exporter, "test")
+    put(queue, some_spans(6))
+    assert queue.force_flush(5_000) is False
+    assert sorted(exporter.names) == sorted(["inner"] * 6 + [f"outer {n}" for n in (0, 1, 2, 4, 5)])
+    assert queue.dropped == 1
+    put(queue, some_spans(1))
+    assert queue.force_flush(5_000) is True
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_full_queue_drops_and_counts_and_never_blocks(caplog):
+    exporter = Exporter()
+    exporter.gate.clear()
+    queue = ExportQueue(exporter, "test", queue_bytes=10_000, delay_s=0.01)
+    put(queue, some_spans(20, text="z" * 1_000))
+    assert queue.dropped > 0
+    exporter.gate.set()
+    assert queue.force_flush(5_000) is True  # what was queued got through; what was dropped was told of
+    assert len(exporter.names) == 40 - queue.dropped
+    assert len(caplog.records) == 1
+
+
+def test_a_flush_on_a_hanging_exporter_comes_back_without_a_promise():
+    exporter = Exporter()
+    exporter.gate.clear()
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    put(queue, some_spans())
+    assert queue.force_flush(50) is False
+    queue.shutdown(50)
+    assert queue.dropped == 2
+    exporter.gate.set()
+
+
+def test_spans_from_many_threads_all_arrive():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    spans = some_spans(50)
+    threads = [threading.Thread(target=put, args=(queue, spans)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert queue.force_flush(10_000) is True
+    assert len(exporter.names) == 800
+    queue.shutdown()
+    put(queue, spans)
+    assert len(exporter.names) == 800
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_ids_differ_in_a_forked_child():
+    ids = UniqueIds()
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(write, str(ids.generate_trace_id()).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert int(os.read(read, 100)) != ids.generate_trace_id()
