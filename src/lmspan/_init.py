@@ -1,4 +1,4 @@
-"""`init()` puts the parts together: configuration, provider, exporters, recorder, instrumentors. `Session` undoes it."""
+"""`init()` puts the parts together: configuration, provider, exporters, recorder, instrumentors. `Session` undoes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self.shutdown()
 
 
@@ -194,7 +196,9 @@ def _make_provider(
 
     attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
     resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
-    clean = {key: redactor.secrets(value) if type(value) is str else value for key, value in resource.attributes.items()}
+    clean = {
+        key: redactor.secrets(value) if type(value) is str else value for key, value in resource.attributes.items()
+    }
     _own_provider = TracerProvider(
         sampler=sampler, resource=Resource(clean), id_generator=UniqueIds(), shutdown_on_exit=False
     )
@@ -290,8 +294,10 @@ def _shut_down(processor: Any, timeout_s: float) -> None:
 
 
 def _remove_processors(provider: Any, ours: list[SpanProcessor]) -> None:
-    """Take our processors out of a provider that lives on. The SDK has no call for it; where it looks otherwise, they
-    stay, shut down and silent."""
-    registry = getattr(provider, "_active_span_processor", None)
+    """Take our processors out of a provider that lives on.
+
+    The SDK has no call for it; where it looks otherwise, they stay, shut down and silent.
+    """
+    registry: Any = getattr(provider, "_active_span_processor", None)
     if isinstance(getattr(registry, "_span_processors", None), tuple):
         registry._span_processors = tuple(each for each in registry._span_processors if each not in ours)

@@ -86,7 +86,9 @@ def _demo(options: argparse.Namespace) -> int:
     delivered = session.force_flush(5.0)
     print(f"advice: {advice}\nscore:  {score:g} %\n")
     if session.trace_directory is None:
-        print("The spans went to your OpenTelemetry endpoint." if delivered else "Your endpoint did not take the spans.")
+        print(
+            "The spans went to your OpenTelemetry endpoint." if delivered else "Your endpoint did not take the spans."
+        )
         return 0 if delivered else 1
     from lmspan.viewer import store  # noqa: PLC0415
 
@@ -103,7 +105,9 @@ def _run(options: argparse.Namespace) -> int:
     import lmspan  # noqa: PLC0415
 
     if not options.as_module and not Path(options.program).is_file():
-        raise LmspanError(f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}")
+        raise LmspanError(
+            f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}"
+        )
     name = options.program if options.as_module else Path(options.program).stem
     lmspan.init(os.environ.get("OTEL_SERVICE_NAME") or name)
     sys.argv = [options.program, *options.arguments]

@@ -70,7 +70,11 @@ def resolve(
     return Config(
         service_name=service_name or environ.get("OTEL_SERVICE_NAME") or script_name(),
         exporters=tuple(each for each in chosen if each != "none"),
-        instrument=(instrument,) if isinstance(instrument, str) else instrument if instrument is None else tuple(instrument),
+        instrument=(instrument,)
+        if isinstance(instrument, str)
+        else instrument
+        if instrument is None
+        else tuple(instrument),
         capture_content=asked or ("span" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
         openinference=bool(openinference),

@@ -1,8 +1,4 @@
-"""Plain Python as a source: `@lmspan.tool` and its like, `with lmspan.operation(...)`, `lmspan.add_event(...)`.
-
-A generator's span begins when it is first advanced and ends when it is exhausted, closed or dropped. While the
-consumer holds the generator, its span is not current: what the consumer does in between is not under it.
-"""
+"""Plain Python as a source: `@lmspan.tool` and its like, `with lmspan.operation(...)`, `lmspan.add_event(...)`."""
 
 from __future__ import annotations
 
@@ -11,16 +7,15 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from opentelemetry import context as otel_context
-
+from lmspan import generators
 from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.errors import AbandonedStream
 from lmspan.guard import guarded
 from lmspan.lifecycle import Event, Operation
+from lmspan.shapes import EVENT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lmspan.lifecycle import Call
 
@@ -84,40 +79,44 @@ def add_event(event: Event | str, attributes: Mapping[str, Any] | None = None) -
         _add_event(call, event, attributes or {})
 
 
-def _decorator(kind: Operation) -> Any:
-    @overload
-    def decorate(function: F, /) -> F: ...
-    @overload
-    def decorate(*, name: str | None = None) -> Callable[[F], F]: ...
-    def decorate(function: Any = None, /, *, name: str | None = None) -> Any:
-        if function is None:
-            return functools.partial(_wrap, kind, name)
-        return _wrap(kind, name, function)
+class Decorator:
+    """Record every call of a function as one operation: `@lmspan.tool` or `@lmspan.tool(name="search")`.
 
-    decorate.__name__ = decorate.__qualname__ = kind.value
-    decorate.__doc__ = f"""Record every call of a function as one {kind.value} operation.
-
-    For functions, coroutine functions, generators and async generators. `name` defaults to the function's name.
+    For functions, coroutine functions, generators and async generators; what they take, give and raise is unchanged.
+    `name` defaults to the function's name.
     """
-    return decorate
+
+    def __init__(self, kind: Operation) -> None:
+        self._kind = kind
+
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+    @overload
+    def __call__(self, function: None = None, /, *, name: str) -> Callable[[F], F]: ...
+    def __call__(self, function: Callable[..., Any] | None = None, /, *, name: str = "") -> Any:
+        """Wrap the function, or return what will."""
+        return functools.partial(_wrap, self._kind, name) if function is None else _wrap(self._kind, name, function)
+
+    def __repr__(self) -> str:
+        return f"<lmspan.{self._kind.value} decorator>"
 
 
-module = _decorator(Operation.MODULE)
-agent = _decorator(Operation.AGENT)
-tool = _decorator(Operation.TOOL)
-lm = _decorator(Operation.LM)
-turn = _decorator(Operation.TURN)
-evaluate = _decorator(Operation.EVALUATE)
-optimize = _decorator(Operation.OPTIMIZE)
+module = Decorator(Operation.MODULE)
+agent = Decorator(Operation.AGENT)
+tool = Decorator(Operation.TOOL)
+lm = Decorator(Operation.LM)
+turn = Decorator(Operation.TURN)
+evaluate = Decorator(Operation.EVALUATE)
+optimize = Decorator(Operation.OPTIMIZE)
 
 
-def _wrap(kind: Operation, name: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     named = name or getattr(function, "__name__", type(function).__name__)
     inputs_of = _binder(function)
     if inspect.isasyncgenfunction(function):
-        return _wrap_async_generator(kind, named, inputs_of, function)
+        return generators.wrap_async(_beginner(kind, named, inputs_of), function)
     if inspect.isgeneratorfunction(function):
-        return _wrap_generator(kind, named, inputs_of, function)
+        return generators.wrap(_beginner(kind, named, inputs_of), function)
     if inspect.iscoroutinefunction(function):
         return _wrap_coroutine(kind, named, inputs_of, function)
 
@@ -156,114 +155,13 @@ def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callab
     return wrapper
 
 
-def _wrap_generator(kind: Operation, name: str, inputs_of: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        stream = _Stream(kind, name, inputs_of(args, kwargs))
-        generator = function(*args, **kwargs)
-        try:
-            step, sent = generator.__next__, ()
-            while True:
-                try:
-                    item = stream.run(step, *sent)
-                except StopIteration as stop:
-                    stream.finish()
-                    return stop.value
-                try:
-                    step, sent = generator.send, ((yield item),)  # type: ignore[assignment]
-                except GeneratorExit:
-                    stream.close(generator.close)
-                    raise
-                except BaseException as error:  # thrown into the generator by its consumer
-                    step, sent = generator.throw, (error,)
-        except BaseException as error:
-            stream.fail(error)
-            raise
+def _beginner(kind: Operation, name: str, inputs_of: Any) -> generators.Begin:
+    """Return what begins the call of a generator at its first step, from the arguments that it was made with."""
 
-    return wrapper
+    def begin(recorder: recording.Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        return _begin(recorder, kind, name, inputs_of(args, kwargs))
 
-
-def _wrap_async_generator(kind: Operation, name: str, inputs_of: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        stream = _Stream(kind, name, inputs_of(args, kwargs))
-        generator = function(*args, **kwargs)
-        try:
-            step, sent = generator.__anext__, ()
-            while True:
-                try:
-                    item = await stream.arun(step, *sent)
-                except StopAsyncIteration:
-                    stream.finish()
-                    return
-                try:
-                    step, sent = generator.asend, ((yield item),)  # type: ignore[assignment]
-                except GeneratorExit:
-                    await stream.aclose(generator.aclose)
-                    raise
-                except BaseException as error:
-                    step, sent = generator.athrow, (error,)
-        except BaseException as error:
-            stream.fail(error)
-            raise
-
-    return wrapper
-
-
-class _Stream:
-    """The call of a generator: begun at its first step, current only while it runs, ended once."""
-
-    def __init__(self, kind: Operation, name: str, inputs: Any) -> None:
-        self._begin_with = (kind, name, inputs)
-        self._recorder = recording.active
-        self._call: Call | None = None
-        self._begun = False
-        self._items = 0
-
-    def _enter(self) -> Any:
-        before = otel_context.get_current()
-        if not self._begun:
-            self._begun = True
-            if self._recorder.enabled:
-                self._call = _begin(self._recorder, *self._begin_with)
-        elif self._call is not None and not self._call.ended:
-            otel_context.attach(self._call.context)
-        return before
-
-    def _leave(self, before: Any) -> None:
-        self._items += 1
-        otel_context.attach(before)
-
-    def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        before = self._enter()
-        try:
-            return step(*args)
-        finally:
-            self._leave(before)
-
-    async def arun(self, step: Callable[..., Any], *args: Any) -> Any:
-        before = self._enter()
-        try:
-            return await step(*args)
-        finally:
-            self._leave(before)
-
-    def finish(self) -> None:
-        if self._call is not None:
-            self._call.found[sc.STREAM_CHUNK_COUNT] = self._items - 1
-            self._recorder.end(self._call)
-
-    def close(self, close: Callable[[], Any]) -> None:
-        self.run(close)
-        self.fail(AbandonedStream())
-
-    async def aclose(self, close: Callable[[], Any]) -> None:
-        await self.arun(close)
-        self.fail(AbandonedStream())
-
-    def fail(self, error: BaseException) -> None:
-        if self._call is not None:
-            self._recorder.end(self._call, error=error)
+    return begin
 
 
 def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
@@ -318,7 +216,7 @@ def _finish(recorder: recording.Recorder, call: Call, outputs: Any) -> None:
 @guarded
 def _add_event(call: Call, event: Event | str, attributes: Mapping[str, Any]) -> None:
     recorder = recording.active
-    prefix = recording.EVENT_NAMES.get(event, f"lmspan.{event}")
+    prefix = EVENT_NAMES.get(event, f"lmspan.{event}")
     named = {key if "." in key else f"{prefix}.{key}": value for key, value in attributes.items()}
     recorder.add_event(call, event, _described(recorder, named))
 

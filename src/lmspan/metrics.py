@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _AGENT_SECONDS: Final = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6]
-_WORKFLOW_SECONDS: Final = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]
+_WORKFLOW_SECONDS: Final = [1.0, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]
 _TOKENS: Final = [4**power for power in range(14)]
 
 _CLIENT_FACTS: Final = (
@@ -48,9 +48,7 @@ class Metrics:
         for name, buckets, _ in _DURATIONS.values():
             if name not in made:
                 made[name] = meter.create_histogram(name, "s", explicit_bucket_boundaries_advisory=buckets)
-        self._durations = {
-            operation: (made[name], facts) for operation, (name, _, facts) in _DURATIONS.items()
-        }
+        self._durations = {operation: (made[name], facts) for operation, (name, _, facts) in _DURATIONS.items()}
         self._tokens = meter.create_histogram(
             sc.METRIC_TOKEN_USAGE, "{token}", explicit_bucket_boundaries_advisory=_TOKENS
         )

@@ -31,6 +31,7 @@ class Carried:
         self.context = context
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
         before = otel_context.get_current()
         otel_context.attach(self.context)
         try:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -26,6 +26,7 @@ from lmspan import semconv as sc
 from lmspan.content import CAPTURE_MODES, Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import Call, Event, Operation
+from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_VALUES, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,64 +41,10 @@ STARTING: Final = otel_context.create_key("lmspan-starting-call")
 CURRENT: Final = otel_context.create_key("lmspan-current-call")
 
 
-class Shape(NamedTuple):
-    """How an operation looks as a span; `word` begins the name and is the GenAI operation where `genai` says so."""
-
-    word: str
-    kind: SpanKind = SpanKind.INTERNAL
-    genai: bool = False
-    openinference: str = "CHAIN"
-
-
-SHAPES: Final[dict[Operation, Shape]] = {
-    Operation.WORKFLOW: Shape("invoke_workflow", genai=True),
-    Operation.AGENT: Shape("invoke_agent", genai=True, openinference="AGENT"),
-    Operation.LM: Shape("chat", SpanKind.CLIENT, genai=True, openinference="LLM"),
-    Operation.EMBEDDING: Shape("embeddings", SpanKind.CLIENT, genai=True, openinference="EMBEDDING"),
-    Operation.RETRIEVAL: Shape("retrieval", SpanKind.CLIENT, genai=True, openinference="RETRIEVER"),
-    Operation.TOOL: Shape("execute_tool", genai=True, openinference="TOOL"),
-    Operation.MODULE: Shape("module"),
-    Operation.TURN: Shape("turn"),
-    Operation.ADAPTER_FORMAT: Shape("format"),
-    Operation.ADAPTER_PARSE: Shape("parse"),
-    Operation.EVALUATE: Shape("evaluate", openinference="EVALUATOR"),
-    Operation.OPTIMIZE: Shape("optimize"),
-    Operation.CANDIDATE: Shape("candidate"),
-    Operation.INTERPRETER_EXECUTE: Shape("interpreter.execute"),
-    Operation.INTERPRETER_STARTUP: Shape("interpreter.startup"),
-    Operation.INTERPRETER_SHUTDOWN: Shape("interpreter.shutdown"),
-}
-
-EVENT_NAMES: Final[dict[str, str]] = {
-    Event.RETRY: "lmspan.lm.retry",
-    Event.EXCEPTION: "exception",
-    Event.INFERENCE_EXCEPTION: "gen_ai.client.operation.exception",
-    Event.INFERENCE_DETAILS: "gen_ai.client.inference.operation.details",
-    Event.EVALUATION_RESULT: "gen_ai.evaluation.result",
-    Event.PARSE_FALLBACK: "lmspan.adapter.fallback",
-    Event.ADAPTATION: "lmspan.lm.adaptation",
-    Event.HYPERPARAMETER_UPDATE: "lmspan.optimizer.hyperparameter.update",
-    Event.OPTIMIZER_CANDIDATE: "lmspan.optimizer.candidate",
-    Event.STDERR_WRITE: "lmspan.stderr.write",
-    Event.TRACE_COMPLETE: "lmspan.trace.complete",
-}
-
-_OPENINFERENCE_VALUES: Final = {
-    **dict.fromkeys(
-        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
-        (sc.OI_INPUT, sc.OI_INPUT_MIME),
-    ),
-    **dict.fromkeys(
-        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
-        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
-    ),
-}
-
-
 class Recorder:
     """One per process, more in tests. Every method may be called on any thread, and none raises an `Exception`."""
 
-    def __init__(  # noqa: D417 - the arguments are one line each below
+    def __init__(
         self,
         tracer: Tracer,
         *,
@@ -146,9 +93,10 @@ class Recorder:
         call = Call(operation, name, source)
         call.instance, call.inputs = instance, inputs
         found = otel_context.get_current()
-        call.parent = parent = self.open.get(parent_id) or found.get(CURRENT)  # type: ignore[assignment]
+        current: Any = found.get(CURRENT)
+        call.parent = parent = self.open.get(parent_id) or current
         context = found
-        if parent_id and parent is not None and parent is not found.get(CURRENT):
+        if parent is not None and parent is not current:
             context = set_span_in_context(parent.span, found)
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
@@ -193,8 +141,8 @@ class Recorder:
         encoded = {name: self._encoders.get(name, self.content.json)(value) for name, value in payload.items()}
         if self._openinference:
             for name in tuple(encoded):
-                if name in _OPENINFERENCE_VALUES:
-                    value_name, mime_name = _OPENINFERENCE_VALUES[name]
+                if name in OPENINFERENCE_VALUES:
+                    value_name, mime_name = OPENINFERENCE_VALUES[name]
                     encoded[value_name], encoded[mime_name] = encoded[name], "application/json"
         if self.content.capture.event and call.operation is Operation.LM:
             call.notes.setdefault("details", {}).update(encoded)
@@ -259,7 +207,7 @@ class Recorder:
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
         call.span.end(ended)
-        call.instance = call.inputs = call.outputs = call.parent = call.unowned = None
+        call.instance = call.inputs = call.outputs = call.unowned = None
         call.notes = {}
 
     def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
@@ -318,9 +266,9 @@ def _restore(call: Call) -> None:
     """
     if otel_context.get_current() is not call.context:
         return
-    previous, parent = call.previous, call.parent
-    while parent is not None and parent.ended and previous is parent.context:
-        previous, parent = parent.previous, None
+    previous = call.previous
+    while isinstance(holder := previous.get(CURRENT), Call) and holder.ended and holder.context is previous:
+        previous = holder.previous
     otel_context.attach(previous)
 
 
@@ -329,7 +277,7 @@ active: Recorder
 
 def install(recorder: Recorder) -> Recorder:
     """Make `recorder` the one that sources use from now on; return the one that was."""
-    global active  # noqa: PLW0603 - the one switch of the process
+    global active
     before, active = active, recorder
     return before
 

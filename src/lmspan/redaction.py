@@ -21,11 +21,34 @@ FAILED = "[redaction failed]"
 _SHORTEST_SECRET = 8
 
 _SECRET_FIELDS = frozenset(
-    (
-        "accesstoken apikey apitoken authorization awssecretaccesskey awssessiontoken bearertoken clientsecret cookie"
-        " credential credentials idtoken passphrase passwd password privatekey proxyauthorization pwd refreshtoken"
-        " secret secretaccesskey secretkey sessiontoken setcookie vaulttoken xapikey"
-    ).split()
+    [
+        "accesstoken",
+        "apikey",
+        "apitoken",
+        "authorization",
+        "awssecretaccesskey",
+        "awssessiontoken",
+        "bearertoken",
+        "clientsecret",
+        "cookie",
+        "credential",
+        "credentials",
+        "idtoken",
+        "passphrase",
+        "passwd",
+        "password",
+        "privatekey",
+        "proxyauthorization",
+        "pwd",
+        "refreshtoken",
+        "secret",
+        "secretaccesskey",
+        "secretkey",
+        "sessiontoken",
+        "setcookie",
+        "vaulttoken",
+        "xapikey",
+    ]
 )
 _SECRET_VARIABLE = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE_KEY|ACCESS_KEY)$")
 
@@ -48,8 +71,10 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         (("://",), r"(://[^/\s:@\"\\]{0,256}:)[^/\s@\"\\]{1,512}@", r"\1" + REDACTED + "@"),
         (
             ("pi_key", "PI_KEY", "pi-key", "assword", "uthorization", "ecret"),
-            r"(?i)\b((?:[\w-]{0,32}[_-])?(?:api[_-]?key|password|authorization|secret(?:[_-]key)?)"
-            r"\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:basic\s+)?)(?!\[redacted\]|bearer|basic)[^\s\"',;)}\]\\]{6,}",
+            (
+                r"(?i)\b((?:[\w-]{0,32}[_-])?(?:api[_-]?key|password|authorization|secret(?:[_-]key)?)"
+                r"\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:basic\s+)?)(?!\[redacted\]|bearer|basic)[^\s\"',;)}\]\\]{6,}"
+            ),
             r"\1" + REDACTED,
         ),
     )

@@ -64,9 +64,9 @@ CONVERSATION_ID: Annotated[str, Meta(STRING, GENAI, "a conversation id that the 
 )
 SERVER_ADDRESS: Annotated[str, Meta(STRING, OTEL, "host of the model server")] = "server.address"
 SERVER_PORT: Annotated[str, Meta(INT, OTEL, "port of the model server")] = "server.port"
-ERROR_TYPE: Annotated[str, Meta(STRING, OTEL, "class of what ended the operation; set exactly when the status is ERROR")] = (
-    "error.type"
-)
+ERROR_TYPE: Annotated[
+    str, Meta(STRING, OTEL, "class of what ended the operation; set exactly when the status is ERROR")
+] = "error.type"
 
 # The request -------------------------------------------------------------------------------------------------------
 REQUEST_MODEL: Annotated[str, Meta(STRING, GENAI, "the model asked for, without the provider prefix")] = (
@@ -141,7 +141,9 @@ TOOL_NAME: Annotated[str, Meta(STRING, GENAI, "the tool's name")] = "gen_ai.tool
 TOOL_TYPE: Annotated[str, Meta(STRING, GENAI, "function, extension or datastore")] = "gen_ai.tool.type"
 TOOL_DESCRIPTION: Annotated[str, Meta(STRING, GENAI, "what the tool says of itself")] = "gen_ai.tool.description"
 TOOL_CALL_ID: Annotated[str, Meta(STRING, GENAI, "the id that the model gave the tool call")] = "gen_ai.tool.call.id"
-TOOL_CALLER: Annotated[str, Meta(STRING, OWN, "interpreter, when generated code called the tool")] = "lmspan.tool.caller"
+TOOL_CALLER: Annotated[str, Meta(STRING, OWN, "interpreter, when generated code called the tool")] = (
+    "lmspan.tool.caller"
+)
 TOOL_SENTINEL: Annotated[str, Meta(BOOL, OWN, "true for the tool by which an agent says that it is done")] = (
     "lmspan.tool.sentinel"
 )
@@ -252,7 +254,7 @@ OI_OUTPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=T
 SESSION_ID: Annotated[str, Meta(STRING, OTEL, "the session that the application named")] = "session.id"
 
 # Metrics -----------------------------------------------------------------------------------------------------------
-TOKEN_TYPE: Annotated[str, Meta(STRING, GENAI, "input or output; on the token metric only")] = "gen_ai.token.type"
+TOKEN_TYPE: Annotated[str, Meta(STRING, GENAI, "input or output; on the token metric only")] = "gen_ai.token.type"  # noqa: S105
 METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
 METRIC_TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
 METRIC_TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"

@@ -128,7 +128,9 @@ class Recorded:
         if not ordered:
             found, wanted = _sorted_siblings(found), _sorted_siblings(wanted)
         if found != wanted:
-            raise AssertionError(f"the trace is\n{textwrap.indent(found, '    ')}\nand not\n{textwrap.indent(wanted, '    ')}")
+            raise AssertionError(
+                f"the trace is\n{textwrap.indent(found, '    ')}\nand not\n{textwrap.indent(wanted, '    ')}"
+            )
 
     def assert_conventions(self) -> None:
         """Assert for every span: known names of the right types, ERROR exactly with error.type, never OK, no orphan."""
@@ -148,7 +150,10 @@ def _sorted_siblings(tree: str) -> str:
         else:
             blocks.append(line)
     split = (block.partition("\n") for block in blocks)
-    done = (head + (rest and "\n" + textwrap.indent(_sorted_siblings(textwrap.dedent(rest)), _INDENT)) for head, _, rest in split)
+    done = (
+        head + (rest and "\n" + textwrap.indent(_sorted_siblings(textwrap.dedent(rest)), _INDENT))
+        for head, _, rest in split
+    )
     return "\n".join(sorted(done))
 
 
@@ -165,7 +170,9 @@ def problems(span: ReadableSpan) -> list[str]:
             found.append(f"{span.name}: {name} is {type(value).__name__}, not {entry.meta.type}")
     failed = span.status.status_code is StatusCode.ERROR
     if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
-        found.append(f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}")
+        found.append(
+            f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}"
+        )
     return found
 
 

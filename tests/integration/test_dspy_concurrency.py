@@ -132,7 +132,10 @@ def test_evaluate_is_one_trace_with_the_programs_under_it(threads):
         sc.EVALUATION_METADATA: '{"metric_key":"eval_full"}',
     }
     assert recorded.events("evaluate exact") == [
-        ("gen_ai.evaluation.result", {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 100.0, sc.EVALUATION_SCOPE: "dataset"})
+        (
+            "gen_ai.evaluation.result",
+            {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 100.0, sc.EVALUATION_SCOPE: "dataset"},
+        )
     ]
 
 
@@ -200,7 +203,7 @@ async def test_a_cancelled_call_is_ended_with_the_cancellation():
     slow = Reply(fields(answer="late").text, delay_s=0.5)
     with serving(slow) as server, recording() as recorded, dspy.context(lm=model(server)):
         task = asyncio.create_task(dspy.Predict("question -> answer").acall(question="why?"))
-        while not server.exchanges:
+        while not server.exchanges:  # noqa: ASYNC110 - the server is in a thread of its own
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -96,7 +96,13 @@ def test_every_attribute_of_the_other_spans():
         sc.SOURCE: "dspy", sc.CALL_ID: ids[0], sc.MODULE_NAME: "Predict", **SIGNATURE,
         sc.MODULE_INPUTS: '{"question":"why?"}', sc.MODULE_OUTPUTS: '{"answer":"because"}',
     }  # fmt: skip
-    phase = {sc.SOURCE: "dspy", sc.CALL_PARENT_ID: ids[0], sc.ADAPTER_NAME: "ChatAdapter", sc.ADAPTER_ATTEMPT: 1, **SIGNATURE}
+    phase = {
+        sc.SOURCE: "dspy",
+        sc.CALL_PARENT_ID: ids[0],
+        sc.ADAPTER_NAME: "ChatAdapter",
+        sc.ADAPTER_ATTEMPT: 1,
+        **SIGNATURE,
+    }
     assert dict(form.attributes) == {
         **phase, sc.CALL_ID: ids[1], sc.ADAPTER_PHASE: "format", sc.ADAPTER_DEMO_COUNT: 0, sc.ADAPTER_MESSAGE_COUNT: 2,
         sc.OPERATION_INPUTS: '{"question":"why?"}',
@@ -117,7 +123,11 @@ def test_messages_follow_the_conventions():
     assert user["parts"][0]["type"] == "text"
     assert "why?" in user["parts"][0]["content"]
     assert json.loads(attributes[sc.OUTPUT_MESSAGES]) == [
-        {"role": "assistant", "parts": [{"type": "text", "content": fields(answer="because").text}], "finish_reason": "stop"}
+        {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": fields(answer="because").text}],
+            "finish_reason": "stop",
+        }
     ]
 
 
@@ -150,7 +160,10 @@ def test_retries_are_one_chat_span_with_an_event_for_each_failed_attempt():
     assert attributes[sc.ATTEMPT_COUNT] == 3
     assert sc.ERROR_TYPE not in attributes
     events = recorded.events("chat gpt-4o-mini")
-    assert [(name, facts[sc.RETRY_ATTEMPT]) for name, facts in events] == [("lmspan.lm.retry", 1), ("lmspan.lm.retry", 2)]
+    assert [(name, facts[sc.RETRY_ATTEMPT]) for name, facts in events] == [
+        ("lmspan.lm.retry", 1),
+        ("lmspan.lm.retry", 2),
+    ]
     # DSPy 3.4 tells its own exception, 3.3 has the status from the client under LiteLLM.
     assert all("RateLimit" in facts[sc.ERROR_TYPE] or facts[sc.ERROR_TYPE] == "429" for _, facts in events)
 
@@ -228,9 +241,8 @@ def test_a_subclass_of_an_adapter_does_not_double_its_phases():
 def test_the_api_key_is_nowhere(capture, caplog):
     """Not even where the provider's own error message echoes it."""
     echo = Reply(f"Incorrect API key provided: {KEY}. Authorization: Bearer {KEY}", status=401)
-    with serving(echo) as server, recording(capture_content=capture) as recorded:
-        with pytest.raises(dspy.LMError):
-            ask(model(server, num_retries=0))
+    with serving(echo) as server, recording(capture_content=capture) as recorded, pytest.raises(dspy.LMError):
+        ask(model(server, num_retries=0))
     assert recorded.named("chat gpt-4o-mini")
     everything = "".join(span.to_json() for span in recorded.spans) + caplog.text
     assert KEY not in everything
@@ -238,7 +250,10 @@ def test_the_api_key_is_nowhere(capture, caplog):
 
 def test_content_off_means_off_everywhere():
     with serving(Reply("the secret answer")) as server, recording(capture_content="none") as recorded:
-        with pytest.raises(dspy.AdapterParseError), dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+        with (
+            pytest.raises(dspy.AdapterParseError),
+            dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)),
+        ):
             ask(model(server))
     everything = "".join(span.to_json() for span in recorded.spans)
     assert "secret answer" not in everything

@@ -192,13 +192,24 @@ def test_our_own_failure_is_not_the_programs(monkeypatch, caplog):
         for _ in range(2):
             assert dspy.Predict("question -> answer")(question="why?").answer == "yes"
     assert len(recorded.spans) == 8
-    warnings = [record.message for record in caplog.records if record.name == "lmspan" and record.levelno == logging.WARNING]
+    warnings = [
+        record.message for record in caplog.records if record.name == "lmspan" and record.levelno == logging.WARNING
+    ]
     assert len(warnings) == len(set(warnings)) > 0
 
 
 def test_uninstrument_puts_back_the_very_methods_and_instrument_twice_is_once():
     def methods():
-        owners = dspy.Module, dspy.BaseLM, dspy.Tool, dspy.Evaluate, dspy.Adapter, dspy.ChatAdapter, dspy.JSONAdapter, dspy.MIPROv2
+        owners = (
+            dspy.Module,
+            dspy.BaseLM,
+            dspy.Tool,
+            dspy.Evaluate,
+            dspy.Adapter,
+            dspy.ChatAdapter,
+            dspy.JSONAdapter,
+            dspy.MIPROv2,
+        )
         names = "__call__", "acall", "format", "parse", "compile", "__init_subclass__"
         return {(owner, name): vars(owner).get(name) for owner in owners for name in names}
 
@@ -227,7 +238,11 @@ def test_a_strangers_patch_over_ours_survives_and_ours_steps_aside(monkeypatch):
     try:
         instrumentor.uninstrument()
         assert vars(dspy.Module)["__call__"] is strangers
-        with recording(instrument=()) as recorded, serving(fields(answer="yes")) as server, dspy.context(lm=model(server)):
+        with (
+            recording(instrument=()) as recorded,
+            serving(fields(answer="yes")) as server,
+            dspy.context(lm=model(server)),
+        ):
             dspy.Predict("question -> answer")(question="why?")
         assert (len(calls), recorded.spans) == (1, [])
     finally:

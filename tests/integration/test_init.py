@@ -31,11 +31,15 @@ def test_with_nothing_configured_spans_and_content_are_in_the_local_file(tmp_pat
     assert KEY not in (tmp_path / "traces.jsonl").read_text()
 
 
-@pytest.mark.parametrize(("receiver", "protocol"), [(http_receiver, ""), (http_receiver, "http/protobuf"), (grpc_receiver, "grpc")])
+@pytest.mark.parametrize(
+    ("receiver", "protocol"), [(http_receiver, ""), (http_receiver, "http/protobuf"), (grpc_receiver, "grpc")]
+)
 def test_with_an_otlp_endpoint_spans_go_there_and_no_prompt_text_with_them(receiver, protocol, tmp_path):
     with receiver() as (endpoint, received):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SERVICE_NAME": "shop", "LMSPAN_DIR": str(tmp_path)}
-        done = run_python(PROGRAM, environ={**environ, **({"OTEL_EXPORTER_OTLP_PROTOCOL": protocol} if protocol else {})})
+        done = run_python(
+            PROGRAM, environ={**environ, **({"OTEL_EXPORTER_OTLP_PROTOCOL": protocol} if protocol else {})}
+        )
     assert (done.returncode, done.stderr) == (0, "")
     assert received.names == FOUR
     assert received.resource["service.name"] == "shop"
@@ -119,7 +123,7 @@ def test_the_console_prints_each_finished_trace():
 
 @pytest.mark.parametrize("kind", ["refused", "hung", "503", "400"])
 def test_a_broken_collector_neither_harms_the_program_nor_holds_its_exit(kind):
-    with hung_endpoint() as hung, http_receiver(status=int(kind) if kind.isdecimal() else 200) as (answering, received):
+    with hung_endpoint() as hung, http_receiver(status=int(kind) if kind.isdecimal() else 200) as (answering, _):
         endpoint = {"refused": refused_endpoint(), "hung": hung}.get(kind, answering)
         begun = time.monotonic()
         done = run_python(PROGRAM, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})

@@ -19,7 +19,11 @@ def run_lmspan(*arguments, environ=None):
 
 
 def run(command, environ=None, timeout=60):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]), **(environ or {})}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        **(environ or {}),
+    }
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
 
 

@@ -9,7 +9,9 @@ KEY = "sk-test-0123456789abcdef"
 
 def fields(**values):
     """A reply in DSPy's chat format."""
-    return Reply("\n\n".join(f"[[ ## {name} ## ]]\n{value}" for name, value in values.items()) + "\n\n[[ ## completed ## ]]")
+    return Reply(
+        "\n\n".join(f"[[ ## {name} ## ]]\n{value}" for name, value in values.items()) + "\n\n[[ ## completed ## ]]"
+    )
 
 
 def serving(*replies):

@@ -27,7 +27,9 @@ class Hostile:
     def _refuse(self, *_):
         raise AssertionError("user code was run")
 
-    __repr__ = __str__ = __iter__ = __len__ = __bool__ = __hash__ = __eq__ = __getattr__ = __deepcopy__ = __reduce_ex__ = _refuse
+    __repr__ = __str__ = __iter__ = __len__ = __bool__ = __hash__ = __eq__ = __getattr__ = __deepcopy__ = (
+        __reduce_ex__
+    ) = _refuse
     __class__ = property(_refuse)
 
 
@@ -121,7 +123,12 @@ def test_many_values_end_with_how_many_more():
     assert described(list(range(10_000)))[-1] == "<5000 more>"
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_any_value_becomes_valid_json(value):
     json.loads(content.json(value))
 
@@ -141,7 +148,13 @@ SECRETS = {
     "PEM": "-----BEGIN RSA PRIVATE KEY-----\nMIIEabcdef\n-----END RSA PRIVATE KEY-----",
     "assignment": 'api_key="zxcvbnm123"',
 }
-BARE = {"bearer": "abcdef0123456789", "basic": "dXNlcjpwYXNzd29yZA", "password in an address": "hunter22", "PEM": "MIIEabcdef", "assignment": "zxcvbnm123"}
+BARE = {
+    "bearer": "abcdef0123456789",
+    "basic": "dXNlcjpwYXNzd29yZA",
+    "password in an address": "hunter22",
+    "PEM": "MIIEabcdef",
+    "assignment": "zxcvbnm123",
+}
 
 
 @pytest.mark.parametrize("kind", SECRETS)
@@ -155,8 +168,21 @@ def test_a_planted_secret_is_taken_out_of_texts_json_and_exceptions(kind):
 
 
 def test_fields_that_are_secret_by_name_are_not_recorded():
-    secret = {"api_key": "a", "API-Key": "b", "password": 1, "Authorization": ["x"], "max_tokens": 5, "token_count": 7, "secret": None}
-    assert described(secret) == {**dict.fromkeys(["api_key", "API-Key", "password", "Authorization"], "[redacted]"), "max_tokens": 5, "token_count": 7, "secret": None}
+    secret = {
+        "api_key": "a",
+        "API-Key": "b",
+        "password": 1,
+        "Authorization": ["x"],
+        "max_tokens": 5,
+        "token_count": 7,
+        "secret": None,
+    }
+    assert described(secret) == {
+        **dict.fromkeys(["api_key", "API-Key", "password", "Authorization"], "[redacted]"),
+        "max_tokens": 5,
+        "token_count": 7,
+        "secret": None,
+    }
 
 
 def test_a_secret_on_the_edge_of_a_cut_is_not_halved():

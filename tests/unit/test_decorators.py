@@ -194,7 +194,10 @@ def test_events_are_on_the_innermost_call(recorded):
         lmspan.add_event(lmspan.Event.OPTIMIZER_CANDIDATE, {"id": "c1", "score": 0.5, "parents": ["c0"]})
         lmspan.add_event("note", {"text": "hello"})
     assert recorded.events("optimize mine") == [
-        ("lmspan.optimizer.candidate", {sc.CANDIDATE_ID: "c1", sc.CANDIDATE_SCORE: 0.5, "lmspan.optimizer.candidate.parents": '["c0"]'}),
+        (
+            "lmspan.optimizer.candidate",
+            {sc.CANDIDATE_ID: "c1", sc.CANDIDATE_SCORE: 0.5, "lmspan.optimizer.candidate.parents": '["c0"]'},
+        ),
         ("lmspan.note", {"lmspan.note.text": "hello"}),
     ]
     lmspan.add_event("outside")  # no call: nothing to be on

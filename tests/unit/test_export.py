@@ -31,7 +31,9 @@ def some_spans(count=1, **attributes):
     for index in range(count):
         link = trace.Link(trace.SpanContext(5, 6, is_remote=True), {"why": "test"})
         with tracer.start_as_current_span(f"outer {index}", kind=trace.SpanKind.CLIENT, links=[link]) as span:
-            span.set_attributes({"s": "é\n\u2028", "i": 7, "f": 0.5, "b": True, "l": ["a", "b"], "nan": float("inf"), **attributes})
+            span.set_attributes(
+                {"s": "é\n\u2028", "i": 7, "f": 0.5, "b": True, "l": ["a", "b"], "nan": float("inf"), **attributes}
+            )
             span.add_event("happened", {"x": 1}, 1234)
             span.set_status(trace.StatusCode.ERROR, "why")
             tracer.start_span("inner").end()
@@ -111,7 +113,9 @@ def test_what_is_written_is_read_back(tmp_path):
         assert stored.attributes == expected
         assert (stored.name, stored.kind, stored.service) == (span.name, span.kind.value + 1, "shop")
         assert (stored.start_unix_nano, stored.end_unix_nano) == (span.start_time, span.end_time)
-        assert [(event.name, event.attributes) for event in stored.events] == [(e.name, dict(e.attributes)) for e in span.events]
+        assert [(event.name, event.attributes) for event in stored.events] == [
+            (e.name, dict(e.attributes)) for e in span.events
+        ]
 
 
 def test_a_full_file_is_rotated_and_old_ones_are_removed(tmp_path):

@@ -23,8 +23,11 @@ def answer(request: dict[str, Any]) -> Reply:
     far = DISTANCES_KM[(start, destination)]
     if "advice" in system:
         vehicle = "plane" if far > _WORTH_FLYING_KM and destination == "Porto" else "train"
-        reasoning = f"{far} km is {'far' if far > _WORTH_FLYING_KM else 'near'}, and the forecast says {FORECASTS[destination]}."
-        return _fields({"reasoning": reasoning, "advice": f"Take the {vehicle}, and pack for {FORECASTS[destination]}."}, 0.08)
+        judged = "far" if far > _WORTH_FLYING_KM else "near"
+        reasoning = f"{far} km is {judged}, and the forecast says {FORECASTS[destination]}."
+        return _fields(
+            {"reasoning": reasoning, "advice": f"Take the {vehicle}, and pack for {FORECASTS[destination]}."}, 0.08
+        )
     findings = f"{start} to {destination}: {far} km; weather there: {FORECASTS[destination]}."
     return _fields({"reasoning": "Both tools have answered.", "findings": findings}, 0.06)
 

@@ -60,7 +60,8 @@ class ScriptedServer:
 
     def __init__(self, script: Callable[[dict[str, Any]], Reply]) -> None:
         self.exchanges: list[Exchange] = []
-        self._http = _QuietServer(("127.0.0.1", 0), _handler(script, self.exchanges))
+        handler = type("Handler", (_Handler,), {"script": staticmethod(script), "exchanges": self.exchanges})
+        self._http = _QuietServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -76,59 +77,62 @@ class ScriptedServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self._http.shutdown()
         self._http.server_close()
 
 
-def _handler(script: Callable[[dict[str, Any]], Reply], exchanges: list[Exchange]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """One connection. `script` and `exchanges` are the server's, set on a subclass of its own."""
 
-        def do_POST(self) -> None:
-            length = min(int(self.headers.get("Content-Length", 0)), _LARGEST_REQUEST)
-            request = json.loads(self.rfile.read(length) or b"{}")
-            reply = script(request)
-            exchanges.append(Exchange(self.path, request, reply, dict(self.headers)))
-            time.sleep(reply.delay_s)
-            if self.path.endswith("/embeddings"):
-                self._send(200, reply.headers, _embeddings(request))
-            elif reply.status != 200:  # noqa: PLR2004
-                message = reply.text or "scripted failure"
-                self._send(reply.status, reply.headers, {"error": {"message": message, "type": "scripted", "code": None}})
-            elif request.get("stream"):
-                self._stream(request, reply)
-            else:
-                self._send(200, reply.headers, completion(request, reply), cut=reply.cut)
+    protocol_version = "HTTP/1.1"
+    script: Callable[[dict[str, Any]], Reply]
+    exchanges: list[Exchange]
 
-        def _send(self, status: int, headers: dict[str, str], body: dict[str, Any], *, cut: bool = False) -> None:
-            encoded = json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(encoded)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(encoded[: len(encoded) // 2] if cut else encoded)
-            self.close_connection = cut
+    def do_POST(self) -> None:
+        length = min(int(self.headers.get("Content-Length", 0)), _LARGEST_REQUEST)
+        request = json.loads(self.rfile.read(length) or b"{}")
+        reply = type(self).script(request)
+        self.exchanges.append(Exchange(self.path, request, reply, dict(self.headers)))
+        time.sleep(reply.delay_s)
+        if self.path.endswith("/embeddings"):
+            self._send(200, reply.headers, _embeddings(request))
+        elif reply.status != 200:  # noqa: PLR2004
+            message = reply.text or "scripted failure"
+            self._send(reply.status, reply.headers, {"error": {"message": message, "type": "scripted", "code": None}})
+        elif request.get("stream"):
+            self._stream(request, reply)
+        else:
+            self._send(200, reply.headers, completion(request, reply), cut=reply.cut)
 
-        def _stream(self, request: dict[str, Any], reply: Reply) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            for number, event in enumerate(chunks(request, reply)):
-                if reply.cut and number > 1:
-                    break
-                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-                self.wfile.flush()
-                time.sleep(reply.chunk_delay_s)
-            else:
-                self.wfile.write(b"data: [DONE]\n\n")
-            self.close_connection = True
+    def _send(self, status: int, headers: dict[str, str], body: dict[str, Any], *, cut: bool = False) -> None:
+        encoded = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(encoded)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(encoded[: len(encoded) // 2] if cut else encoded)
+        self.close_connection = cut
 
-        def log_message(self, *_: Any) -> None:
-            """Stay silent: the terminal is the demo's."""
+    def _stream(self, request: dict[str, Any], reply: Reply) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for number, event in enumerate(chunks(request, reply)):
+            if reply.cut and number > 1:
+                break
+            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+            self.wfile.flush()
+            time.sleep(reply.chunk_delay_s)
+        else:
+            self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
 
-    return Handler
+    def log_message(self, *_: Any) -> None:
+        """Stay silent: the terminal is the demo's."""
 
 
 def completion(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
@@ -182,4 +186,9 @@ def _embeddings(request: dict[str, Any]) -> dict[str, Any]:
         for index, text in enumerate(texts)
     ]
     tokens = sum(len(text) for text in texts) // _CHARACTERS_PER_TOKEN
-    return {"object": "list", "data": data, "model": request.get("model"), "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    return {
+        "object": "list",
+        "data": data,
+        "model": request.get("model"),
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }

@@ -35,14 +35,21 @@ _KEEP_AGE_S: Final = 30 * 24 * 3600
 def trace_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where traces are kept: `LMSPAN_DIR`, else the platform's directory for the state of a user's programs."""
     asked = environ.get("LMSPAN_DIR")
-    return Path(asked).expanduser() if asked else Path(platformdirs.user_state_dir("lmspan", appauthor=False)) / "traces"
+    return (
+        Path(asked).expanduser() if asked else Path(platformdirs.user_state_dir("lmspan", appauthor=False)) / "traces"
+    )
 
 
 class FileSink(SpanExporter):
     """Append spans to the current trace file. Called on the export queue's thread; a failing disk costs the batch."""
 
     def __init__(
-        self, directory: Path, *, max_bytes: int = _MAX_BYTES, max_age_s: float = _MAX_AGE_S, keep_files: int = _KEEP_FILES
+        self,
+        directory: Path,
+        *,
+        max_bytes: int = _MAX_BYTES,
+        max_age_s: float = _MAX_AGE_S,
+        keep_files: int = _KEEP_FILES,
     ) -> None:
         self.path = directory / CURRENT_NAME
         self.trouble = ""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.trace import Link
 
 _encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -73,24 +74,24 @@ def span_object(span: ReadableSpan) -> dict[str, Any]:
     if span.status.description:
         encoded["status"]["message"] = span.status.description
     if span.events:
-        encoded["events"] = [
-            {"timeUnixNano": str(event.timestamp), "name": event.name, "attributes": _attributes(event.attributes or {})}
-            for event in span.events
-        ]
+        encoded["events"] = [_event(event) for event in span.events]
     if span.links:
-        encoded["links"] = [
-            {
-                "traceId": f"{link.context.trace_id:032x}",
-                "spanId": f"{link.context.span_id:016x}",
-                "attributes": _attributes(link.attributes or {}),
-            }
-            for link in span.links
-        ]
+        encoded["links"] = [_link(link) for link in span.links]
     for name in ("attributes", "events", "links"):
         dropped = getattr(span, f"dropped_{name}", 0)
         if dropped:
             encoded[f"dropped{name.capitalize()}Count"] = dropped
     return encoded
+
+
+def _event(event: Event) -> dict[str, Any]:
+    attributes = _attributes(event.attributes or {})
+    return {"timeUnixNano": str(event.timestamp), "name": event.name, "attributes": attributes}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    trace_id, span_id = f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}"
+    return {"traceId": trace_id, "spanId": span_id, "attributes": _attributes(link.attributes or {})}
 
 
 def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def choose(asked: tuple[str, ...] | None) -> tuple[str, ...]:
     for name in asked:
         library = LIBRARIES.get(name)
         if library is None:
-            raise InstrumentationError(f"instrument: {name!r} is not known; use {', '.join(LIBRARIES)} or \"all\"")
+            raise InstrumentationError(f'instrument: {name!r} is not known; use {", ".join(LIBRARIES)} or "all"')
         if not _is_installed(library):
             raise InstrumentationError(
                 f"instrument: {name!r} is not installed ({library.requirement} is wanted); "

@@ -106,7 +106,7 @@ def text(value: Any) -> str:
 
 def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
     """Set a fact if the value is of the kind that its name promises; an int serves where a float is wanted."""
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is kind and (kind is not int or -(2**63) <= value < 2**63):
-        facts[name] = value
+    number: Any = float(value) if kind is float and type(value) is int else value
+    fits = kind is not int or (type(number) is int and -(2**63) <= number < 2**63)
+    if type(number) is kind and fits:
+        facts[name] = number

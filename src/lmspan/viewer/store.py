@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmspan.errors import TraceFileError
 from lmspan.viewer.trace import StoredSpan, Trace, spans_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TRACE_ID = re.compile(r"[0-9a-f]{4,32}")
 
@@ -50,7 +53,9 @@ def _read_line(reading: Reading, line: str, where: str) -> None:
         for span in spans_of(json.loads(line)):
             reading.add(span)
     except ValueError as error:
-        reading.troubles.append(f"{where}: no JSON ({error})" if isinstance(error, json.JSONDecodeError) else f"{where}: {error}")
+        reading.troubles.append(
+            f"{where}: no JSON ({error})" if isinstance(error, json.JSONDecodeError) else f"{where}: {error}"
+        )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         reading.troubles.append(f"{where}: no OTLP export request ({type(error).__name__}: {error})")
 
@@ -71,7 +76,9 @@ def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
     if wanted == "last":
         last = reading.last()
         if last is None:
-            raise TraceFileError(f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init()")
+            raise TraceFileError(
+                f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init()"
+            )
         return last, reading.troubles
     fitting = [trace for trace_id, trace in reading.traces.items() if trace_id.startswith(wanted.lower())]
     if len(fitting) != 1:

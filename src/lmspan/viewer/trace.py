@@ -78,7 +78,7 @@ class Trace:
 
     def total(self, attribute: str) -> float:
         """Sum an attribute over the spans that carry it; of tokens and cost, only LM and embedding spans count."""
-        return sum(span.attributes[attribute] for span in self.model_calls() if attribute in span.attributes)
+        return sum(float(span.attributes[attribute]) for span in self.model_calls() if attribute in span.attributes)
 
     def model_calls(self) -> list[StoredSpan]:
         """Return the spans that asked a model: they carry a provider, agents' sums do not."""
@@ -108,7 +108,9 @@ def _span(span: dict[str, Any], service: str) -> StoredSpan:
         message=str(status.get("message", "")),
         attributes=_attributes(span.get("attributes", ())),
         events=tuple(
-            StoredEvent(str(each.get("name", "")), int(each.get("timeUnixNano", 0)), _attributes(each.get("attributes", ())))
+            StoredEvent(
+                str(each.get("name", "")), int(each.get("timeUnixNano", 0)), _attributes(each.get("attributes", ()))
+            )
             for each in span.get("events", ())
         ),
         service=service,

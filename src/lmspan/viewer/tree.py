@@ -84,8 +84,8 @@ def _walk(under: dict[str, list[StoredSpan]], parent: str, indent: str) -> Itera
         seen.add(span.span_id)
         below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[corner]
         children = under.get(span.span_id, ())
-        for index in range(len(children) - 1, -1, -1):
-            stack.append((below, "└─ " if index == len(children) - 1 else "├─ ", children[index]))
+        corners = ["├─ "] * (len(children) - 1) + ["└─ "]
+        stack += [(below, corner, child) for corner, child in zip(corners, children, strict=False)][::-1]
 
 
 def _header(trace: Trace) -> Text:
@@ -168,7 +168,9 @@ def _said(under: dict[str, list[StoredSpan]]) -> Text:
         for name in _CONTENT:
             if name in span.attributes and not name.startswith(("input.", "output.")):
                 value = readable(span.attributes[name])
-                text.append(f"\n{name.rsplit('.', 1)[-1]}  ", style="dim").append(safe_text(value, 400), style="not dim")
+                text.append(f"\n{name.rsplit('.', 1)[-1]}  ", style="dim").append(
+                    safe_text(value, 400), style="not dim"
+                )
     return text.append("\n") if text else text
 
 

@@ -52,7 +52,9 @@ class DSPyInstrumentor(Instrumentor):
         """Put the wrappers on an imported DSPy."""
         version = str(getattr(library, "__version__", "unknown"))
         if not version.startswith(TESTED):
-            logger.warning("lmspan: DSPy %s was not tested (%s were); what it still announces is recorded", version, TESTED)
+            logger.warning(
+                "lmspan: DSPy %s was not tested (%s were); what it still announces is recorded", version, TESTED
+            )
         describe.register()
         for module, name, methods in METHODS:
             self._wrap(_find(module, name), methods)
@@ -73,7 +75,7 @@ class DSPyInstrumentor(Instrumentor):
             self._wrap(cls, methods)
         original = vars(base)["__init_subclass__"].__func__
 
-        def init_subclass(cls: type, **kwargs: Any) -> None:
+        def init_subclass(cls: Any, /, **kwargs: Any) -> None:
             original(cls, **kwargs)
             if self.is_instrumented_by_opentelemetry:
                 self._wrap(cls, methods)
@@ -91,7 +93,8 @@ def _find(module: str, name: str) -> Any:
 
 def _family(base: type) -> Iterator[type]:
     yield base
-    for cls in type.__subclasses__(base):
+    subclasses: list[type] = type.__subclasses__(base)
+    for cls in subclasses:
         yield from _family(cls)
 
 

@@ -39,6 +39,7 @@ def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwarg
 
 def finish_format(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Tell how many messages came of it; the messages themselves are on the chat span."""
+    del recorder
     if type(outputs) is list:
         call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
 

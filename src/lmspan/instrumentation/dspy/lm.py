@@ -131,7 +131,6 @@ def _identity(model: str, model_type: str, address: str, provider: str) -> dict[
     return facts
 
 
-@functools.lru_cache(maxsize=256)
 def _default_provider(kind: type) -> str:
     """Return who serves a model without a prefix: OpenAI for DSPy's own LM, else the class says it best."""
     names = [base.__name__ for base in kind.__mro__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -12,7 +13,10 @@ def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
     """Return OpenAI-shaped messages, or a bare prompt, in the conventions' shape."""
     if type(messages) is not list:
         return [{"role": "user", "parts": _content(prompt)}] if prompt is not None else []
-    return [_message(message) if type(message) is dict else {"role": "user", "parts": _content(message)} for message in messages]
+    return [
+        _message(message) if type(message) is dict else {"role": "user", "parts": _content(message)}
+        for message in messages
+    ]
 
 
 def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, Any]]:
@@ -53,7 +57,11 @@ def _part(part: Any) -> Any:
         address = image.get("url") if type(image) is dict else image
         if type(address) is str and not address.startswith("data:"):
             return {"type": "uri", "modality": "image", "uri": address}
-        return {"type": "blob", "modality": "image", "content": f"<{len(address) if type(address) is str else 0} characters>"}
+        return {
+            "type": "blob",
+            "modality": "image",
+            "content": f"<{len(address) if type(address) is str else 0} characters>",
+        }
     return part
 
 
@@ -65,7 +73,7 @@ def _answer(candidate: Any) -> list[Any]:
     if fields.get("reasoning_content"):
         parts.append({"type": "reasoning", "content": fields["reasoning_content"]})
     parts += _content(fields.get("text"))
-    calls = fields.get("tool_calls")
+    calls: Any = fields.get("tool_calls")
     return [*parts, *(_tool_call(call) for call in calls)] if issubclass(type(calls), list) else parts
 
 
@@ -74,10 +82,8 @@ def _tool_call(call: Any) -> dict[str, Any]:
     function = _fields(fields.get("function"))
     arguments = function.get("arguments")
     if type(arguments) is str:
-        try:
+        with contextlib.suppress(ValueError):  # a model's malformed arguments are told as they are
             arguments = json.loads(arguments)
-        except ValueError:
-            pass  # a model's malformed arguments are told as they are
     return {"type": "tool_call", "id": fields.get("id"), "name": function.get("name"), "arguments": arguments}
 
 

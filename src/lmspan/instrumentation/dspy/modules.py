@@ -89,7 +89,9 @@ def _path(instance: Any, parent: Call) -> str:
         elif type(value) in (list, tuple):
             found = next((f"{name}[{index}]" for index, each in enumerate(value) if each is instance), "")
         elif type(value) is dict:
-            found = next((f"{name}[{key!r}]" for key, each in value.items() if each is instance and type(key) is str), "")
+            found = next(
+                (f"{name}[{key!r}]" for key, each in value.items() if each is instance and type(key) is str), ""
+            )
         if found:
             return f"{parent.notes['path']}.{found}" if "path" in parent.notes else found
     return ""

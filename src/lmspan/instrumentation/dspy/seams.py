@@ -189,7 +189,10 @@ def _counting(name: str, kwargs: Keywords) -> Keywords | None:
     _add_retry(sys.exc_info()[1], None)
     asynchronous = name.startswith("a")
     original = kwargs.get("original_function") or (litellm.acompletion if asynchronous else litellm.completion)
-    return {**kwargs, "original_function": _try_again_async(call, original) if asynchronous else _try_again(call, original)}
+    return {
+        **kwargs,
+        "original_function": _try_again_async(call, original) if asynchronous else _try_again(call, original),
+    }
 
 
 def _try_again(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,64 @@
+"""How operations and events look in OpenTelemetry: the tables that the recorder reads."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from opentelemetry.trace import SpanKind
+
+from lmspan import semconv as sc
+from lmspan.lifecycle import Event, Operation
+
+
+class Shape(NamedTuple):
+    """How an operation looks as a span; `word` begins the name and is the GenAI operation where `genai` says so."""
+
+    word: str
+    kind: SpanKind = SpanKind.INTERNAL
+    genai: bool = False
+    openinference: str = "CHAIN"
+
+
+SHAPES: Final[dict[Operation, Shape]] = {
+    Operation.WORKFLOW: Shape("invoke_workflow", genai=True),
+    Operation.AGENT: Shape("invoke_agent", genai=True, openinference="AGENT"),
+    Operation.LM: Shape("chat", SpanKind.CLIENT, genai=True, openinference="LLM"),
+    Operation.EMBEDDING: Shape("embeddings", SpanKind.CLIENT, genai=True, openinference="EMBEDDING"),
+    Operation.RETRIEVAL: Shape("retrieval", SpanKind.CLIENT, genai=True, openinference="RETRIEVER"),
+    Operation.TOOL: Shape("execute_tool", genai=True, openinference="TOOL"),
+    Operation.MODULE: Shape("module"),
+    Operation.TURN: Shape("turn"),
+    Operation.ADAPTER_FORMAT: Shape("format"),
+    Operation.ADAPTER_PARSE: Shape("parse"),
+    Operation.EVALUATE: Shape("evaluate", openinference="EVALUATOR"),
+    Operation.OPTIMIZE: Shape("optimize"),
+    Operation.CANDIDATE: Shape("candidate"),
+    Operation.INTERPRETER_EXECUTE: Shape("interpreter.execute"),
+    Operation.INTERPRETER_STARTUP: Shape("interpreter.startup"),
+    Operation.INTERPRETER_SHUTDOWN: Shape("interpreter.shutdown"),
+}
+
+EVENT_NAMES: Final[dict[str, str]] = {
+    Event.RETRY: "lmspan.lm.retry",
+    Event.EXCEPTION: "exception",
+    Event.INFERENCE_EXCEPTION: "gen_ai.client.operation.exception",
+    Event.INFERENCE_DETAILS: "gen_ai.client.inference.operation.details",
+    Event.EVALUATION_RESULT: "gen_ai.evaluation.result",
+    Event.PARSE_FALLBACK: "lmspan.adapter.fallback",
+    Event.ADAPTATION: "lmspan.lm.adaptation",
+    Event.HYPERPARAMETER_UPDATE: "lmspan.optimizer.hyperparameter.update",
+    Event.OPTIMIZER_CANDIDATE: "lmspan.optimizer.candidate",
+    Event.STDERR_WRITE: "lmspan.stderr.write",
+    Event.TRACE_COMPLETE: "lmspan.trace.complete",
+}
+
+OPENINFERENCE_VALUES: Final = {
+    **dict.fromkeys(
+        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
+        (sc.OI_INPUT, sc.OI_INPUT_MIME),
+    ),
+    **dict.fromkeys(
+        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
+        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
+    ),
+}

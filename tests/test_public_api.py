@@ -1,0 +1,49 @@
+"""The public names and the signature of init() are a contract; the table of names is complete and consistent."""
+
+import inspect
+
+import lmspan
+from lmspan import semconv
+
+
+def test_the_public_names():
+    assert lmspan.__all__ == [
+        "Call", "ConfigurationError", "Event", "InstrumentationError", "LmspanError", "Operation", "Session",
+        "TraceFileError", "__version__", "add_event", "agent", "disable", "enable", "evaluate", "init", "is_enabled",
+        "lm", "module", "operation", "optimize", "tool", "turn",
+    ]  # fmt: skip
+    assert all(hasattr(lmspan, name) for name in lmspan.__all__)
+
+
+def test_the_signature_of_init():
+    parameters = inspect.signature(lmspan.init).parameters.values()
+    assert [(each.name, each.default) for each in parameters] == [
+        ("service_name", None), ("exporters", None), ("instrument", None), ("capture_content", None), ("redact", None),
+        ("events", "span"), ("openinference", False), ("sampler", None), ("resource_attributes", None),
+        ("tracer_provider", None), ("meter_provider", None), ("logger_provider", None),
+    ]  # fmt: skip
+
+
+def test_everything_public_is_documented():
+    for name in lmspan.__all__:
+        if name != "__version__":
+            assert (getattr(lmspan, name).__doc__ or "").strip(), name
+
+
+def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
+    entries = semconv.table()
+    assert len(entries) > 100
+    for name, entry in entries.items():
+        assert entry.meta.brief
+        assert name.split(".")[0] in (
+            "gen_ai",
+            "lmspan",
+            "server",
+            "error",
+            "exception",
+            "openinference",
+            "input",
+            "output",
+            "session",
+        )
+        assert (entry.meta.source == semconv.OWN) == name.startswith("lmspan.")

@@ -1,0 +1,107 @@
+"""Arguments, then the environment, then defaults; what is wrong is said, what the environment has wrong is survived."""
+
+import logging
+
+import pytest
+
+import lmspan
+from lmspan import config
+from lmspan.errors import ConfigurationError, InstrumentationError
+
+
+def resolved(environ=None, *, provider_exists=False, **options):
+    given = {
+        "service_name": None,
+        "exporters": None,
+        "instrument": None,
+        "capture_content": None,
+        "events": "span",
+        "openinference": False,
+    }
+    return config.resolve(**{**given, **options}, provider_exists=provider_exists, environ=environ or {})
+
+
+CAPTURE = config.CAPTURE_VARIABLE
+OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "exporters", "capture"),
+    [
+        ({}, {}, ("file",), "span"),
+        ({OTLP: "http://x"}, {}, ("otlp",), "none"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x"}, {}, ("otlp",), "none"),
+        ({"OTEL_TRACES_EXPORTER": "otlp,console"}, {}, ("otlp", "console"), "none"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, {}, (), "span"),
+        ({OTLP: "http://x"}, {"exporters": "file"}, ("file",), "span"),
+        ({}, {"exporters": ["file", "otlp"]}, ("file", "otlp"), "none"),
+        ({OTLP: "http://x"}, {"provider_exists": True}, (), "none"),
+        ({}, {"provider_exists": True, "exporters": ["file"]}, ("file",), "none"),
+        ({CAPTURE: "SPAN_ONLY", OTLP: "x"}, {}, ("otlp",), "span"),
+        ({CAPTURE: "event_only"}, {}, ("file",), "event"),
+        ({CAPTURE: "SPAN_AND_EVENT"}, {}, ("file",), "both"),
+        ({CAPTURE: "NO_CONTENT"}, {}, ("file",), "none"),
+        ({CAPTURE: "NO_CONTENT"}, {"capture_content": "both"}, ("file",), "both"),
+    ],
+)
+def test_where_spans_go_and_whether_content_goes_with_them(environ, options, exporters, capture):
+    found = resolved(environ, **options)
+    assert (found.exporters, found.capture_content) == (exporters, capture)
+
+
+def test_the_service_name():
+    assert resolved({"OTEL_SERVICE_NAME": "env"}, service_name="said").service_name == "said"
+    assert resolved({"OTEL_SERVICE_NAME": "env"}).service_name == "env"
+    assert resolved().service_name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"exporters": "jaeger"}, 'exporters: \'jaeger\' is not known; use one of "file", "otlp"'),
+        ({"exporters": [object()]}, "neither a SpanExporter nor a SpanProcessor"),
+        ({"capture_content": "yes"}, "capture_content: 'yes' is not known"),
+        ({"events": "spans"}, "events: 'spans' is not known"),
+    ],
+)
+def test_a_wrong_argument_says_what_would_be_right(options, message):
+    with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")):
+        lmspan.init(**options)
+
+
+def test_an_unknown_and_a_missing_library(monkeypatch):
+    with pytest.raises(InstrumentationError, match="instrument: 'langchain' is not known; use dspy or \"all\""):
+        lmspan.init(instrument="langchain")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        InstrumentationError, match=r"'dspy' is not installed \(dspy>=3.3 is wanted\).*pip install 'lmspan\[dspy\]'"
+    ):
+        lmspan.init(instrument=["dspy"])
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{CAPTURE: "maybe"}, {"OTEL_TRACES_EXPORTER": "jaegr"}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/jsn"}],
+)
+def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
+    found = resolved(environ)
+    assert found.protocol == "http/protobuf"
+    assert found.capture_content in ("none", "span")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert next(iter(environ)) in caplog.text
+
+
+@pytest.mark.parametrize(
+    "environ", [{"LMSPAN_ENABLED": "0"}, {"LMSPAN_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}]
+)
+def test_the_environment_can_turn_it_off(environ, monkeypatch):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    session = lmspan.init()
+    assert (session.instrumented, lmspan.is_enabled(), session.force_flush()) == ((), False, True)
+    session.shutdown()
+
+
+def test_content_is_not_longer_than_the_sdk_would_cut_it():
+    assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "1000"}).content_max_bytes == 1000
+    assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "lots"}).content_max_bytes == 262_144

@@ -1,0 +1,200 @@
+"""Calls become spans: parents, ends that nobody announces, metrics, sampling, events, OpenInference."""
+
+import pytest
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
+
+import lmspan
+from lmspan import recorder as recording_module
+from lmspan import semconv as sc
+from lmspan.lifecycle import Event, Operation
+from lmspan.sampling import ListeningSampler
+from lmspan.testing import recording
+
+MODULE, TOOL, LM = Operation.MODULE, Operation.TOOL, Operation.LM
+
+
+@pytest.fixture
+def recorded():
+    with recording(instrument=()) as it:
+        yield it
+
+
+def start(operation, name, **options):
+    return recording_module.active.start(operation, name, "test", **options)
+
+
+def end(call, **options):
+    recording_module.active.end(call, **options)
+
+
+def test_the_parent_is_the_named_call_else_the_current_one_else_none(recorded):
+    first = start(MODULE, "first", call_id="mine")
+    end(start(TOOL, "inner"))
+    second = start(MODULE, "second")
+    end(start(TOOL, "elsewhere", parent_id="mine"))
+    end(start(TOOL, "unknown", parent_id="nobody"))
+    end(second)
+    end(first)
+    end(start(MODULE, "alone"))
+    recorded.assert_tree("""
+        module first
+          execute_tool inner
+          module second
+            execute_tool unknown
+          execute_tool elsewhere
+        module alone
+    """)
+    recorded.assert_conventions()
+    assert recorded.attributes("execute_tool elsewhere")[sc.CALL_PARENT_ID] == "mine"
+    assert recorded.attributes("execute_tool unknown")[sc.CALL_PARENT_ID] == "nobody"
+
+
+def test_a_call_that_nobody_ends_ends_with_its_parent_and_one_that_is_owned_does_not(recorded):
+    parent = start(MODULE, "parent")
+    start(TOOL, "announced", owned=False)
+    streaming = start(TOOL, "streaming")
+    end(parent)
+    assert [span.name for span in recorded.spans] == ["module parent", "execute_tool announced"]
+    end(streaming)
+    recorded.assert_conventions()
+    facts = recorded.attributes("execute_tool announced")
+    assert (facts[sc.END_MISSING], facts[sc.ERROR_TYPE]) == (True, "_OTHER")
+    assert sc.END_MISSING not in recorded.attributes("execute_tool streaming")
+
+
+def test_an_end_out_of_order_leaves_nothing_current(recorded):
+    outer, inner = start(MODULE, "outer"), start(TOOL, "inner")
+    end(outer)
+    end(inner)
+    assert recording_module.current_call() is None
+    end(start(MODULE, "next"))
+    assert len(recorded.roots()) == 2
+
+
+def test_a_second_end_is_nothing(recorded):
+    call = start(MODULE, "once")
+    end(call)
+    end(call, error=ValueError())
+    assert recorded.one("module once").status.is_unset
+
+
+def test_what_is_open_at_shutdown_is_ended(recorded):
+    start(MODULE, "outer")
+    start(TOOL, "inner")
+    recording_module.active.close()
+    recorded.assert_tree("""
+        module outer !
+          execute_tool inner !
+    """)
+
+
+def test_an_ended_call_keeps_nothing_of_the_program(recorded):
+    call = start(MODULE, "m", instance=object(), inputs=object())
+    end(call, outputs=object())
+    assert (call.instance, call.inputs, call.outputs, call.notes) == (None, None, None, {})
+
+
+def points(reader):
+    data = reader.get_metrics_data()
+    metrics = [each for rm in data.resource_metrics for sm in rm.scope_metrics for each in sm.metrics] if data else []
+    return {
+        (metric.name, tuple(sorted(point.attributes.items()))): point
+        for metric in metrics
+        for point in metric.data.data_points
+    }
+
+
+@pytest.mark.parametrize("sampler", [None, ALWAYS_OFF], ids=["sampled", "not sampled"])
+def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
+    reader = InMemoryMetricReader()
+    with recording(instrument=(), meter_provider=MeterProvider([reader]), sampler=sampler):
+        facts = {sc.PROVIDER_NAME: "openai", sc.REQUEST_MODEL: "m"}
+        call = start(LM, "m", facts=facts)
+        call.found.update(
+            {
+                sc.USAGE_INPUT_TOKENS: 10,
+                sc.USAGE_OUTPUT_TOKENS: 3,
+                sc.COST_AMOUNT: 0.5,
+                sc.RESPONSE_TIME_TO_FIRST_CHUNK: 0.25,
+            }
+        )
+        end(call)
+        hit = start(LM, "m", facts=facts)
+        hit.found[sc.CACHE_HIT] = True
+        end(hit)
+        end(start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"}), error=ValueError())
+    client = ((sc.OPERATION_NAME, "chat"), (sc.PROVIDER_NAME, "openai"), (sc.REQUEST_MODEL, "m"))
+    found = points(reader)
+    tool = (("error.type", "ValueError"), (sc.TOOL_NAME, "t"), (sc.TOOL_TYPE, "function"))
+    assert set(found) == {
+        (sc.METRIC_OPERATION_DURATION, client),
+        (sc.METRIC_TOKEN_USAGE, tuple(sorted((*client, (sc.TOKEN_TYPE, "input"))))),
+        (sc.METRIC_TOKEN_USAGE, tuple(sorted((*client, (sc.TOKEN_TYPE, "output"))))),
+        (sc.METRIC_TIME_TO_FIRST_CHUNK, client),
+        (sc.METRIC_COST, client),
+        (sc.METRIC_CACHE_REQUESTS, ((sc.CACHE_HIT, False),)),
+        (sc.METRIC_CACHE_REQUESTS, ((sc.CACHE_HIT, True),)),
+        (sc.METRIC_TOOL_DURATION, tool),
+    }
+    assert found[sc.METRIC_OPERATION_DURATION, client].count == 1
+    assert found[sc.METRIC_COST, client].value == 0.5
+
+
+def test_a_dropped_span_is_still_recorded_while_somebody_listens():
+    listening = True
+    sampler = ListeningSampler(ALWAYS_OFF, lambda: listening)
+    assert sampler.should_sample(None, 1, "x").decision is Decision.RECORD_ONLY
+    listening = False
+    assert sampler.should_sample(None, 1, "x").decision is Decision.DROP
+    assert "AlwaysOff" in sampler.get_description()
+
+
+@pytest.mark.parametrize(("events", "spans", "logs"), [("span", 1, 0), ("log", 0, 1), ("both", 1, 1)])
+def test_where_events_go(events, spans, logs):
+    memory = InMemoryLogRecordExporter()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
+    with recording(instrument=(), events=events, event_logger=provider.get_logger("lmspan")) as recorded:
+        with lmspan.operation("optimize", "o"):
+            lmspan.add_event(Event.OPTIMIZER_CANDIDATE, {"id": "c1"})
+    assert len(recorded.events("optimize o")) == spans
+    records = [each.log_record for each in memory.get_finished_logs()]
+    assert len(records) == logs
+    for record in records:
+        assert (record.event_name, dict(record.attributes)) == ("lmspan.optimizer.candidate", {sc.CANDIDATE_ID: "c1"})
+        assert record.span_id == recorded.one("optimize o").context.span_id
+        assert record.severity_number is SeverityNumber.INFO
+
+
+def test_openinference_adds_kind_input_and_output_and_nothing_else():
+    with (
+        recording(instrument=(), openinference=True) as recorded,
+        lmspan.operation("tool", "t", inputs={"q": 1}) as call,
+    ):
+        call.outputs = {"a": 2}
+    attributes = recorded.attributes("execute_tool t")
+    own = {name: value for name, value in attributes.items() if name.startswith(("openinference", "input", "output"))}
+    assert own == {
+        sc.OI_SPAN_KIND: "TOOL",
+        sc.OI_INPUT: '{"q":1}',
+        sc.OI_INPUT_MIME: "application/json",
+        sc.OI_OUTPUT: '{"a":2}',
+        sc.OI_OUTPUT_MIME: "application/json",
+    }
+    recorded.assert_conventions()
+
+
+def test_content_on_events_gives_the_details_of_an_inference():
+    with recording(instrument=(), capture_content="event") as recorded:
+        call = start(LM, "m", facts={sc.PROVIDER_NAME: "p", sc.REQUEST_MODEL: "m"})
+        recording_module.active.capture(call, {sc.INPUT_MESSAGES: [{"role": "user"}]})
+        end(call)
+    assert sc.INPUT_MESSAGES not in recorded.attributes("chat m")
+    ((name, facts),) = recorded.events("chat m")
+    assert name == "gen_ai.client.inference.operation.details"
+    assert (facts[sc.INPUT_MESSAGES], facts[sc.REQUEST_MODEL]) == ('[{"role":"user"}]', "m")
