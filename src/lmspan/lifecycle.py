@@ -7,7 +7,13 @@ becomes a span event; a *call* is one operation in flight.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+STARTING: Final = "lmspan-starting-call"
+"""The key under which the context given to a span processor's `on_start` holds the live call."""
+
+CURRENT: Final = "lmspan-current-call"
+"""The key under which an attached context holds the innermost call."""
 
 
 class Operation(StrEnum):
@@ -67,57 +73,36 @@ class Call:
     own objects, never copied, and are let go when the call has ended.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "call_id",
-        "context",
-        "ended",
-        "error",
-        "facts",
-        "found",
-        "inputs",
-        "instance",
-        "name",
-        "notes",
-        "observed",
-        "operation",
-        "outputs",
-        "parent",
-        "parent_id",
-        "previous",
-        "recording",
-        "source",
-        "span",
-        "start_time_unix_nano",
-        "unowned",
-    )
+    # What most calls never change stands on the class: making a call is on the hot path.
+    call_id = ""
+    parent_id = ""
+    parent: Call | None = None
+    outputs: Any = None
+    error: BaseException | None = None
+    start_time_unix_nano = 0
+    # `recording`: the span keeps what it is told. `observed`: it does, or metrics want the facts all the same.
+    recording = False
+    observed = False
+    ended = False
+    # The recorder's: the span, the OTel context that it attached and the one it found, and the open children that
+    # nobody else will end.
+    span: Any = None
+    context: Any = None
+    previous: Any = None
+    unowned: tuple[Call, ...] = ()
+    # How many characters of content the span carries: who queues spans counts them.
+    content_size = 0
 
-    def __init__(self, operation: Operation, name: str, source: str) -> None:
+    def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
         self.operation = operation
         self.name = name
         self.source = source
-        self.call_id = ""
-        self.parent_id = ""
-        self.parent: Call | None = None
-        self.instance: Any = None
-        self.inputs: Any = None
-        self.outputs: Any = None
-        self.error: BaseException | None = None
+        self.instance = instance
+        self.inputs = inputs
         self.facts: dict[str, Any] = {}
         self.found: dict[str, Any] = {}
         # What a source wants to remember between start and end; never exported.
         self.notes: dict[str, Any] = {}
-        self.start_time_unix_nano = 0
-        # `recording`: the span keeps what it is told. `observed`: it does, or metrics want the facts all the same.
-        self.recording = False
-        self.observed = False
-        self.ended = False
-        # The recorder's: the span, the OTel context that it attached and the one it found, and the open children
-        # that nobody else will end.
-        self.span: Any = None
-        self.context: Any = None
-        self.previous: Any = None
-        self.unowned: list[Call] | None = None
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value} {self.name!r} {self.call_id}>"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
+from lmspan.lifecycle import CURRENT
 from lmspan.patching import Patches
-from lmspan.recorder import CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.trace import SpanKind, StatusCode, format_span_id, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
 from lmspan.content import CAPTURE_MODES, Content, qualified_name
 from lmspan.guard import guarded
-from lmspan.lifecycle import Call, Event, Operation
+from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_VALUES, SHAPES
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
     from lmspan.metrics import Metrics
 
-STARTING: Final = otel_context.create_key("lmspan-starting-call")
-CURRENT: Final = otel_context.create_key("lmspan-current-call")
+# The key under which a context holds its span: the API has functions for it, each of which copies the context.
+_SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
 
 
 class Recorder:
@@ -90,27 +90,28 @@ class Recorder:
 
         A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
         """
-        call = Call(operation, name, source)
-        call.instance, call.inputs = instance, inputs
+        call = Call(operation, name, source, instance, inputs)
         found = otel_context.get_current()
         current: Any = found.get(CURRENT)
-        call.parent = parent = self.open.get(parent_id) or current
-        context = found
-        if parent is not None and parent is not current:
-            context = set_span_in_context(parent.span, found)
-        call.parent_id = parent_id or (parent.call_id if parent is not None else "")
+        parent = self.open.get(parent_id, current) if parent_id else current
+        if parent is not None:
+            call.parent = parent
+            call.parent_id = parent_id or parent.call_id
         call.start_time_unix_nano = start_time or self.clock()
-        self._start_span(call, facts or {}, context)
-        call.call_id = call_id or format_span_id(call.span.get_span_context().span_id)
+        span = self._start_span(call, facts or {}, found if parent is current else parent.context)
+        call.span = span
+        call.recording = span.is_recording()
+        call.observed = call.recording or self.metrics is not None
+        call.call_id = call_id or f"{span.get_span_context().span_id:016x}"
         call.previous = found
-        call.context = set_span_in_context(call.span, otel_context.set_value(CURRENT, call, context))
+        call.context = _with(found, {CURRENT: call, _SPAN: span})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
         if not owned and parent is not None:
-            parent.unowned = [*(parent.unowned or ()), call]
+            parent.unowned = (*parent.unowned, call)
         return call
 
-    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context) -> None:
+    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context) -> Span:
         shape = SHAPES[call.operation]
         attributes = {sc.SOURCE: call.source}
         word = shape.word
@@ -122,15 +123,13 @@ class Recorder:
         if self._openinference:
             attributes[sc.OI_SPAN_KIND] = shape.openinference
         call.facts = attributes
-        call.span = self.tracer.start_span(
+        return self.tracer.start_span(
             f"{word} {call.name}" if call.name else word,
-            otel_context.set_value(STARTING, call, context),
+            _with(context, {STARTING: call}),
             shape.kind,
             attributes,
             start_time=call.start_time_unix_nano,
         )
-        call.recording = call.span.is_recording()
-        call.observed = call.recording or self.metrics is not None
 
     def captures(self, call: Call) -> bool:
         """Tell whether content of this call is wanted at all: ask before touching it."""
@@ -147,6 +146,7 @@ class Recorder:
         if self.content.capture.event and call.operation is Operation.LM:
             call.notes.setdefault("details", {}).update(encoded)
         if self.content.capture.span:
+            call.content_size += sum(map(len, encoded.values()))
             call.span.set_attributes(encoded)
 
     def add_event(
@@ -196,10 +196,11 @@ class Recorder:
         """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
         if call.ended:
             return
-        for child in call.unowned or ():
+        for child in call.unowned:
             self.end(child, error=error, missing=True)
         call.outputs, call.error = outputs, error
-        self._annotate(call, error, missing=missing)
+        if call.observed:
+            self._annotate(call, error, missing=missing)
         call.ended = True
         self.open.pop(call.call_id, None)
         _restore(call)
@@ -207,7 +208,8 @@ class Recorder:
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
         call.span.end(ended)
-        call.instance = call.inputs = call.outputs = call.unowned = None
+        call.instance = call.inputs = call.outputs = None
+        call.unowned = ()
         call.notes = {}
 
     def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
@@ -256,6 +258,11 @@ def current_call() -> Call | None:
     """Return the innermost call of the current context that is still open, if any."""
     call = otel_context.get_current().get(CURRENT)
     return call if isinstance(call, Call) and not call.ended else None
+
+
+def _with(context: Context, entries: Mapping[str, Any]) -> Context:
+    """Return a context with more entries, in one copy; the API's own functions copy twice for each."""
+    return otel_context.Context({**context, **entries})
 
 
 def _restore(call: Call) -> None:

@@ -101,7 +101,7 @@ def test_every_attribute_of_the_other_spans():
         sc.CALL_PARENT_ID: ids[0],
         sc.ADAPTER_NAME: "ChatAdapter",
         sc.ADAPTER_ATTEMPT: 1,
-        **SIGNATURE,
+        sc.SIGNATURE_NAME: "StringSignature",
     }
     assert dict(form.attributes) == {
         **phase, sc.CALL_ID: ids[1], sc.ADAPTER_PHASE: "format", sc.ADAPTER_DEMO_COUNT: 0, sc.ADAPTER_MESSAGE_COUNT: 2,

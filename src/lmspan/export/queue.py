@@ -15,21 +15,25 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from lmspan.guard import guarded
+from lmspan.lifecycle import STARTING
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from lmspan.lifecycle import Call
+
 logger = logging.getLogger("lmspan.export")
 
 _SPAN_BYTES: Final = 1_024  # ids, times, names, small attributes: about what an encoded span has beside its texts
+_SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
 
 _queues: weakref.WeakSet[ExportQueue] = weakref.WeakSet()
@@ -62,6 +66,7 @@ class ExportQueue(SpanProcessor):
     def _reset(self) -> None:
         """Begin anew: at construction, and in a forked child, whose parent exports what was queued."""
         self._queue: deque[tuple[ReadableSpan, int]] = deque()
+        self._calls: dict[int, Call] = {}
         self._bytes = 0
         self._lock = threading.Lock()
         self._taken = self._put = self._failed = 0
@@ -73,16 +78,23 @@ class ExportQueue(SpanProcessor):
 
     # the program's threads ---------------------------------------------------------------------------------------
 
+    @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: only ended spans are exported."""
+        """Remember a call of ours: it knows how much content its span carries, and weighing a span is slow."""
+        call: Any = parent_context.get(STARTING) if parent_context is not None else None
+        if call is not None and span.context is not None:
+            self._calls[span.context.span_id] = call
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span, or drop it when the queue is full."""
         context = span.context
-        if self._stopping or context is None or not context.trace_flags.sampled:
+        if context is None:
             return
-        size = weigh(span)
+        call = self._calls.pop(context.span_id, None)
+        if self._stopping or not context.trace_flags.sampled:
+            return
+        size = _SPAN_BYTES + call.content_size if call is not None else weigh(span)
         with self._lock:
             room = self._bytes + size <= self._queue_bytes
             if room:
@@ -182,14 +194,15 @@ class ExportQueue(SpanProcessor):
 
 
 def weigh(span: ReadableSpan) -> int:
-    """Return about how many bytes a span will be on the wire: its texts, and a constant for the rest."""
+    """Return about how many bytes a span will be on the wire: its long texts, and a constant for the rest."""
     total = _SPAN_BYTES
-    for values in (span.attributes or {}, *(event.attributes or {} for event in span.events)):
-        for value in values.values():
-            if type(value) is str:
-                total += len(value) if value.isascii() else 3 * len(value)
-            elif type(value) is tuple:
-                total += sum(len(each) for each in value if type(each) is str)
+    for value in (span.attributes or {}).values():
+        if type(value) is str and len(value) > _SHORT:
+            total += len(value) if value.isascii() else 3 * len(value)
+        elif type(value) is tuple:
+            total += sum(len(each) for each in value if type(each) is str)
+    for event in span.events:
+        total += _SHORT + sum(3 * len(value) for value in (event.attributes or {}).values() if type(value) is str)
     return total
 
 

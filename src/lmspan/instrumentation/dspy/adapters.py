@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, is_inside
-from lmspan.instrumentation.dspy.describe import signature_facts
+from lmspan.instrumentation.dspy.describe import signature_name
 from lmspan.lifecycle import Event, Operation
 from lmspan.recorder import current_call
 
@@ -30,7 +30,7 @@ def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the signature, the number of demonstrations, and the inputs."""
     signature, demos, inputs = _arguments(("signature", "demos", "inputs"), args, kwargs)
-    call.found.update(signature_facts(signature))
+    call.found.update(signature_name(signature))
     if type(demos) is list:
         call.found[sc.ADAPTER_DEMO_COUNT] = len(demos)
     if recorder.captures(call):
@@ -56,7 +56,7 @@ def describe_parse(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs
     """Add the signature and how long the answer is; the answer itself is on the chat span."""
     del recorder
     signature, completion = _arguments(("signature", "completion"), args, kwargs)
-    call.found.update(signature_facts(signature))
+    call.found.update(signature_name(signature))
     if type(completion) is str:
         call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(completion)
 

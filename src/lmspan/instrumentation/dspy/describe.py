@@ -56,3 +56,8 @@ def signature_facts(signature: Any) -> dict[str, Any]:
         }
         _signature_facts[signature] = facts
     return facts
+
+
+def signature_name(signature: Any) -> dict[str, str]:
+    """Return the name of a signature class alone: its fields are on the module's span."""
+    return {sc.SIGNATURE_NAME: signature.__name__} if isinstance(signature, type) else {}
