@@ -108,7 +108,8 @@ def _header(trace: Trace) -> Text:
 def _label(guide: str, span: StoredSpan) -> Text:
     word = span.name.split(" ", 1)[0]
     style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
-    text = Text(guide, style="dim").append(safe_text(span.name), style=style)
+    lines = guide.lstrip()  # blanks are blanks, not styled text: a picture of the terminal may drop those
+    text = Text(" " * (len(guide) - len(lines))).append(lines, style="dim").append(safe_text(span.name), style=style)
     if span.failed:
         text.append(f" ✗ {safe_text(str(span.attributes.get(sc.ERROR_TYPE, '')).rsplit('.', 1)[-1])}", style="red")
     attempts = span.attributes.get(sc.ATTEMPT_COUNT)
@@ -127,7 +128,7 @@ def _bar(span: StoredSpan, trace: Trace) -> Text:
     begin = min(begin, _WATERFALL - 1)
     length = max(min(round(end) - begin, _WATERFALL - begin), 1)
     mark = "█" * length if span.duration_s * 1e9 * _WATERFALL >= whole else "▏"
-    return Text(" " * begin + mark, style="red" if span.failed else "blue")
+    return Text(" " * begin).append(mark, style="red" if span.failed else "blue")
 
 
 def _tokens(span: StoredSpan) -> Text:

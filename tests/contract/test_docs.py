@@ -1,0 +1,42 @@
+"""What the documentation says is so: its examples run, its tables are made from the code, its links lead somewhere."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from support.processes import run_python
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}:{text[: text.index(block)].count(chr(10)) + 1}")
+    for page in PAGES
+    for text in [page.read_text()]
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_runs(block):
+    done = run_python(block)
+    assert done.returncode == 0, done.stderr
+    assert "lmspan:" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_the_table_of_names_is_the_codes():
+    script = runpy.run_path(str(ROOT / "docs" / "reference" / "make_semconv.py"))
+    assert script["PAGE"].read_text() == script["page"]()
+
+
+def test_the_readme_shows_the_commands_that_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    assert len(re.findall(r"^python3 -m venv .*lmspan demo$", readme, re.MULTILINE)) == 1
+    assert len(re.findall(r"^python3 -m venv .*bin/pytest$", readme, re.MULTILINE)) == 1
