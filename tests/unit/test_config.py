@@ -105,3 +105,27 @@ def test_the_environment_can_turn_it_off(environ, monkeypatch):
 def test_content_is_not_longer_than_the_sdk_would_cut_it():
     assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "1000"}).content_max_bytes == 1000
     assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "lots"}).content_max_bytes == 262_144
+
+
+def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out(monkeypatch, caplog):
+    from lmspan import instrumentation  # noqa: PLC0415
+
+    class Other:
+        is_instrumented_by_opentelemetry = False
+
+        def instrument(self):
+            type(self).is_instrumented_by_opentelemetry = True
+
+    class Broken(Other):
+        def instrument(self):
+            raise RuntimeError
+
+    class EntryPoint:
+        def __init__(self, name, kind):
+            self.name, self.load = name, lambda: kind
+
+    found = [EntryPoint("broken", Broken), EntryPoint("other", Other), EntryPoint("lmspan-dspy", Broken)]
+    monkeypatch.setattr(instrumentation, "entry_points", lambda group: found)
+    assert instrumentation.choose(("all",)) == ("dspy",)
+    assert Other.is_instrumented_by_opentelemetry
+    assert len(caplog.records) == 1

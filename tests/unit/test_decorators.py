@@ -232,3 +232,8 @@ def test_methods_do_not_record_their_self(recorded):
 
     Shop().price("tea")
     assert recorded.attributes("execute_tool price")[sc.TOOL_CALL_ARGUMENTS] == '{"item":"tea"}'
+
+
+def test_the_pytest_fixture_records_the_test(lmspan_recording):
+    double(1)
+    lmspan_recording.assert_tree("execute_tool double")

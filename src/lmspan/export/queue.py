@@ -137,7 +137,7 @@ class ExportQueue(SpanProcessor):
                     deadline = min(deadline, time.monotonic() + _REFUSED_GRACE_S)
                 self._progress.wait(min(max(deadline - time.monotonic(), 0), 0.05))
         if self._put - self._taken:
-            self._lose(self._put - self._taken, "the program ended first")
+            self._lose(self._put - self._taken, "the program ended before they were delivered")
         closing = threading.Thread(target=guarded(self.exporter.shutdown), name="lmspan-close", daemon=True)
         closing.start()  # a hung connection must not hold the exit
         closing.join(0.1)
