@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmspan import config
 from lmspan._version import __version__
 from lmspan.errors import LmspanError, TraceFileError
+from lmspan.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from lmspan.viewer.trace import Trace
 
 _DESCRIPTION = "OpenTelemetry for LLM programs: record one, and look at what it did."
+_WHAT_NEXT = """
+  lmspan show                      this trace again, with --json as data
+  lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged
+  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +68,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from contextlib import nullcontext  # noqa: PLC0415
-
     import lmspan  # noqa: PLC0415
 
     if not options.model:
@@ -72,33 +76,47 @@ def _demo(options: argparse.Namespace) -> int:
         import dspy  # noqa: PLC0415
     except ImportError as error:
         raise LmspanError("the demo needs DSPy; install it with: pip install 'lmspan[demo]'") from error
-    from lmspan.demo import program, script, server  # noqa: PLC0415
-
-    session = lmspan.init("lmspan-demo")
-    with nullcontext() if options.model else server.ScriptedServer(script.answer) as scripted:
-        if scripted is None:
-            given = {"api_base": options.api_base, "api_key": options.api_key}
-            lm = dspy.LM(options.model, **{name: value for name, value in given.items() if value})
-        else:
-            lm = dspy.LM("openai/gpt-4o-mini", api_base=scripted.url, api_key="no-key-needed", cache=False)
-        with lmspan.operation(lmspan.Operation.WORKFLOW, "demo"):
-            advice, score = program.run(lm)
-    delivered = session.force_flush(5.0)
-    print(f"advice: {advice}\nscore:  {score:g} %\n")
-    if session.trace_directory is None:
-        print(
-            "The spans went to your OpenTelemetry endpoint." if delivered else "Your endpoint did not take the spans."
-        )
-        return 0 if delivered else 1
     from lmspan.viewer import store  # noqa: PLC0415
 
+    elsewhere = [name for name in config.exporters_from_environment(os.environ) if name not in ("file", "none")]
+    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])
+    failed = ""
+    try:
+        advice, score = _run_demo(options)
+        print(f"advice: {advice}\nscore:  {score:g} %\n")
+    except (dspy.LMError, dspy.AdapterParseError) as error:
+        redactor = Redactor(environ=os.environ)
+        redactor.know(options.api_key)
+        failed = redactor(f"the model could not be asked: {' '.join(str(error).split())}")
+    delivered = session.force_flush(5.0)
     trace, _ = store.find(session.trace_directory)
     _print(trace, width=None)
-    print(f"stored in {session.trace_directory / 'traces.jsonl'}\n")
-    print("  lmspan show                      this trace again, with --json as data")
-    print("  lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged")
-    print("  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have")
-    return 0
+    print(f"stored in {session.trace_directory / 'traces.jsonl'}")
+    if elsewhere:
+        print(f"{'sent' if delivered else 'NOT delivered'} to your OpenTelemetry endpoint")
+    print(_WHAT_NEXT)
+    if failed:
+        raise LmspanError(failed)
+    return 0 if delivered else 1
+
+
+def _run_demo(options: argparse.Namespace) -> tuple[str, float]:
+    from contextlib import ExitStack  # noqa: PLC0415
+
+    import dspy  # noqa: PLC0415
+
+    import lmspan  # noqa: PLC0415
+    from lmspan.demo import program, script, server  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        given = {"api_base": options.api_base, "api_key": options.api_key}
+        if not options.model:
+            scripted = stack.enter_context(server.ScriptedServer(script.answer))
+            given = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
+        model = options.model or "openai/gpt-4o-mini"
+        lm = dspy.LM(model, **{name: value for name, value in given.items() if value is not None})
+        stack.enter_context(lmspan.operation(lmspan.Operation.WORKFLOW, "demo"))
+        return program.run(lm)
 
 
 def _run(options: argparse.Namespace) -> int:

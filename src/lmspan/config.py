@@ -112,7 +112,7 @@ def script_name() -> str:
 
 def _exporters(asked: Any, environ: Mapping[str, str], *, provider_exists: bool) -> tuple[Any, ...]:
     if asked is None:
-        return () if provider_exists else _exporters_from_environment(environ)
+        return () if provider_exists else exporters_from_environment(environ)
     chosen = (asked,) if isinstance(asked, str) or not hasattr(asked, "__iter__") else tuple(asked)
     for each in chosen:
         if isinstance(each, str):
@@ -125,7 +125,8 @@ def _exporters(asked: Any, environ: Mapping[str, str], *, provider_exists: bool)
     return chosen
 
 
-def _exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
+def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where the standard variables send spans, else the local file."""
     names = [name.strip() for name in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if name.strip()]
     known = [name for name in names if name in EXPORTERS]
     if names != known:

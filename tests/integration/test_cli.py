@@ -9,7 +9,7 @@ import pytest
 
 from support.otlp import http_receiver
 from support.processes import ASK, run_lmspan
-from support.programs import KEY
+from support.programs import KEY, Reply, serving
 
 
 @pytest.fixture
@@ -43,12 +43,24 @@ def test_demo_prints_the_trace_where_it_is_and_what_next(tmp_path):
     assert out.split("\n\n")[1].splitlines()[0] == shown.stdout.splitlines()[0]
 
 
-def test_demo_sends_to_the_endpoint_that_is_set():
+def test_demo_sends_to_the_endpoint_that_is_set_and_still_shows_the_trace(tmp_path):
     with http_receiver() as (endpoint, received):
-        done = run_lmspan("demo", environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+        done = run_lmspan("demo", environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "LMSPAN_DIR": str(tmp_path)})
     assert done.returncode == 0
-    assert "The spans went to your OpenTelemetry endpoint." in done.stdout
+    assert "\nsent to your OpenTelemetry endpoint\n" in done.stdout
+    assert "invoke_agent ReAct" in done.stdout
     assert len(received.spans) == 110
+    assert "Lisbon" not in "".join(str(request) for request in received.requests)
+
+
+def test_demo_with_a_model_that_cannot_be_asked_shows_what_happened_and_not_the_key(tmp_path):
+    with serving(Reply(f"Incorrect API key provided: {KEY}", status=401)) as server:
+        asked = ["--model", "openai/mine", "--api-base", server.url, "--api-key", KEY]
+        done = run_lmspan("demo", *asked, environ={"LMSPAN_DIR": str(tmp_path)})
+    assert done.returncode == 2
+    assert "chat mine" in done.stdout
+    assert "\nlmspan: the model could not be asked: " in f"\n{done.stderr}"
+    assert KEY not in done.stdout + done.stderr
 
 
 def test_run_records_a_program_that_was_not_changed(program, tmp_path):
