@@ -24,6 +24,7 @@ VARIANTS = (
     ("callback", 0, "one no-op DSPy callback"),
     ("raw spans", 4, "four raw SDK spans of 15 attributes, same processor"),
     ("off", 4, "lmspan, content off, metrics and exporter on"),
+    ("no metrics", 4, "lmspan, content off, exporter on"),
     ("content", 4, "lmspan, content on"),
     ("unsampled", 4, "lmspan, sampled out"),
     ("no SDK", 4, "lmspan's wrappers, no provider"),
@@ -44,7 +45,7 @@ def prepare(name: str):
         dspy.configure(callbacks=[BaseCallback()])
     if name == "raw spans":
         return raw(call)
-    if name in ("off", "content", "unsampled", "disabled"):
+    if name in ("off", "no metrics", "content", "unsampled", "disabled"):
         instrument(name)
     if name == "no SDK":
         from lmspan.instrumentation.dspy import DSPyInstrumentor
