@@ -18,9 +18,9 @@ ROWS = (
     {"__init__", "demo", "testing"},
     {"_init"},
     {"instrumentation", "decorators", "export", "viewer", "sampling"},
-    {"propagation", "generators"},
+    {"generators"},
     {"recorder"},
-    {"metrics", "config", "shapes"},
+    {"metrics", "config", "shapes", "propagation"},
     {"content"},
     {"redaction"},
     {"patching", "lifecycle", "semconv", "errors", "guard", "_version"},
@@ -70,7 +70,7 @@ def test_only_its_owners_know_the_sdk(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_files_and_functions_stay_small(path):
     text = path.read_text()
-    assert text.count("\n") <= 310
+    assert text.count("\n") <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
@@ -80,7 +80,7 @@ def test_files_and_functions_stay_small(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_conventions_are_named_in_one_place(path):
-    if path.name not in ("semconv.py", "shapes.py"):
+    if path.name != "semconv.py":
         assert '"gen_ai.' not in path.read_text()
 
 

@@ -234,17 +234,11 @@ def _console() -> Any:
     from rich.console import Console  # noqa: PLC0415
 
     from lmspan.export.console import ConsoleTraces  # noqa: PLC0415
-    from lmspan.viewer.store import Reading  # noqa: PLC0415
-    from lmspan.viewer.trace import spans_of  # noqa: PLC0415
-    from lmspan.viewer.tree import render  # noqa: PLC0415
+    from lmspan.viewer import store, tree  # noqa: PLC0415
 
     def show(requests: list[dict[str, Any]]) -> None:
-        reading = Reading()
-        for request in requests:
-            for span in spans_of(request):
-                reading.add(span)
-        for trace in reading.traces.values():
-            Console(stderr=True).print(render(trace, content=False))
+        for trace in store.read_requests(requests).traces.values():
+            Console(stderr=True).print(tree.render(trace, content=False))
 
     return ConsoleTraces(show)
 

@@ -12,6 +12,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
 from lmspan.shapes import EVENT_NAMES
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def add_event(event: Event | str, attributes: Mapping[str, Any] | None = None) -
 
     Keys without a dot become `lmspan.<event>.<key>`; values that are no attribute values are described.
     """
-    call = recording.current_call()
+    call = current_call()
     if call is not None:
         _add_event(call, event, attributes or {})
 

@@ -1,4 +1,4 @@
-"""Context across thread pools: what a pool runs for a call has that call as its parent.
+"""Calls in the OpenTelemetry context: which is current, and that what a thread pool runs for a call is under it.
 
 asyncio, `asyncio.to_thread`, anyio (and with it DSPy's `asyncify`) carry context by themselves; only
 `concurrent.futures.ThreadPoolExecutor` does not. Its `submit` is wrapped while anything is instrumented, and does
@@ -8,17 +8,47 @@ something only when a call of ours is current: other programs' pools are left as
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
-from lmspan.lifecycle import CURRENT
+from lmspan.lifecycle import CURRENT, Call
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
+
+
+SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
+"""The key under which a context holds its span: the API has functions for it, each of which copies the context."""
+
+
+def current_call() -> Call | None:
+    """Return the innermost call of the current context that is still open, if any."""
+    call = otel_context.get_current().get(CURRENT)
+    return call if isinstance(call, Call) and not call.ended else None
+
+
+def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
+    """Return a context with more entries, in one copy; the API's own functions copy twice for each."""
+    return otel_context.Context({**context, **entries})
+
+
+def restore(call: Call) -> None:
+    """Make current what was so before the call, if the call's context still is; else leave the context alone.
+
+    The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
+    thread than the one that started it, where a token would be refused with an error on the log.
+    """
+    if otel_context.get_current() is not call.context:
+        return
+    previous = call.previous
+    while isinstance(holder := previous.get(CURRENT), Call) and holder.ended and holder.context is previous:
+        previous = holder.previous
+    otel_context.attach(previous)
 
 
 class Carried:

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
 from lmspan.content import CAPTURE_MODES, Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
+from lmspan.propagation import SPAN, restore, with_entries
 from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_VALUES, SHAPES
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from lmspan.metrics import Metrics
-
-# The key under which a context holds its span: the API has functions for it, each of which copies the context.
-_SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
 
 
 class Recorder:
@@ -104,7 +102,7 @@ class Recorder:
         call.observed = call.recording or self.metrics is not None
         call.call_id = call_id or f"{span.get_span_context().span_id:016x}"
         call.previous = found
-        call.context = _with(found, {CURRENT: call, _SPAN: span})
+        call.context = with_entries(found, {CURRENT: call, SPAN: span})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
         if not owned and parent is not None:
@@ -125,7 +123,7 @@ class Recorder:
         call.facts = attributes
         return self.tracer.start_span(
             f"{word} {call.name}" if call.name else word,
-            _with(context, {STARTING: call}),
+            with_entries(context, {STARTING: call}),
             shape.kind,
             attributes,
             start_time=call.start_time_unix_nano,
@@ -203,7 +201,7 @@ class Recorder:
             self._annotate(call, error, missing=missing)
         call.ended = True
         self.open.pop(call.call_id, None)
-        _restore(call)
+        restore(call)
         ended = end_time or self.clock()
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
@@ -252,31 +250,6 @@ class Recorder:
         self.enabled = False
         for call in reversed(list(self.open.values())):
             self.end(call, missing=True)
-
-
-def current_call() -> Call | None:
-    """Return the innermost call of the current context that is still open, if any."""
-    call = otel_context.get_current().get(CURRENT)
-    return call if isinstance(call, Call) and not call.ended else None
-
-
-def _with(context: Context, entries: Mapping[str, Any]) -> Context:
-    """Return a context with more entries, in one copy; the API's own functions copy twice for each."""
-    return otel_context.Context({**context, **entries})
-
-
-def _restore(call: Call) -> None:
-    """Make current what was so before the call, if the call's context still is; else leave the context alone.
-
-    The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
-    thread than the one that started it, where a token would be refused with an error on the log.
-    """
-    if otel_context.get_current() is not call.context:
-        return
-    previous = call.previous
-    while isinstance(holder := previous.get(CURRENT), Call) and holder.ended and holder.context is previous:
-        previous = holder.previous
-    otel_context.attach(previous)
 
 
 active: Recorder

@@ -253,6 +253,19 @@ OI_OUTPUT: Annotated[str, Meta(STRING, OPENINFERENCE, "the output", content=True
 OI_OUTPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=True)] = "output.mime_type"
 SESSION_ID: Annotated[str, Meta(STRING, OTEL, "the session that the application named")] = "session.id"
 
+# Events; attributes are above -----------------------------------------------------------------------------------
+EVENT_RETRY = "lmspan.lm.retry"
+EVENT_EXCEPTION = "exception"
+EVENT_INFERENCE_EXCEPTION = "gen_ai.client.operation.exception"
+EVENT_INFERENCE_DETAILS = "gen_ai.client.inference.operation.details"
+EVENT_EVALUATION_RESULT = "gen_ai.evaluation.result"
+EVENT_PARSE_FALLBACK = "lmspan.adapter.fallback"
+EVENT_ADAPTATION = "lmspan.lm.adaptation"
+EVENT_HYPERPARAMETER_UPDATE = "lmspan.optimizer.hyperparameter.update"
+EVENT_OPTIMIZER_CANDIDATE = "lmspan.optimizer.candidate"
+EVENT_STDERR_WRITE = "lmspan.stderr.write"
+EVENT_TRACE_COMPLETE = "lmspan.trace.complete"
+
 # Metrics -----------------------------------------------------------------------------------------------------------
 TOKEN_TYPE: Annotated[str, Meta(STRING, GENAI, "input or output; on the token metric only")] = "gen_ai.token.type"  # noqa: S105
 METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"

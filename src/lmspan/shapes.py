@@ -39,17 +39,17 @@ SHAPES: Final[dict[Operation, Shape]] = {
 }
 
 EVENT_NAMES: Final[dict[str, str]] = {
-    Event.RETRY: "lmspan.lm.retry",
-    Event.EXCEPTION: "exception",
-    Event.INFERENCE_EXCEPTION: "gen_ai.client.operation.exception",
-    Event.INFERENCE_DETAILS: "gen_ai.client.inference.operation.details",
-    Event.EVALUATION_RESULT: "gen_ai.evaluation.result",
-    Event.PARSE_FALLBACK: "lmspan.adapter.fallback",
-    Event.ADAPTATION: "lmspan.lm.adaptation",
-    Event.HYPERPARAMETER_UPDATE: "lmspan.optimizer.hyperparameter.update",
-    Event.OPTIMIZER_CANDIDATE: "lmspan.optimizer.candidate",
-    Event.STDERR_WRITE: "lmspan.stderr.write",
-    Event.TRACE_COMPLETE: "lmspan.trace.complete",
+    Event.RETRY: sc.EVENT_RETRY,
+    Event.EXCEPTION: sc.EVENT_EXCEPTION,
+    Event.INFERENCE_EXCEPTION: sc.EVENT_INFERENCE_EXCEPTION,
+    Event.INFERENCE_DETAILS: sc.EVENT_INFERENCE_DETAILS,
+    Event.EVALUATION_RESULT: sc.EVENT_EVALUATION_RESULT,
+    Event.PARSE_FALLBACK: sc.EVENT_PARSE_FALLBACK,
+    Event.ADAPTATION: sc.EVENT_ADAPTATION,
+    Event.HYPERPARAMETER_UPDATE: sc.EVENT_HYPERPARAMETER_UPDATE,
+    Event.OPTIMIZER_CANDIDATE: sc.EVENT_OPTIMIZER_CANDIDATE,
+    Event.STDERR_WRITE: sc.EVENT_STDERR_WRITE,
+    Event.TRACE_COMPLETE: sc.EVENT_TRACE_COMPLETE,
 }
 
 OPENINFERENCE_VALUES: Final = {

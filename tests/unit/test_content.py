@@ -130,7 +130,8 @@ def test_many_values_end_with_how_many_more():
     )
 )
 def test_any_value_becomes_valid_json(value):
-    json.loads(content.json(value))
+    described_once = json.loads(content.json(value))
+    assert json.loads(content.json(described_once)) == described_once
 
 
 SECRETS = {

@@ -12,6 +12,7 @@ import lmspan
 from lmspan import recorder as recording_module
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
 from lmspan.sampling import ListeningSampler
 from lmspan.testing import recording
 
@@ -71,7 +72,7 @@ def test_an_end_out_of_order_leaves_nothing_current(recorded):
     outer, inner = start(MODULE, "outer"), start(TOOL, "inner")
     end(outer)
     end(inner)
-    assert recording_module.current_call() is None
+    assert current_call() is None
     end(start(MODULE, "next"))
     assert len(recorded.roots()) == 2
 

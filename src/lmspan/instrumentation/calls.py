@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import recorder as recording
 from lmspan.guard import guarded
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,7 +96,7 @@ def _guard(hook: Hook) -> tuple[Any, Any, Any]:
 
 def is_inside(instance: Any, *operations: Any) -> bool:
     """Tell whether the innermost call already is one of these operations on this very object: a nested announcement."""
-    call = recording.current_call()
+    call = current_call()
     return call is not None and call.instance is instance and call.operation in operations
 
 

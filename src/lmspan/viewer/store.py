@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmspan.errors import TraceFileError
 from lmspan.viewer.trace import StoredSpan, Trace, spans_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _TRACE_ID = re.compile(r"[0-9a-f]{4,32}")
@@ -45,6 +46,15 @@ def read_file(path: Path, reading: Reading | None = None) -> Reading:
                     _read_line(reading, line, f"{path}, line {number}")
     except OSError as error:
         raise TraceFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    return reading
+
+
+def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
+    """Return the traces of export requests that are at hand."""
+    reading = Reading()
+    for request in requests:
+        for span in spans_of(request):
+            reading.add(span)
     return reading
 
 

@@ -12,7 +12,7 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, is_inside
 from lmspan.instrumentation.dspy.describe import signature_name
 from lmspan.lifecycle import Event, Operation
-from lmspan.recorder import current_call
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call

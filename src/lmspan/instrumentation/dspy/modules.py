@@ -9,7 +9,7 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, put
 from lmspan.instrumentation.dspy.describe import signature_facts
 from lmspan.lifecycle import Operation
-from lmspan.recorder import current_call
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call

@@ -19,6 +19,7 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.calls import put
 from lmspan.instrumentation.dspy.responses import field
 from lmspan.lifecycle import Call, Event, Operation
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper
 
 
 def _lm_call() -> Call | None:
-    call = recording.current_call()
+    call = current_call()
     return call if call is not None and call.operation is Operation.LM and call.observed else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, text
 from lmspan.lifecycle import Operation
-from lmspan.recorder import current_call
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
