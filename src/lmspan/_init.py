@@ -114,8 +114,7 @@ def init(
         redact: sees every string before it is recorded and returns what may be. Secrets are never recorded anyway.
         events: where events go: "span", "log" (then `logger_provider`, or the global one) or "both".
         openinference: also set OpenInference's span kind, input and output.
-        sampler: for the provider that init makes; one that is already there keeps its own.
-        resource_attributes: added to the resource of that provider.
+        sampler, resource_attributes: for the provider that init makes; one that is already there keeps its own.
         tracer_provider: use this one. None: the global one if the process has one, else a new one.
         meter_provider: use this one. None: the global one, if the process has one.
         logger_provider: for `events="log"`.
@@ -144,9 +143,13 @@ def init(
         redactor = Redactor(redact, os.environ)
         session = Session()
         session._provider = existing or _make_provider(resolved, sampler, resource_attributes, redactor)
-        _add_exporters(session, resolved, redactor)
-        _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
-        _instrument(session, names)
+        try:
+            _add_exporters(session, resolved, redactor)
+            _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
+            _instrument(session, names)
+        except BaseException:
+            session.shutdown(timeout_s=0)
+            raise
         atexit.register(session._exit)
         _session = session
         return session

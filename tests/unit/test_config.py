@@ -7,6 +7,7 @@ import pytest
 import lmspan
 from lmspan import config
 from lmspan.errors import ConfigurationError, InstrumentationError
+from support.processes import run_python
 
 
 def resolved(environ=None, *, provider_exists=False, **options):
@@ -129,3 +130,25 @@ def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out
     assert instrumentation.choose(("all",)) == ("dspy",)
     assert Other.is_instrumented_by_opentelemetry
     assert len(caplog.records) == 1
+
+
+def test_a_variable_that_an_exporter_refuses_is_a_clear_error_and_leaves_nothing_behind():
+    code = """
+        import lmspan
+        for _ in range(2):
+            try:
+                lmspan.init()
+            except lmspan.ConfigurationError as error:
+                print(error)
+        print(lmspan.init(exporters="none").instrumented)
+    """
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+    }
+    done = run_python(code, environ=environ)
+    first, second, last = done.stdout.splitlines()
+    assert first == second
+    assert first.startswith("the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: ")
+    assert last == "('dspy',)"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from lmspan.errors import ConfigurationError
 from lmspan.export.queue import ExportQueue
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class QuietExporter(SpanExporter):
 
 def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
     """Return a queue that exports by OTLP as the standard variables say. Imports the exporter it needs, only here."""
-    quiet = QuietExporter(_exporter(protocol), redact)
+    try:
+        exporter = _exporter(protocol)
+    except (ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
+        raise ConfigurationError(f"the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: {error}") from error
+    quiet = QuietExporter(exporter, redact)
     quiet.queue = ExportQueue(quiet, "otlp", batch_bytes=BATCH_BYTES[protocol])
     return quiet.queue
 
