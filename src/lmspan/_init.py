@@ -105,8 +105,8 @@ def init(
 
     Args:
         service_name: else `OTEL_SERVICE_NAME`, else the script's name.
-        exporters: "file", "otlp", "console", "none", or SpanExporter and SpanProcessor objects. None: what the
-            standard `OTEL_*` variables say, else "file"; with a TracerProvider already there, that stack alone.
+        exporters: "file", "otlp", "console", "none", or SpanExporter and SpanProcessor objects. None: what the `OTEL_*`
+            variables say, else "file"; with a TracerProvider already there, that stack alone.
         instrument: names of libraries. None: every supported one that is installed; "all": also the other
             OpenTelemetry instrumentors that are installed.
         capture_content: "none", "span", "event" or "both". None: on spans while they only go to the local file or
@@ -114,7 +114,8 @@ def init(
         redact: sees every string before it is recorded and returns what may be. Secrets are never recorded anyway.
         events: where events go: "span", "log" (then `logger_provider`, or the global one) or "both".
         openinference: also set OpenInference's span kind, input and output.
-        sampler, resource_attributes: for the provider that init makes; one that is already there keeps its own.
+        sampler: for the provider that init makes; one that is already there keeps its own.
+        resource_attributes: added to the resource of that provider.
         tracer_provider: use this one. None: the global one if the process has one, else a new one.
         meter_provider: use this one. None: the global one, if the process has one.
         logger_provider: for `events="log"`.
@@ -291,10 +292,7 @@ def _shut_down(processor: Any, timeout_s: float) -> None:
 
 
 def _remove_processors(provider: Any, ours: list[SpanProcessor]) -> None:
-    """Take our processors out of a provider that lives on.
-
-    The SDK has no call for it; where it looks otherwise, they stay, shut down and silent.
-    """
+    """Take our processors out of a provider that lives on; where the SDK looks otherwise, they stay, silent."""
     registry: Any = getattr(provider, "_active_span_processor", None)
     if isinstance(getattr(registry, "_span_processors", None), tuple):
         registry._span_processors = tuple(each for each in registry._span_processors if each not in ours)
