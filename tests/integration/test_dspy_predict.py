@@ -168,6 +168,16 @@ def test_retries_are_one_chat_span_with_an_event_for_each_failed_attempt():
     assert all("RateLimit" in facts[sc.ERROR_TYPE] or facts[sc.ERROR_TYPE] == "429" for _, facts in events)
 
 
+def test_several_candidates_are_no_retries():
+    with serving(fields(answer="because")) as server, recording() as recorded:
+        model(server, n=2, temperature=0.9)("why?")
+    attributes = recorded.attributes("chat gpt-4o-mini")
+    assert attributes[sc.REQUEST_CHOICE_COUNT] == 2
+    assert attributes[sc.RESPONSE_FINISH_REASONS] == ("stop", "stop")
+    assert sc.ATTEMPT_COUNT not in attributes
+    assert recorded.events("chat gpt-4o-mini") == []
+
+
 def test_when_every_attempt_fails_each_is_an_event_and_the_same_exception_arrives():
     down = Reply("broken", status=500, headers={"Retry-After": "0"})
     with serving(down) as server, recording() as recorded:

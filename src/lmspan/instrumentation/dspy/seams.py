@@ -97,7 +97,6 @@ def _note_result(result: Any) -> None:
 
 
 def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _count_attempt()
     try:
         return wrapped(*args, **kwargs)
     except BaseException as error:
@@ -106,20 +105,11 @@ def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywo
 
 
 async def _aattempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _count_attempt()
     try:
         return await wrapped(*args, **kwargs)
     except BaseException as error:
         _note_failure(error)
         raise
-
-
-@guarded
-def _count_attempt() -> None:
-    call = _lm_call()
-    if call is not None:
-        call.notes["attempts"] = call.notes.get("attempts", 0) + 1
-        call.notes.pop("failed", None)
 
 
 @guarded
@@ -129,20 +119,23 @@ def _note_failure(error: BaseException) -> None:
         call.notes["failed"] = qualified_name(type(error))
 
 
-def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    delay = wrapped(*args, **kwargs)
-    _add_retry(args[0] if args else None, delay)
-    return delay
-
-
 @guarded
-def _add_retry(error: BaseException | None, delay: Any) -> None:
-    call = _lm_call()
+def _retrying(call: Call | None, error_type: str, delay: Any = None) -> None:
+    """Tell that the current attempt has failed and another follows; `attempts` numbers the current one."""
     if call is None:
         return
-    facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: qualified_name(type(error))}
+    attempt = call.notes.get("attempts", 1)
+    facts: dict[str, Any] = {sc.RETRY_ATTEMPT: attempt, sc.ERROR_TYPE: error_type}
     put(facts, sc.RETRY_DELAY, delay, float)
     recording.active.add_event(call, Event.RETRY, facts)
+    call.notes["attempts"] = attempt + 1
+    call.notes.pop("failed", None)
+
+
+def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    delay = wrapped(*args, **kwargs)
+    _retrying(_lm_call(), qualified_name(type(args[0])) if args else "_OTHER", delay)
+    return delay
 
 
 def _chunk(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -187,7 +180,7 @@ def _counting(name: str, kwargs: Keywords) -> Keywords | None:
     if call is None:
         return None
     litellm = sys.modules["litellm"]
-    _add_retry(sys.exc_info()[1], None)
+    call.notes["failed"] = qualified_name(type(sys.exc_info()[1]))
     asynchronous = name.startswith("a")
     original = kwargs.get("original_function") or (litellm.acompletion if asynchronous else litellm.completion)
     return {
@@ -202,7 +195,7 @@ def _try_again(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return original(*args, **kwargs)
         except BaseException as error:
-            _failed_again(call, error)
+            call.notes["failed"] = qualified_name(type(error))
             raise
 
     return completion
@@ -214,38 +207,22 @@ def _try_again_async(call: Call, original: Callable[..., Any]) -> Callable[..., 
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
-            _failed_again(call, error)
+            call.notes["failed"] = qualified_name(type(error))
             raise
 
     return acompletion
 
 
-@guarded
 def _begin_again(call: Call) -> None:
-    call.notes["attempts"] = call.notes.get("attempts", 1) + 1
-
-
-@guarded
-def _failed_again(call: Call, error: BaseException) -> None:
-    facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: qualified_name(type(error))}
-    recording.active.add_event(call, Event.RETRY, facts)
+    if "failed" in call.notes:
+        _retrying(call, call.notes["failed"])
 
 
 def _openai_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Count the attempts of the OpenAI client under LiteLLM: it sleeps after each that failed."""
-    _note_openai_retry(kwargs.get("response"))
+    status = field(kwargs.get("response"), "status_code")
+    _retrying(_lm_call(), str(status) if type(status) is int else "_OTHER")
     return wrapped(*args, **kwargs)
-
-
-@guarded
-def _note_openai_retry(response: Any) -> None:
-    call = _lm_call()
-    if call is not None:
-        attempt = call.notes.get("attempts", 1)
-        status = field(response, "status_code")
-        facts = {sc.RETRY_ATTEMPT: attempt, sc.ERROR_TYPE: str(status) if type(status) is int else "_OTHER"}
-        recording.active.add_event(call, Event.RETRY, facts)
-        call.notes["attempts"] = attempt + 1
 
 
 def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
