@@ -258,6 +258,15 @@ def test_the_api_key_is_nowhere(capture, caplog):
     assert KEY not in everything
 
 
+@pytest.mark.parametrize("key", [KEY, "a-key-of-no-known-shape"])
+def test_a_key_that_a_program_puts_into_its_own_prompt_is_taken_out(key):
+    with serving(fields(answer=f"your key is {key}")) as server, recording() as recorded:
+        with dspy.context(lm=dspy.LM("openai/gpt-4o-mini", api_base=server.url, api_key=key, cache=False)):
+            assert key in dspy.Predict("question -> answer")(question=f"is {key} a good key?").answer
+    assert len(recorded.spans) == 4
+    assert key not in "".join(span.to_json() for span in recorded.spans)
+
+
 def test_content_off_means_off_everywhere():
     with serving(Reply("the secret answer")) as server, recording(capture_content="none") as recorded:
         with (

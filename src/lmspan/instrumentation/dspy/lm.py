@@ -43,9 +43,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     stored = _get(instance, "__dict__")
     own = stored.get("kwargs")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
-    for name in _SECRETS:
-        if name in settings:
-            recorder.content.redactor.know(settings[name])
+    _learn(recorder, settings)
     address = settings.get("api_base") or settings.get("base_url") or stored.get("base_url")
     model = text(stored.get("model")) or type(instance).__name__
     facts = _identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
@@ -53,6 +51,18 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
     call.notes["settings"] = settings
     return call
+
+
+def learn_secrets(recorder: Recorder, lm: Any) -> None:
+    """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
+    if lm is not None:
+        _learn(recorder, _get(lm, "__dict__").get("kwargs"))
+
+
+def _learn(recorder: Recorder, settings: Any) -> None:
+    for name in _SECRETS:
+        if type(settings) is dict and name in settings:
+            recorder.content.redactor.know(settings[name])
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, put
 from lmspan.instrumentation.dspy.describe import signature_facts
+from lmspan.instrumentation.dspy.lm import learn_secrets
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 
@@ -43,6 +44,12 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     if path:
         call.notes["path"] = call.found[sc.MODULE_PATH] = path
     if recorder.captures(call):
+        for lm in (
+            call.inputs.get("lm"),
+            _get(call.instance, "__dict__").get("lm"),
+            sys.modules["dspy"].settings.get("lm"),
+        ):
+            learn_secrets(recorder, lm)
         inputs = {name: value for name, value in call.inputs.items() if name != "lm"}
         recorder.capture(call, {sc.MODULE_INPUTS: inputs})
 
