@@ -206,6 +206,7 @@ class Recorder:
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
         call.span.end(ended)
+        call.recording = call.observed = False  # who ends it once more, after a shutdown, is not listened to
         call.instance = call.inputs = call.outputs = None
         call.unowned = ()
         call.notes = {}

@@ -2,6 +2,8 @@
 
 import copy
 import logging
+import threading
+import time
 
 import dspy
 import pytest
@@ -271,3 +273,29 @@ def test_an_untested_version_is_told_once_and_still_recorded(monkeypatch, caplog
         dspy.Predict("question -> answer")(question="why?")
     assert len(recorded.spans) == 4
     assert [record.levelno for record in caplog.records if "9.9.9" in record.message] == [logging.WARNING]
+
+
+def test_a_call_that_outlives_the_recording_goes_on_and_nothing_is_said(caplog):
+    answered = []
+    slow = fields(answer="late")
+    slow.delay_s = 0.2
+    with serving(slow) as server:
+        lm = model(server)
+
+        def run():
+            with dspy.context(lm=lm):
+                answered.append(dspy.Predict("question -> answer")(question="why?").answer)
+
+        with recording() as recorded:
+            thread = threading.Thread(target=run)
+            thread.start()
+            while not server.exchanges:
+                time.sleep(0.01)
+        thread.join()
+    assert answered == ["late"]
+    recorded.assert_tree("""
+        module Predict !
+          format ChatAdapter
+          chat gpt-4o-mini !
+    """)
+    assert not [record for record in caplog.records if record.name.startswith(("opentelemetry", "lmspan"))]
