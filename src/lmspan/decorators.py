@@ -83,8 +83,8 @@ def add_event(event: Event | str, attributes: Mapping[str, Any] | None = None) -
 class Decorator:
     """Record every call of a function as one operation: `@lmspan.tool` or `@lmspan.tool(name="search")`.
 
-    For functions, coroutine functions, generators and async generators; what they take, give and raise is unchanged.
-    `name` defaults to the function's name.
+    For functions, coroutine functions, generators and async generators; what they take, give and raise is unchanged,
+    but that a generator called with wrong arguments says so at its first step. `name` defaults to the function's name.
     """
 
     def __init__(self, kind: Operation) -> None:

@@ -92,9 +92,8 @@ class Recorder:
         found = otel_context.get_current()
         current: Any = found.get(CURRENT)
         parent = self.open.get(parent_id, current) if parent_id else current
-        if parent is not None:
-            call.parent = parent
-            call.parent_id = parent_id or parent.call_id
+        call.parent = parent
+        call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         span = self._start_span(call, facts or {}, found if parent is current else parent.context)
         call.span = span

@@ -41,7 +41,7 @@ def test_the_parent_is_the_named_call_else_the_current_one_else_none(recorded):
     end(start(TOOL, "unknown", parent_id="nobody"))
     end(second)
     end(first)
-    end(start(MODULE, "alone"))
+    end(start(MODULE, "alone", parent_id="nobody"))
     recorded.assert_tree("""
         module first
           execute_tool inner
@@ -53,6 +53,7 @@ def test_the_parent_is_the_named_call_else_the_current_one_else_none(recorded):
     recorded.assert_conventions()
     assert recorded.attributes("execute_tool elsewhere")[sc.CALL_PARENT_ID] == "mine"
     assert recorded.attributes("execute_tool unknown")[sc.CALL_PARENT_ID] == "nobody"
+    assert recorded.attributes("module alone")[sc.CALL_PARENT_ID] == "nobody"
 
 
 def test_a_call_that_nobody_ends_ends_with_its_parent_and_one_that_is_owned_does_not(recorded):
