@@ -37,6 +37,7 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
         assert entry.meta.brief
         assert name.split(".")[0] in (
             "gen_ai",
+            "mcp",
             "lmspan",
             "server",
             "error",

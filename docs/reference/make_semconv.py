@@ -17,7 +17,7 @@ def page() -> str:
         [
             "# Names",
             "",
-            "Every attribute that `lmspan` emits. Made from `lmspan/semconv.py` by `make_semconv.py`; what is marked",
+            "Every attribute that `lmspan` emits. Made from `lmspan/semconv/` by `make_semconv.py`; what is marked",
             "*(content)* is only there as the content rule allows.",
             "",
             "| name | type | from | what |",

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from enum import EnumType
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan import semconv as sc
 from lmspan.redaction import REDACTED, Redactor, is_secret_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _DIGEST_WINDOW = 65_536
 _OVERLAP: Final = 512  # a secret that begins before a cut is still seen whole
@@ -52,6 +53,18 @@ CAPTURE_MODES: Final = {
 }
 
 
+_OPENINFERENCE: Final = {
+    **dict.fromkeys(
+        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
+        (sc.OI_INPUT, sc.OI_INPUT_MIME),
+    ),
+    **dict.fromkeys(
+        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
+        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
+    ),
+}
+
+
 class Content:
     """Turn payloads into attribute values, within the mode and the budget. Never raises for any value."""
 
@@ -67,6 +80,21 @@ class Content:
         self.redactor = redactor or Redactor()
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
+        self._encoders: dict[str, Callable[[Any], str]] = {
+            sc.TOOL_CALL_ARGUMENTS: self.object_json,
+            sc.TOOL_CALL_RESULT: self.object_json,
+            sc.INTERPRETER_CODE: self.text,
+            sc.RETRIEVAL_QUERY: self.text,
+        }
+
+    def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
+        """Return a payload, values by attribute name, as attributes; with OpenInference's names beside, if asked."""
+        encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
+        for name in payload if openinference else ():
+            if name in _OPENINFERENCE:
+                value_name, mime_name = _OPENINFERENCE[name]
+                encoded[value_name], encoded[mime_name] = encoded[name], "application/json"
+        return encoded
 
     def text(self, value: Any) -> str:
         """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""

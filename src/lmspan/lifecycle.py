@@ -30,6 +30,7 @@ class Operation(StrEnum):
     ADAPTER_FORMAT = "adapter_format"
     ADAPTER_PARSE = "adapter_parse"
     EVALUATE = "evaluate"
+    EXAMPLE = "example"
     OPTIMIZE = "optimize"
     CANDIDATE = "candidate"
     INTERPRETER_EXECUTE = "interpreter_execute"
@@ -84,12 +85,18 @@ class Call:
     recording = False
     observed = False
     ended = False
-    # The recorder's: the span, the OTel context that it attached and the one it found, and the open children that
-    # nobody else will end.
+    # `failed`: something went wrong here, not only below; `orphan`: it names a parent that nobody knows.
+    failed = False
+    orphan = False
+    # The recorder's: the span, the OTel context that it attached and the one it found, the sums that it counts in,
+    # whether its span waits for the parent's end, and the children that wait for its own.
     span: Any = None
     context: Any = None
     previous: Any = None
-    unowned: tuple[Call, ...] = ()
+    totals: Any = None
+    held = False
+    end_time_unix_nano = 0
+    waiting: dict[str, Call] | None = None
     # How many characters of content the span carries: who queues spans counts them.
     content_size = 0
 
@@ -103,6 +110,14 @@ class Call:
         self.found: dict[str, Any] = {}
         # What a source wants to remember between start and end; never exported.
         self.notes: dict[str, Any] = {}
+
+    def wait_for_parent(self) -> bool:
+        """Be told when the parent ends; False when there is none, or it has ended."""
+        waiting = self.parent.__dict__.setdefault("waiting", {}) if self.parent is not None else None
+        if waiting is None:
+            return False
+        waiting[self.call_id] = self
+        return True
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value} {self.name!r} {self.call_id}>"

@@ -22,6 +22,12 @@ _SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 1
 _AGENT_SECONDS: Final = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6]
 _WORKFLOW_SECONDS: Final = [1.0, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]
 _TOKENS: Final = [4**power for power in range(14)]
+_CALLS: Final = [float(2**power) for power in range(8)]
+
+_AGENT_COUNTS: Final = (
+    (sc.TOTAL_LLM_CALLS, sc.METRIC_AGENT_INFERENCE_CALLS, "{inference_call}"),
+    (sc.TOTAL_TOOL_CALLS, sc.METRIC_AGENT_TOOL_CALLS, "{tool_call}"),
+)
 
 _CLIENT_FACTS: Final = (
     sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.REQUEST_MODEL, sc.RESPONSE_MODEL,
@@ -55,6 +61,13 @@ class Metrics:
         self._first_chunk = meter.create_histogram(
             sc.METRIC_TIME_TO_FIRST_CHUNK, "s", explicit_bucket_boundaries_advisory=_SECONDS
         )
+        self._per_chunk = meter.create_histogram(
+            sc.METRIC_TIME_PER_CHUNK, "s", explicit_bucket_boundaries_advisory=_SECONDS
+        )
+        self._agent_counts = {
+            total: meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=_CALLS)
+            for total, name, unit in _AGENT_COUNTS
+        }
         self._cost = meter.create_counter(sc.METRIC_COST, "USD")
         self._cache = meter.create_counter(sc.METRIC_CACHE_REQUESTS, "{request}")
         self._missing = meter.create_counter(sc.METRIC_MISSING_ENDS, "{call}")
@@ -74,15 +87,21 @@ class Metrics:
             attributes = {name: facts[name] for name in names if name in facts}
             instrument.record(duration_s, attributes)
             if call.operation is Operation.LM:
-                self._record_usage(facts, attributes)
+                self._record_usage(facts, attributes, duration_s)
+            elif call.operation is Operation.AGENT:
+                for total, counts in self._agent_counts.items():
+                    counts.record(facts.get(total, 0), attributes)
 
-    def _record_usage(self, facts: dict[str, Any], attributes: dict[str, Any]) -> None:
+    def _record_usage(self, facts: dict[str, Any], attributes: dict[str, Any], duration_s: float) -> None:
         attributes.pop(sc.ERROR_TYPE, None)
         for kind, name in (("input", sc.USAGE_INPUT_TOKENS), ("output", sc.USAGE_OUTPUT_TOKENS)):
             if name in facts:
                 self._tokens.record(facts[name], {**attributes, sc.TOKEN_TYPE: kind})
         if sc.RESPONSE_TIME_TO_FIRST_CHUNK in facts:
-            self._first_chunk.record(facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK], attributes)
+            first, count = facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK], facts.get(sc.STREAM_CHUNK_COUNT, 1)
+            self._first_chunk.record(first, attributes)
+            if count > 1:
+                self._per_chunk.record((duration_s - first) / (count - 1), attributes)
         if sc.COST_AMOUNT in facts:
             self._cost.add(facts[sc.COST_AMOUNT], attributes)
 

@@ -27,7 +27,8 @@ from lmspan.content import CAPTURE_MODES, Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.propagation import SPAN, restore, with_entries
-from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_VALUES, SHAPES
+from lmspan.runs import keeps_totals, totals_of
+from lmspan.shapes import EVENT_NAMES, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,12 +64,6 @@ class Recorder:
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
-        self._encoders: dict[str, Callable[[Any], str]] = {
-            sc.TOOL_CALL_ARGUMENTS: self.content.object_json,
-            sc.TOOL_CALL_RESULT: self.content.object_json,
-            sc.INTERPRETER_CODE: self.content.text,
-            sc.RETRIEVAL_QUERY: self.content.text,
-        }
 
     def start(
         self,
@@ -92,7 +87,10 @@ class Recorder:
         found = otel_context.get_current()
         current: Any = found.get(CURRENT)
         parent = self.open.get(parent_id, current) if parent_id else current
+        if parent_id and parent_id not in self.open:
+            call.orphan = call.found[sc.ORPHAN] = True
         call.parent = parent
+        call.totals = totals_of(call)
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         span = self._start_span(call, facts or {}, found if parent is current else parent.context)
@@ -104,9 +102,13 @@ class Recorder:
         call.context = with_entries(found, {CURRENT: call, SPAN: span})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
-        if not owned and parent is not None:
-            parent.unowned = (*parent.unowned, call)
+        if not owned:
+            call.wait_for_parent()
         return call
+
+    def hold(self, call: Call) -> None:
+        """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
+        call.held = call.wait_for_parent()
 
     def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context) -> Span:
         shape = SHAPES[call.operation]
@@ -134,12 +136,7 @@ class Recorder:
 
     def capture(self, call: Call, payload: Mapping[str, Any]) -> None:
         """Record content: attribute names of `semconv` and the values as the program has them."""
-        encoded = {name: self._encoders.get(name, self.content.json)(value) for name, value in payload.items()}
-        if self._openinference:
-            for name in tuple(encoded):
-                if name in OPENINFERENCE_VALUES:
-                    value_name, mime_name = OPENINFERENCE_VALUES[name]
-                    encoded[value_name], encoded[mime_name] = encoded[name], "application/json"
+        encoded = self.content.attributes(payload, openinference=self._openinference)
         if self.content.capture.event and call.operation is Operation.LM:
             call.notes.setdefault("details", {}).update(encoded)
         if self.content.capture.span:
@@ -155,7 +152,7 @@ class Recorder:
         severity: SeverityNumber = SeverityNumber.INFO,
     ) -> None:
         """Add a point in time to a call, as a span event or as a log record in the span's context."""
-        if not call.recording or call.ended:
+        if not call.recording:
             return
         name = EVENT_NAMES.get(event, f"lmspan.{event}")
         now = self.clock()
@@ -193,8 +190,9 @@ class Recorder:
         """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
         if call.ended:
             return
-        for child in call.unowned:
+        for child in tuple((call.waiting or {}).values()):
             self.end(child, error=error, missing=True)
+            self._close(child)
         call.outputs, call.error = outputs, error
         if call.observed:
             self._annotate(call, error, missing=missing)
@@ -204,37 +202,56 @@ class Recorder:
         ended = end_time or self.clock()
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
-        call.span.end(ended)
-        call.recording = call.observed = False  # who ends it once more, after a shutdown, is not listened to
-        call.instance = call.inputs = call.outputs = None
-        call.unowned = ()
+        call.end_time_unix_nano = ended
+        call.observed = False
+        call.instance = call.inputs = call.outputs = call.waiting = None
         call.notes = {}
+        if not call.held:
+            self._close(call)
 
+    def _close(self, call: Call) -> None:
+        """End the span itself; harmless when it has been."""
+        call.span.end(call.end_time_unix_nano)
+        call.recording = False  # who ends it once more, after a shutdown, is not listened to
+        if call.parent is not None and call.parent.waiting:
+            call.parent.waiting.pop(call.call_id, None)
+
+    @guarded
     def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
         found = call.found
         if missing:
             found[sc.END_MISSING] = True
         if error is not None or missing:
             found.setdefault(sc.ERROR_TYPE, qualified_name(type(error)) if error is not None else "_OTHER")
+            call.failed = error is None or call.notes.get("error") is not error
+            if error is not None and call.parent is not None:
+                call.parent.notes["error"] = error
+        self._total(call)
         if call.recording:
             found[sc.CALL_ID] = call.call_id
             call.span.set_attributes(found)
-        call.facts.update(found)
         if call.recording and sc.ERROR_TYPE in found:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
             self.add_event(call, Event.INFERENCE_DETAILS, {**call.facts, **call.notes.get("details", {})})
+
+    def _total(self, call: Call) -> None:
+        """Count the call, and put on it what it and all below it came to, if it keeps that."""
+        call.facts.update(call.found)
+        call.totals.add(call)
+        if keeps_totals(call):
+            total = call.totals.close(whole=call.parent is None)
+            call.found.update(total)
+            call.facts.update(total)
+            if call.parent is None:
+                self.add_event(call, Event.TRACE_COMPLETE, total)
 
     def _record_error(self, call: Call, error: BaseException | None) -> None:
         """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
         told = self.content.capture.span or self.content.capture.event
         message = self.content.message(error) if error is not None and told else None
         call.span.set_status(StatusCode.ERROR, message or None)
-        if error is None:
-            return
-        if call.parent is not None:
-            call.parent.notes["error"] = error
-        if call.notes.get("error") is error:
+        if error is None or not call.failed:
             return
         attributes = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
         if told:

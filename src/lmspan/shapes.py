@@ -31,6 +31,7 @@ SHAPES: Final[dict[Operation, Shape]] = {
     Operation.ADAPTER_FORMAT: Shape("format"),
     Operation.ADAPTER_PARSE: Shape("parse"),
     Operation.EVALUATE: Shape("evaluate", openinference="EVALUATOR"),
+    Operation.EXAMPLE: Shape("example"),
     Operation.OPTIMIZE: Shape("optimize"),
     Operation.CANDIDATE: Shape("candidate"),
     Operation.INTERPRETER_EXECUTE: Shape("interpreter.execute"),
@@ -50,15 +51,4 @@ EVENT_NAMES: Final[dict[str, str]] = {
     Event.OPTIMIZER_CANDIDATE: sc.EVENT_OPTIMIZER_CANDIDATE,
     Event.STDERR_WRITE: sc.EVENT_STDERR_WRITE,
     Event.TRACE_COMPLETE: sc.EVENT_TRACE_COMPLETE,
-}
-
-OPENINFERENCE_VALUES: Final = {
-    **dict.fromkeys(
-        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
-        (sc.OI_INPUT, sc.OI_INPUT_MIME),
-    ),
-    **dict.fromkeys(
-        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
-        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
-    ),
 }

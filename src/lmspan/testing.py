@@ -45,9 +45,18 @@ if TYPE_CHECKING:
 _MILLISECOND: Final = 1_000_000
 _EPOCH: Final = 1_700_000_000_000_000_000
 _INDENT: Final = "  "
+_TOTAL: Final = "lmspan.total."
 
 # attribute type of the table -> the Python type that a span must hold
-_TYPES: Final = {sc.STRING: str, sc.JSON: str, sc.INT: int, sc.DOUBLE: float, sc.BOOL: bool, sc.STRINGS: tuple}
+_TYPES: Final = {
+    sc.STRING: str,
+    sc.JSON: str,
+    sc.INT: int,
+    sc.DOUBLE: float,
+    sc.BOOL: bool,
+    sc.STRINGS: tuple,
+    sc.INTS: tuple,
+}
 
 
 class FixedIds(IdGenerator):
@@ -89,12 +98,19 @@ class Recorded:
         return spans[0]
 
     def attributes(self, name: str) -> dict[str, Any]:
-        """Return the attributes of the only span of this name."""
-        return dict(self.one(name).attributes or {})
+        """Return the attributes of the only span of this name, but for its totals."""
+        attributes = self.one(name).attributes or {}
+        return {key: value for key, value in attributes.items() if not key.startswith(_TOTAL)}
+
+    def totals(self, name: str) -> dict[str, Any]:
+        """Return what the only span of this name and all below it came to: the `lmspan.total.*` attributes."""
+        attributes = self.one(name).attributes or {}
+        return {key.removeprefix(_TOTAL): value for key, value in attributes.items() if key.startswith(_TOTAL)}
 
     def events(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return the events of the only span of this name: names and attributes, in order."""
-        return [(event.name, dict(event.attributes or {})) for event in self.one(name).events]
+        """Return the events of the only span of this name, in order, but for the one that tells its totals."""
+        events = self.one(name).events
+        return [(event.name, dict(event.attributes or {})) for event in events if event.name != sc.EVENT_TRACE_COMPLETE]
 
     def roots(self) -> list[ReadableSpan]:
         """Return the spans without a parent."""
@@ -163,7 +179,7 @@ def problems(span: ReadableSpan) -> list[str]:
     found = []
     attributes = span.attributes or {}
     for name, value in attributes.items():
-        entry = table.get(name)
+        entry = sc.entry(name, table)
         if entry is None:
             found.append(f"{span.name}: {name} is in no table")
         elif type(value) is not _TYPES[entry.meta.type]:

@@ -92,7 +92,7 @@ def test_every_attribute_of_the_other_spans():
         ask(model(server))
     module, form, _, parse = recorded.spans
     ids = [f"{span.context.span_id:016x}" for span in recorded.spans]
-    assert dict(module.attributes) == {
+    assert recorded.attributes(module.name) == {
         sc.SOURCE: "dspy", sc.CALL_ID: ids[0], sc.MODULE_NAME: "Predict", **SIGNATURE,
         sc.MODULE_INPUTS: '{"question":"why?"}', sc.MODULE_OUTPUTS: '{"answer":"because"}',
     }  # fmt: skip

@@ -166,8 +166,8 @@ def test_where_events_go(events, spans, logs):
             lmspan.add_event(Event.OPTIMIZER_CANDIDATE, {"id": "c1"})
     assert len(recorded.events("optimize o")) == spans
     records = [each.log_record for each in memory.get_finished_logs()]
-    assert len(records) == logs
-    for record in records:
+    assert [each.event_name for each in records[logs:]] == ["lmspan.trace.complete"] * logs
+    for record in records[:logs]:
         assert (record.event_name, dict(record.attributes)) == ("lmspan.optimizer.candidate", {sc.CANDIDATE_ID: "c1"})
         assert record.span_id == recorded.one("optimize o").context.span_id
         assert record.severity_number is SeverityNumber.INFO
