@@ -18,7 +18,6 @@ TOOL_SENTINEL: Annotated[str, Meta(BOOL, OWN, "true for the tool by which an age
     "lmspan.tool.sentinel"
 )
 MCP_METHOD: Annotated[str, Meta(STRING, MCP, "tools/call, on a tool that an MCP server runs")] = "mcp.method.name"
-MCP_SESSION_ID: Annotated[str, Meta(STRING, MCP, "the session with that server, if it has an id")] = "mcp.session.id"
 MCP_PROTOCOL_VERSION: Annotated[str, Meta(STRING, MCP, "the version that was agreed on")] = "mcp.protocol.version"
 RETRIEVAL_TOP_K: Annotated[str, Meta(INT, GENAI, "documents asked for")] = "gen_ai.retrieval.top_k"
 DATA_SOURCE_ID: Annotated[str, Meta(STRING, GENAI, "what is searched")] = "gen_ai.data_source.id"

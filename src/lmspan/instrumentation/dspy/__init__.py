@@ -63,6 +63,7 @@ class DSPyInstrumentor(Instrumentor):
             if base is not None:
                 self._wrap_family(base, methods)
         seams.patch(self.patches)
+        tools.patch(self.patches)
 
     def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
         for name, hook in methods.items():

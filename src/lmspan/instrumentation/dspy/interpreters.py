@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, text
+from lmspan.instrumentation.dspy.agents import agent_of, end_turn
 from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
@@ -35,7 +37,9 @@ def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
     name = text(args[0] if args else kwargs.get("tool_name")) or "tool"
     facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function", sc.TOOL_CALLER: "interpreter"}
     arguments = args[1] if len(args) > 1 else kwargs.get("kwargs")
-    return recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=arguments)
+    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=arguments)
+    call.notes["executes"] = name  # a `dspy.Tool` of that name, called for it, is this very call
+    return call
 
 
 def describe_tool(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -54,6 +58,9 @@ def finish_tool(recorder: Recorder, call: Call, outputs: Any) -> None:
 def _starts(operation: Operation) -> Any:
     def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         del args, kwargs
+        agent = agent_of(current_call())
+        if agent is not None and operation is Operation.INTERPRETER_SHUTDOWN:
+            end_turn(recorder, agent)  # the loop is over
         name = type(instance).__name__
         facts = {sc.INTERPRETER_NAME: name, sc.INTERPRETER_LANGUAGE: "python"}
         return recorder.start(operation, name, "dspy", facts, instance=instance)

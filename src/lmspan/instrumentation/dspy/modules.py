@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, put
+from lmspan.instrumentation.dspy import agents
 from lmspan.instrumentation.dspy.describe import signature_facts
 from lmspan.instrumentation.dspy.lm import learn_secrets
 from lmspan.lifecycle import Operation
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
-_AGENTS: Final = ("ReAct", "ReActV2", "CodeAct", "ProgramOfThought", "RLM", "Avatar")
 _MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
 _get = object.__getattribute__
@@ -24,6 +24,7 @@ _get = object.__getattribute__
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start a module call; the inputs are taken as they are, before DSPy looks at them."""
+    agents.advance(recorder, instance)
     kind = type(instance)
     operation = _operation(kind, instance)
     facts: dict[str, Any] = {sc.MODULE_NAME: kind.__name__}
@@ -39,7 +40,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     """Add the signature, where the module sits in its program, and its inputs."""
     del args, kwargs
     call.found.update(signature_facts(_get(call.instance, "__dict__").get("signature")))
-    parent = call.parent
+    parent = agents.agent_of(call.parent) or call.parent
     path = _path(call.instance, parent) if parent is not None and parent.operation in _MODULES else ""
     if path:
         call.notes["path"] = call.found[sc.MODULE_PATH] = path
@@ -52,16 +53,25 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
             learn_secrets(recorder, lm)
         inputs = {name: value for name, value in call.inputs.items() if name != "lm"}
         recorder.capture(call, {sc.MODULE_INPUTS: inputs})
+        if call.operation is Operation.AGENT and (tools := agents.tools_of(call)):
+            recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the module returned."""
+    agents.chosen(call)
+    agents.end_turn(recorder, call)
     if recorder.captures(call):
         recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """End the turn that failed with its agent."""
+    agents.end_turn(recorder, call, error)
+
+
 def _operation(kind: type, instance: Any) -> Operation:
-    if any(base.__name__ in _AGENTS and base.__module__.startswith("dspy.") for base in kind.__mro__):
+    if agents.loop_of(kind) is not None:
         return Operation.AGENT
     if not kind.__module__.startswith("dspy.") and _is_outermost() and _has_modules(instance):
         return Operation.WORKFLOW
@@ -124,5 +134,5 @@ def finish_retrieve(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})
 
 
-MODULE: Final = Hook(begin, describe, finish)
+MODULE: Final = Hook(begin, describe, finish, fail)
 RETRIEVE: Final = Hook(begin_retrieve, describe_retrieve, finish_retrieve)

@@ -1,45 +1,86 @@
-"""Tools: `dspy.Tool`, called by an agent's loop or by the program itself."""
+"""Tools: `dspy.Tool`, called by an agent's loop or by the program itself, and tool calls that a program executes."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, text
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, around, text
+from lmspan.instrumentation.dspy.agents import agent_of
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
     from lmspan.recorder import Recorder
 
 _SENTINELS: Final = ("finish", "submit")
+_MCP: Final = "dspy.utils.mcp"
+_MCP_FAILED: Final = "Failed to call a MCP tool"
 
 _get = object.__getattribute__
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a tool call; DSPy calls tools with keywords only."""
     del args
-    stored = _get(instance, "__dict__")
-    name = text(stored.get("name")) or "tool"
+    name = text(_get(instance, "__dict__").get("name")) or "tool"
+    caller = current_call()
+    if caller is not None and caller.operation is Operation.TOOL and caller.notes.pop("executes", None) == name:
+        return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
-    parent = current_call()
-    if parent is not None and parent.operation is Operation.AGENT:
-        facts[sc.AGENT_NAME] = parent.name
-    return recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs)
+    agent = agent_of(caller)
+    if agent is not None:
+        facts[sc.AGENT_NAME] = agent.name
+    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs)
+    if caller is not None and caller.operation is Operation.TURN:
+        _count(call, caller)
+    return call
+
+
+def _count(call: Call, turn: Call) -> None:
+    """Count a tool of a turn, and find the id that the model gave its call: tools are called in the model's order."""
+    turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+    asked = turn.notes.get("tool_calls", [])
+    for index, (name, identity) in enumerate(asked):
+        if name == call.name:
+            del asked[: index + 1]
+            if identity is not None:
+                call.found[sc.TOOL_CALL_ID] = identity
+            return
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the tool says of itself and what it is called with."""
     del args
-    description = _get(call.instance, "__dict__").get("desc")
-    if type(description) is str:
-        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
+    stored = _get(call.instance, "__dict__")
+    if type(stored.get("desc")) is str:
+        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(stored["desc"])
     if call.name in _SENTINELS and sc.AGENT_NAME in call.facts:
         call.found[sc.TOOL_SENTINEL] = True
+    _describe_mcp(call, stored.get("func"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
+
+
+def _describe_mcp(call: Call, function: Any) -> None:
+    """Tell a tool that an MCP server runs: its function is the one that DSPy makes around a session."""
+    if type(function).__name__ != "function" or function.__module__ != _MCP:
+        return
+    call.found[sc.MCP_METHOD] = "tools/call"
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+    session = cells["session"].cell_contents if "session" in cells else None
+    stored = _get(session, "__dict__") if type(session).__module__.startswith("mcp.") else {}
+    inner = stored.get("_session") or stored.get("session")
+    version = stored.get("_negotiated_version") or (_get(inner, "__dict__") if inner else {}).get("_negotiated_version")
+    if type(version) is str:
+        call.found[sc.MCP_PROTOCOL_VERSION] = version
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
@@ -48,4 +89,74 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-TOOL: Final = Hook(begin, describe, finish)
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Tell an error that the MCP server answered from one of the way there."""
+    del recorder
+    if sc.MCP_METHOD in call.found and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
+        call.found[sc.ERROR_TYPE] = "tool_error"
+
+
+def patch(patches: Patches) -> None:
+    """Patch what tells the ids of tool calls."""
+    react = sys.modules.get("dspy.predict.react_v2")
+    if react is not None:
+        patches.wrap(react, "_ensure_tool_call_ids", _ensure_ids)
+    calls = getattr(sys.modules["dspy.adapters.types.tool"], "ToolCalls", None)
+    one = getattr(calls, "ToolCall", None)
+    if one is not None:
+        patches.wrap(one, "execute", _execute)
+
+
+def _ensure_ids(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """See the tool calls of a turn before ReActV2 invents ids for those that the model gave none."""
+    _note_calls(args[0] if args else kwargs.get("tool_calls"))
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note_calls(calls: Any) -> None:
+    turn = current_call()
+    if turn is not None and turn.operation is Operation.TURN:
+        turn.notes["tool_calls"] = [(text(each.name), each.id) for each in calls.tool_calls]
+
+
+def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start `ToolCall.execute(functions)`: it calls the bare function, so no `dspy.Tool` would tell of it."""
+    del args, kwargs
+    stored = _get(instance, "__dict__")
+    name = text(stored.get("name")) or "tool"
+    facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
+    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=stored.get("args"))
+    call.notes["executes"] = name
+    if type(stored.get("id")) is str:
+        call.found[sc.TOOL_CALL_ID] = stored["id"]
+    return call
+
+
+def describe_execute(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add what the tool is called with."""
+    del args, kwargs
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
+
+
+_around_execute = around(Hook(begin_execute, describe_execute, finish))
+
+
+def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Record a tool call that a program executes.
+
+    Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
+    program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
+    """
+    if recording.active.enabled and not args and kwargs.get("functions") is None:
+        name = _get(instance, "__dict__").get("name")
+        frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
+        while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part
+            frame = frame.f_back
+        kwargs = {"functions": {name: frame.f_locals.get(name) or frame.f_globals.get(name)}}
+        del frame
+    return _around_execute(wrapped, instance, args, kwargs)
+
+
+TOOL: Final = Hook(begin, describe, finish, fail)
