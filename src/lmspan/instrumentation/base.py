@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import wrapt
 
 from lmspan import propagation
 from lmspan.guard import guarded
@@ -28,7 +25,6 @@ class Instrumentor:
     _instance: ClassVar[Any] = None
 
     is_instrumented_by_opentelemetry = False
-    _hooked = False
 
     def __new__(cls) -> Self:
         """Return the one instance."""
@@ -53,11 +49,7 @@ class Instrumentor:
             return
         self.is_instrumented_by_opentelemetry = True
         propagation.install()
-        if self.module in sys.modules:
-            self._patch(sys.modules[self.module])
-        elif not self._hooked:
-            self._hooked = True
-            wrapt.register_post_import_hook(self._patch, self.module)
+        self.patches.when_imported(self.module, guarded(self.patch))
 
     def uninstrument(self, **_: Any) -> None:
         """Take the patches away; strangers' patches above or below ours stay."""
@@ -66,7 +58,3 @@ class Instrumentor:
         self.is_instrumented_by_opentelemetry = False
         self.patches.restore()
         propagation.uninstall()
-
-    def _patch(self, library: Any) -> None:
-        if self.is_instrumented_by_opentelemetry:
-            guarded(self.patch)(library)

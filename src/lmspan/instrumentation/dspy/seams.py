@@ -10,8 +10,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import wrapt
-
 from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.content import qualified_name
@@ -59,15 +57,13 @@ def _patch_litellm_road(patches: Patches) -> None:
 
 
 def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper: Callable[..., Any]) -> None:
-    """Patch a library that DSPy imports at its first LM call: now if it is there, else then."""
+    """Patch a library that DSPy imports at its first LM call."""
 
+    @guarded
     def patch_now(imported: Any) -> None:
         patches.wrap(getattr(imported, owner, imported), name, wrapper)
 
-    if module in sys.modules:
-        patch_now(sys.modules[module])
-    else:
-        wrapt.register_post_import_hook(guarded(patch_now), module)
+    patches.when_imported(module, patch_now)
 
 
 def _lm_call() -> Call | None:
