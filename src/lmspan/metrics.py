@@ -77,7 +77,7 @@ class Metrics:
         if missing:
             self._missing.add(1)
         facts = call.facts
-        if call.operation is Operation.LM:
+        if call.operation in (Operation.LM, Operation.EMBEDDING):
             hit = facts.get(sc.CACHE_HIT, False)
             self._cache.add(1, {sc.CACHE_HIT: hit})
             if hit:
@@ -86,7 +86,7 @@ class Metrics:
         if instrument is not None:
             attributes = {name: facts[name] for name in names if name in facts}
             instrument.record(duration_s, attributes)
-            if call.operation is Operation.LM:
+            if call.operation in (Operation.LM, Operation.EMBEDDING):
                 self._record_usage(facts, attributes, duration_s)
             elif call.operation is Operation.AGENT:
                 for total, counts in self._agent_counts.items():

@@ -36,6 +36,10 @@ _TOKENS: Final = (
     (sc.CACHE_SAVED_TOKENS, sc.TOTAL_CACHE_SAVED_TOKENS),
 )
 _ALWAYS: Final = (sc.TOTAL_LLM_CALLS, sc.TOTAL_TOOL_CALLS, sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS)
+_ORDER: Final = (
+    sc.TOTAL_NODES, *_COUNTS.values(), *(total for _, total in _TOKENS), sc.TOTAL_CACHE_HITS, sc.TOTAL_COST_UNKNOWN,
+    sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS,
+)  # fmt: skip
 _WAITING: Final = 256
 _PATIENCE_S: Final = 0.05
 
@@ -128,13 +132,13 @@ class Totals:
         elif sc.COST_AMOUNT in facts:
             self._costs[facts.get(sc.COST_UNIT, "USD")] += facts[sc.COST_AMOUNT]
             self._sources[facts.get(sc.COST_SOURCE, "program")] = None
-        elif call.operation is not Operation.TOOL:
+        elif call.operation is Operation.LM:
             numbers[sc.TOTAL_COST_UNKNOWN] += 1
 
     def _attributes(self, *, whole: bool) -> dict[str, Any]:
         numbers = self._numbers
         facts: dict[str, Any] = dict.fromkeys(_ALWAYS, 0) if whole else {}
-        facts.update((name, number) for name, number in numbers.items() if number)
+        facts.update((name, numbers[name]) for name in _ORDER if numbers[name])
         if not whole:
             facts.pop(sc.TOTAL_NODES, None)
         if len(self._costs) == 1:  # amounts in several units have no sum

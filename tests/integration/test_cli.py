@@ -49,7 +49,7 @@ def test_demo_sends_to_the_endpoint_that_is_set_and_still_shows_the_trace(tmp_pa
     assert done.returncode == 0
     assert "\nsent to your OpenTelemetry endpoint\n" in done.stdout
     assert "invoke_agent ReAct" in done.stdout
-    assert len(received.spans) == 122
+    assert len(received.spans) == 125
     assert "Lisbon" not in "".join(str(request) for request in received.requests)
 
 

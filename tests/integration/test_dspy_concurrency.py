@@ -104,51 +104,6 @@ async def test_whatever_awaits_them_the_tree_is_the_same(how):
     assert len(recorded.trace_ids()) == 1
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_evaluate_is_one_trace_with_the_programs_under_it(threads):
-    devset = [dspy.Example(question=f"q{index}", answer="yes").with_inputs("question") for index in range(3)]
-
-    def exact(example, prediction, trace=None):
-        return example.answer == prediction.answer
-
-    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
-        result = dspy.Evaluate(devset=devset, metric=exact, num_threads=threads)(
-            dspy.Predict("question -> answer"), callback_metadata={"metric_key": "eval_full"}
-        )
-    assert result.score == 100.0
-    one = "  module Predict\n    format ChatAdapter\n    chat gpt-4o-mini\n    parse ChatAdapter\n"
-    recorded.assert_tree("evaluate exact\n" + one * 3, ordered=False)
-    recorded.assert_conventions()
-    attributes = recorded.attributes("evaluate exact")
-    assert attributes.pop(sc.CALL_ID)
-    assert attributes == {
-        sc.SOURCE: "dspy",
-        sc.EVALUATION_NAME: "exact",
-        sc.EVALUATION_SCORE: 100.0,
-        sc.EVALUATION_SCOPE: "dataset",
-        sc.EVALUATION_EXAMPLE_COUNT: 3,
-        sc.EVALUATION_NUM_THREADS: threads,
-        sc.EVALUATION_FAILURE_COUNT: 0,
-        sc.EVALUATION_METADATA: '{"metric_key":"eval_full"}',
-    }
-    assert recorded.events("evaluate exact") == [
-        (
-            "gen_ai.evaluation.result",
-            {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 100.0, sc.EVALUATION_SCOPE: "dataset"},
-        )
-    ]
-
-
-def test_examples_whose_exceptions_evaluate_swallows_are_counted():
-    def exact(example, prediction, trace=None):
-        raise ValueError("metric")
-
-    devset = [dspy.Example(question="q", answer="yes").with_inputs("question")]
-    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
-        dspy.Evaluate(devset=devset, metric=exact, num_threads=1, max_errors=5)(dspy.Predict("question -> answer"))
-    assert recorded.attributes("evaluate exact")[sc.EVALUATION_FAILURE_COUNT] == 1
-
-
 async def stream(program, **kwargs):
     return [chunk async for chunk in dspy.streamify(program, **kwargs)(question="why?")]
 

@@ -69,18 +69,6 @@ def test_a_local_interpreter():
     assert recorded.attributes("execute_tool double")[sc.TOOL_CALLER] == "interpreter"
 
 
-def test_retrieval():
-    class Corpus:
-        def __call__(self, query, k, **_):
-            return [dspy.dsp.utils.dotdict(long_text=f"{query} {index}") for index in range(k)]
-
-    with recording() as recorded, dspy.context(rm=Corpus()):
-        assert dspy.Retrieve(k=2)("cats").passages == ["cats 0", "cats 1"]
-    recorded.assert_tree("retrieval Corpus")
-    attributes = recorded.attributes("retrieval Corpus")
-    assert (attributes[sc.RETRIEVAL_TOP_K], attributes[sc.RETRIEVAL_QUERY]) == (2, "cats")
-
-
 class Heard(BaseCallback):
     def __init__(self):
         self.events = []

@@ -78,9 +78,9 @@ EVALUATION_METADATA: Annotated[str, Meta(JSON, OWN, "what the caller said of thi
 OPTIMIZER_NAME: Annotated[str, Meta(STRING, OWN, "the optimizer's class")] = "lmspan.optimizer.name"
 OPTIMIZER_DATASET_SIZE: Annotated[str, Meta(INT, OWN, "examples to train on")] = "lmspan.optimizer.dataset.size"
 OPTIMIZER_VALSET_SIZE: Annotated[str, Meta(INT, OWN, "examples to validate on")] = "lmspan.optimizer.valset.size"
-OPTIMIZER_FIRST_SCORE: Annotated[str, Meta(DOUBLE, OWN, "the first score of a whole evaluation")] = (
-    "lmspan.optimizer.first_score"
-)
+OPTIMIZER_FIRST_SCORE: Annotated[
+    str, Meta(DOUBLE, OWN, "the student's score, else the first of a whole evaluation")
+] = "lmspan.optimizer.first_score"
 OPTIMIZER_BEST_SCORE: Annotated[str, Meta(DOUBLE, OWN, "the best score of a whole evaluation")] = (
     "lmspan.optimizer.best_score"
 )
@@ -88,7 +88,7 @@ OPTIMIZER_IMPROVEMENT: Annotated[str, Meta(DOUBLE, OWN, "best score less first s
 OPTIMIZER_CANDIDATE_COUNT: Annotated[str, Meta(INT, OWN, "different programs that were evaluated")] = (
     "lmspan.optimizer.candidate_count"
 )
-CANDIDATE_ID: Annotated[str, Meta(STRING, OWN, "digest of its instructions, demonstrations and code")] = (
+CANDIDATE_ID: Annotated[str, Meta(STRING, OWN, "digest of its instructions, fields, demonstrations, models")] = (
     "lmspan.optimizer.candidate.id"
 )
 CANDIDATE_INDEX: Annotated[str, Meta(INT, OWN, "its number in the run, the optimizer's own if it has one, from 0")] = (
@@ -96,6 +96,12 @@ CANDIDATE_INDEX: Annotated[str, Meta(INT, OWN, "its number in the run, the optim
 )
 CANDIDATE_STEP: Annotated[str, Meta(INT, OWN, "the optimizer's step or iteration, from 0")] = (
     "lmspan.optimizer.candidate.step"
+)
+CANDIDATE_SEED: Annotated[str, Meta(INT, OWN, "the seed of a random search; below 0 are its three fixed programs")] = (
+    "lmspan.optimizer.candidate.seed"
+)
+HYPERPARAMETER: Annotated[str, Meta(INT, OWN, "what the optimizer chose for the candidate, by name")] = (
+    "lmspan.optimizer.hyperparameter."
 )
 CANDIDATE_PARENT_IDS: Annotated[str, Meta(STRINGS, OWN, "the candidates that it was made from")] = (
     "lmspan.optimizer.candidate.parent_ids"
@@ -155,7 +161,7 @@ TOTAL_COST_UNIT: Annotated[str, Meta(STRING, OWN, "currency of the cost")] = "lm
 TOTAL_COST_SOURCES: Annotated[str, Meta(STRINGS, OWN, "who computed the cost, and from which prices")] = (
     "lmspan.total.cost.sources"
 )
-TOTAL_COST_UNKNOWN: Annotated[str, Meta(INT, OWN, "LM and embedding calls whose cost nobody knows")] = (
+TOTAL_COST_UNKNOWN: Annotated[str, Meta(INT, OWN, "LM calls whose cost nobody knows")] = (
     "lmspan.total.cost.unknown_calls"
 )
 TOTAL_CACHE_HITS: Annotated[str, Meta(INT, OWN, "LM calls that the program's own cache answered")] = (

@@ -6,7 +6,6 @@ Every text of a trace passes `safe_text`: a prompt must not be able to drive the
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
@@ -14,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lmspan import semconv as sc
+from lmspan.viewer.candidates import candidates
+from lmspan.viewer.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 
     from lmspan.viewer.trace import StoredEvent, StoredSpan, Trace
 
-# C0 and C1 controls, line and paragraph separators, zero-width and bidirectional marks.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _WATERFALL: Final = 24
-_VALUE_LENGTH: Final = 120
 _CACHED: Final = "cached"
+
+_NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # which of its kind a span is
 
 _STYLES: Final = (
     # by the first word of the span's name
@@ -36,12 +36,6 @@ _STYLES: Final = (
     ({"format", "parse", "interpreter.startup", "interpreter.shutdown"}, "dim"),
 )
 _CONTENT: Final = tuple(name for name, entry in sc.table().items() if entry.meta.content)
-
-
-def safe_text(value: str, length: int = _VALUE_LENGTH) -> str:
-    """Return a text in one line without control characters, cut to `length` with its full length told."""
-    shown = _UNSAFE.sub(lambda found: {"\n": "⏎", "\t": " "}.get(found[0], "·"), value[: length + 1])
-    return shown if len(value) <= length else f"{shown[:length]}… ({len(value)} characters)"
 
 
 def render(trace: Trace, *, content: bool = True) -> RenderableType:
@@ -55,7 +49,8 @@ def render(trace: Trace, *, content: bool = True) -> RenderableType:
     for guide, span in _walk(under, "", ""):
         table.add_row(_label(guide, span), _bar(span, trace), duration(span.duration_s), _tokens(span), _cost(span))
     below = [_errors(trace)] if any(span.failed for span in trace.spans) else []
-    return Group(_header(trace), table, *below, *([_said(under)] if content else []))
+    tried = [found for span in trace.spans if (found := candidates(span)) is not None]
+    return Group(_header(trace), table, *tried, *below, *([_said(under)] if content else []))
 
 
 def duration(seconds: float) -> str:
@@ -110,12 +105,15 @@ def _label(guide: str, span: StoredSpan) -> Text:
     style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
     lines = guide.lstrip()  # blanks are blanks, not styled text: a picture of the terminal may drop those
     text = Text(" " * (len(guide) - len(lines))).append(lines, style="dim").append(safe_text(span.name), style=style)
+    number = next((span.attributes[name] for name in _NUMBERS if name in span.attributes), None)
+    if number is not None:
+        text.append(f" #{number}", style=style)
     if span.failed:
         text.append(f" ✗ {safe_text(str(span.attributes.get(sc.ERROR_TYPE, '')).rsplit('.', 1)[-1])}", style="red")
     attempts = span.attributes.get(sc.ATTEMPT_COUNT)
     if attempts:
         text.append(f" ×{attempts}", style="yellow")
-    score = span.attributes.get(sc.EVALUATION_SCORE)
+    score = span.attributes.get(sc.EVALUATION_SCORE, span.attributes.get(sc.CANDIDATE_SCORE))
     if score is not None:
         text.append(f" {score:g}", style="bold green")
     return text

@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.instrumentation.base import Instrumentor
 from lmspan.instrumentation.calls import Hook, around, around_async
-from lmspan.instrumentation.dspy import adapters, describe, evaluation, interpreters, lm, modules, seams, tools
+from lmspan.instrumentation.dspy import (
+    adapters,
+    candidates,
+    describe,
+    embeddings,
+    evaluation,
+    examples,
+    interpreters,
+    lm,
+    modules,
+    optimizers,
+    retrieval,
+    seams,
+    tools,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -24,18 +38,26 @@ TESTED: Final = ("3.3", "3.4")
 # module, class -> the methods that are wrapped where the class itself defines them
 METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
     ("dspy.primitives.module", "Module", {"__call__": modules.MODULE, "acall": modules.MODULE}),
-    ("dspy.retrievers.retrieve", "Retrieve", {"__call__": modules.RETRIEVE}),
+    ("dspy.retrievers.retrieve", "Retrieve", {"__call__": retrieval.RETRIEVE}),
+    ("dspy.retrievers.embeddings", "Embeddings", {"__call__": retrieval.LOCAL}),
+    ("dspy.predict.knn", "KNN", {"__call__": retrieval.LOCAL}),
+    ("dspy.dsp.colbertv2", "ColBERTv2", {"__call__": retrieval.COLBERT}),
+    ("dspy.clients.embedding", "Embedder", {"__call__": embeddings.EMBED, "acall": embeddings.EMBED}),
     ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.clients.typesafe", "TypeSafe", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.adapters.types.tool", "Tool", {"__call__": tools.TOOL, "acall": tools.TOOL}),
     ("dspy.evaluate.evaluate", "Evaluate", {"__call__": evaluation.EVALUATE}),
+    ("dspy.evaluate.evaluate", "Evaluate", {"__call__": candidates.CANDIDATE}),  # around the evaluation
+    ("dspy.teleprompt.bootstrap", "BootstrapFewShot", {"_bootstrap_one_example": examples.BOOTSTRAP}),
+    ("dspy.teleprompt.avatar_optimizer", "AvatarOptimizer", {"process_example": examples.AVATAR}),
+    ("dspy.teleprompt.avatar_optimizer", "AvatarOptimizer", {"_get_pos_neg_results": candidates.AVATAR}),
     ("dspy.primitives.python_interpreter", "PythonInterpreter", interpreters.METHODS),
     ("dspy.primitives.local_interpreter", "LocalInterpreter", interpreters.METHODS),
 )
 # The same for a base class and every subclass, present and future, that defines the method again.
 FAMILIES: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
     ("dspy.adapters.base", "Adapter", {"format": adapters.FORMAT, "parse": adapters.PARSE}),
-    ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": evaluation.OPTIMIZE}),
+    ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": optimizers.OPTIMIZE}),
 )
 
 
@@ -62,8 +84,8 @@ class DSPyInstrumentor(Instrumentor):
             base = _find(module, name)
             if base is not None:
                 self._wrap_family(base, methods)
-        seams.patch(self.patches)
-        tools.patch(self.patches)
+        for part in (seams, tools, examples, optimizers, embeddings):
+            part.patch(self.patches)
 
     def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
         for name, hook in methods.items():

@@ -43,10 +43,10 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     stored = _get(instance, "__dict__")
     own = stored.get("kwargs")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
-    _learn(recorder, settings)
+    learn_keys(recorder, settings)
     address = settings.get("api_base") or settings.get("base_url") or stored.get("base_url")
     model = text(stored.get("model")) or type(instance).__name__
-    facts = _identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
+    facts = identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = {**kwargs, "args": args} if args else kwargs
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
     call.notes["settings"] = settings
@@ -56,10 +56,11 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 def learn_secrets(recorder: Recorder, lm: Any) -> None:
     """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
     if lm is not None:
-        _learn(recorder, _get(lm, "__dict__").get("kwargs"))
+        learn_keys(recorder, _get(lm, "__dict__").get("kwargs"))
 
 
-def _learn(recorder: Recorder, settings: Any) -> None:
+def learn_keys(recorder: Recorder, settings: Any) -> None:
+    """Learn the secrets among the settings of a request, so that they are recorded nowhere."""
     for name in _SECRETS:
         if type(settings) is dict and name in settings:
             recorder.content.redactor.know(settings[name])
@@ -124,7 +125,7 @@ def _attempts(call: Call) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _identity(model: str, model_type: str, address: str, provider: str) -> dict[str, Any]:
+def identity(model: str, model_type: str, address: str, provider: str) -> dict[str, Any]:
     """Return the facts that depend on the LM alone; made once per LM, never changed."""
     prefix, slash, rest = model.partition("/")
     facts: dict[str, Any] = {
@@ -132,13 +133,16 @@ def _identity(model: str, model_type: str, address: str, provider: str) -> dict[
         sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(prefix, prefix) if slash else provider,
         sc.REQUEST_MODEL: rest if slash else model,
     }
+    return {**facts, **server_facts(address)}
+
+
+def server_facts(address: str) -> dict[str, Any]:
+    """Return host and port of an address."""
     parts = urlsplit(address)
-    if parts.hostname:
-        facts[sc.SERVER_ADDRESS] = parts.hostname
-        port = parts.port or _PORTS.get(parts.scheme)
-        if port:
-            facts[sc.SERVER_PORT] = port
-    return facts
+    port = parts.port or _PORTS.get(parts.scheme)
+    if not parts.hostname:
+        return {}
+    return {sc.SERVER_ADDRESS: parts.hostname, **({sc.SERVER_PORT: port} if port else {})}
 
 
 def _default_provider(kind: type) -> str:

@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, put
-from lmspan.instrumentation.dspy import agents
-from lmspan.instrumentation.dspy.describe import signature_facts
+from lmspan.instrumentation.calls import Hook
+from lmspan.instrumentation.dspy import agents, examples
+from lmspan.instrumentation.dspy.describe import signature_facts, submodules
 from lmspan.instrumentation.dspy.lm import learn_secrets
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
@@ -33,7 +33,9 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     elif operation is Operation.WORKFLOW:
         facts[sc.WORKFLOW_NAME] = kind.__name__
     inputs = {**kwargs, "args": args} if args else kwargs
-    return recorder.start(operation, kind.__name__, "dspy", facts, instance=instance, inputs=inputs)
+    call = recorder.start(operation, kind.__name__, "dspy", facts, instance=instance, inputs=inputs)
+    examples.adopt(recorder, call)
+    return call
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -73,7 +75,7 @@ def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
 def _operation(kind: type, instance: Any) -> Operation:
     if agents.loop_of(kind) is not None:
         return Operation.AGENT
-    if not kind.__module__.startswith("dspy.") and _is_outermost() and _has_modules(instance):
+    if not kind.__module__.startswith("dspy.") and _is_outermost() and any(submodules(instance)):
         return Operation.WORKFLOW
     return Operation.MODULE
 
@@ -86,53 +88,12 @@ def _is_outermost() -> bool:
     return call is None
 
 
-def _has_modules(instance: Any) -> bool:
-    module = sys.modules["dspy.primitives.module"].Module
-    for value in _get(instance, "__dict__").values():
-        values = value if type(value) in (list, tuple) else value.values() if type(value) is dict else (value,)
-        if any(issubclass(type(each), module) for each in values):
-            return True
-    return False
-
-
 def _path(instance: Any, parent: Call) -> str:
     """Return where the module sits: the attribute, under the parent's own path, that holds this very object."""
     if parent.source != "dspy":
         return ""
-    for name, value in _get(parent.instance, "__dict__").items():
-        found = ""
-        if value is instance:
-            found = name
-        elif type(value) in (list, tuple):
-            found = next((f"{name}[{index}]" for index, each in enumerate(value) if each is instance), "")
-        elif type(value) is dict:
-            found = next(
-                (f"{name}[{key!r}]" for key, each in value.items() if each is instance and type(key) is str), ""
-            )
-        if found:
-            return f"{parent.notes['path']}.{found}" if "path" in parent.notes else found
-    return ""
-
-
-def begin_retrieve(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Start a retrieval by `dspy.Retrieve`, which DSPy itself announces as a module."""
-    del args, kwargs
-    source = type(sys.modules["dspy"].settings.get("rm")).__name__
-    return recorder.start(Operation.RETRIEVAL, source, "dspy", {sc.DATA_SOURCE_ID: source}, instance=instance)
-
-
-def describe_retrieve(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add how many documents are wanted, and the query."""
-    put(call.found, sc.RETRIEVAL_TOP_K, kwargs.get("k", _get(call.instance, "__dict__").get("k")), int)
-    if recorder.captures(call):
-        recorder.capture(call, {sc.RETRIEVAL_QUERY: kwargs.get("query", args[0] if args else "")})
-
-
-def finish_retrieve(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the passages."""
-    if recorder.captures(call):
-        recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})
+    found = next((name for name, child in submodules(parent.instance) if child is instance), "")
+    return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found
 
 
 MODULE: Final = Hook(begin, describe, finish, fail)
-RETRIEVE: Final = Hook(begin_retrieve, describe_retrieve, finish_retrieve)

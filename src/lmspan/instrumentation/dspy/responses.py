@@ -38,10 +38,17 @@ def response_facts(result: Any) -> dict[str, Any]:
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
     if field(result, "cache_hit") is True:
         facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
+        if saved := sum(_tokens(field(each, "usage")) for each in responses):
+            facts[sc.CACHE_SAVED_TOKENS] = saved
         return facts
     usage_facts(facts, field(result, "usage"))
-    _cost(facts, result)
+    facts.update(cost_facts(result))
     return facts
+
+
+def _tokens(usage: Any) -> int:
+    counts = (field(usage, "input_tokens"), field(usage, "output_tokens"))
+    return sum(count for count in counts if type(count) is int)
 
 
 def usage_facts(facts: dict[str, Any], usage: Any) -> None:
@@ -53,7 +60,9 @@ def usage_facts(facts: dict[str, Any], usage: Any) -> None:
         put(facts, attribute, value, int)
 
 
-def _cost(facts: dict[str, Any], result: Any) -> None:
+def cost_facts(result: Any) -> dict[str, Any]:
+    """Return what an answer cost and who says so, or why nobody knows."""
+    facts: dict[str, Any] = {}
     details = field(result, "cost_details") or {}
     cost = field(result, "cost")
     source = "dspy"
@@ -66,6 +75,7 @@ def _cost(facts: dict[str, Any], result: Any) -> None:
         facts[sc.COST_SOURCE] = " ".join(word for word in (source, kind, prices) if word)
     elif field(details, "reason"):
         put(facts, sc.COST_UNKNOWN_REASON, field(details, "reason"), str)
+    return facts
 
 
 def _reason(reason: Any) -> Any:

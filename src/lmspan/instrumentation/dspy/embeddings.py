@@ -1,0 +1,112 @@
+"""`dspy.Embedder`, which DSPy announces nowhere: one span however many batches and requests it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.dspy.lm import identity, learn_keys
+from lmspan.instrumentation.dspy.responses import cost_facts, field
+from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
+    from lmspan.recorder import Recorder
+
+_get = object.__getattribute__
+
+waiting: dict[int, Call] = {}
+"""Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
+thread of its own, where no context tells whose query it is."""
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start `Embedder(model)(inputs, ...)`."""
+    stored = _get(instance, "__dict__")
+    own, model = stored.get("default_kwargs"), stored.get("model")
+    settings = {**own, **kwargs} if type(own) is dict else kwargs
+    learn_keys(recorder, settings)
+    inputs = args[0] if args else kwargs.get("inputs")
+    hosted = type(model) is str
+    name = model if hosted else getattr(model, "__name__", None) or type(model).__name__
+    address = text(settings.get("api_base") or settings.get("base_url"))
+    facts = {**identity(text(name), "", address, "openai" if hosted else "custom"), sc.OPERATION_NAME: "embeddings"}
+    asked = next((waiting[id(each)] for each in inputs if id(each) in waiting), None) if type(inputs) is list else None
+    parent_id = asked.call_id if asked is not None and current_call() is None else ""
+    call = recorder.start(
+        Operation.EMBEDDING,
+        facts[sc.REQUEST_MODEL],
+        "dspy",
+        facts,
+        instance=instance,
+        inputs=inputs,
+        parent_id=parent_id,
+    )
+    call.notes["hosted"] = hosted
+    if not hosted:
+        recorder.mark_internal(call)
+    return call
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add how many texts are embedded, and which."""
+    del args, kwargs
+    call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
+    if recorder.captures(call):
+        recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Add the size of the vectors, and that the cache answered when no request was made."""
+    if type(outputs).__module__ == "numpy" and outputs.ndim:
+        call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
+    if call.notes["hosted"] and "requests" not in call.notes:
+        call.found[sc.CACHE_HIT] = True
+        recorder.mark_internal(call)
+
+
+def patch(patches: Patches) -> None:
+    """Patch what answers: DSPy embeds by LiteLLM, which it imports when it first needs it."""
+
+    @guarded
+    def patch_now(litellm: Any) -> None:
+        patches.wrap(litellm, "embedding", _embedding)
+        patches.wrap(litellm, "aembedding", _aembedding)
+
+    patches.when_imported("litellm", patch_now)
+
+
+def _embedding(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    response = wrapped(*args, **kwargs)
+    _note(response)
+    return response
+
+
+async def _aembedding(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    response = await wrapped(*args, **kwargs)
+    _note(response)
+    return response
+
+
+@guarded
+def _note(response: Any) -> None:
+    """Add an answer to the embedding that asked: usage and cost are the sum of its batches."""
+    call = current_call()
+    if call is None or call.operation is not Operation.EMBEDDING or not call.observed:
+        return
+    call.notes["requests"] = call.notes.get("requests", 0) + 1
+    put(call.found, sc.RESPONSE_MODEL, field(response, "model"), str)
+    for name, value in cost_facts(response).items():
+        call.found[name] = value + call.found.get(name, 0.0) if name == sc.COST_AMOUNT else value
+    tokens = field(field(response, "usage"), "prompt_tokens")
+    if type(tokens) is int:
+        call.found[sc.USAGE_INPUT_TOKENS] = call.found.get(sc.USAGE_INPUT_TOKENS, 0) + tokens
+
+
+EMBED: Final = Hook(begin, describe, finish)

@@ -1,0 +1,104 @@
+"""The optimizers' `compile`: one run, with what it came to and what it was given to choose from."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, is_inside, put
+from lmspan.instrumentation.dspy import gepa, simba
+from lmspan.instrumentation.dspy.candidates import Search, search_of
+from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
+    from lmspan.recorder import Recorder
+
+_get = object.__getattribute__
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start `compile(student, trainset=..., valset=...)`; a `super().compile()` inside is the same run."""
+    if is_inside(instance, Operation.OPTIMIZE):
+        return None
+    del args, kwargs
+    name = type(instance).__name__
+    return recorder.start(Operation.OPTIMIZE, name, "dspy", {sc.OPTIMIZER_NAME: name}, instance=instance)
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add the sizes of the data sets, and remember the student that candidates are compared with."""
+    for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
+        if type(kwargs.get(argument)) is list:
+            call.found[fact] = len(kwargs[argument])
+    call.notes["search"] = Search(recorder.content, args[0] if args else kwargs.get("student"))
+    call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
+    if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
+        call.notes["seeds"] = _seeds(call.instance, kwargs.get("restrict"))
+
+
+def _seeds(instance: Any, restrict: Any) -> list[int]:
+    """Return the seeds of a random search in its order: three fixed programs, then the shuffled ones."""
+    count = _get(instance, "__dict__").get("num_candidate_sets", 0)
+    wanted = set(restrict) if type(restrict) in (list, tuple, set) else None
+    return [seed for seed in range(-3, count) if wanted is None or seed in wanted]
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the search came to."""
+    del outputs
+    _sum_up(call)
+    del recorder
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Record what the search had come to."""
+    del recorder, error
+    _sum_up(call)
+
+
+def _sum_up(call: Call) -> None:
+    search = search_of(call)
+    if search is None or not len(search):
+        return
+    call.found[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
+    put(call.found, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
+    put(call.found, sc.OPTIMIZER_BEST_SCORE, search.best, float)
+    if search.first is not None and search.best is not None:
+        call.found[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
+
+
+def patch(patches: Patches) -> None:
+    """Patch what optimizers say of their candidates, where this DSPy has it."""
+    from lmspan import recorder as recording  # noqa: PLC0415
+
+    def select(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        chosen = wrapped(*args, **kwargs)
+        _tell_parameters(recording.active, chosen)
+        return chosen
+
+    mipro = getattr(sys.modules.get("dspy.teleprompt.mipro_optimizer_v2"), "MIPROv2", None)
+    if mipro is not None:
+        patches.wrap(mipro, "_select_and_insert_instructions_and_demos", select)
+    simba.patch(patches)
+    gepa.patch(patches)
+
+
+@guarded
+def _tell_parameters(recorder: Recorder, chosen: Any) -> None:
+    """Tell what MIPROv2 chose for its next candidate: `(sentences, {"0_predictor_instruction": 2, ...})`."""
+    optimizer = current_call()
+    if search_of(optimizer) is None or optimizer is None:
+        return
+    parameters = {f"{sc.HYPERPARAMETER}{name}": value for name, value in chosen[1].items() if type(value) is int}
+    recorder.add_event(optimizer, Event.HYPERPARAMETER_UPDATE, parameters)
+    optimizer.notes["next"] = parameters
+
+
+OPTIMIZE: Final = Hook(begin, describe, finish, fail)

@@ -1,0 +1,122 @@
+"""Retrieval: `dspy.Retrieve`, `Embeddings`, `ColBERTv2` and `KNN`, most of which DSPy itself announces nowhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content import stored_fields
+from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.dspy.embeddings import waiting
+from lmspan.instrumentation.dspy.lm import server_facts
+from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_TEXTS: Final = ("long_text", "text", "content", "passage")
+
+_get = object.__getattribute__
+
+
+def begin_retrieve(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start a retrieval by `dspy.Retrieve`, which DSPy itself announces as a module."""
+    del args, kwargs
+    return _start(recorder, type(sys.modules["dspy"].settings.get("rm")).__name__, instance)
+
+
+def begin_colbert(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a search of a ColBERTv2 server; where `dspy.Retrieve` asks it, that is the retrieval."""
+    del args, kwargs
+    facts = server_facts(text(_get(instance, "__dict__").get("url")))
+    outer = current_call()
+    if outer is not None and outer.operation is Operation.RETRIEVAL:
+        outer.found.update(facts)
+        return None
+    return _start(recorder, type(instance).__name__, instance, facts)
+
+
+def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start a search in the process itself."""
+    call = _start(recorder, type(instance).__name__, instance)
+    recorder.mark_internal(call)
+    query = _query(args, kwargs)
+    if type(query) is str:
+        call.notes["query"] = id(query)
+        waiting[id(query)] = call
+    return call
+
+
+def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any] | None = None) -> Call:
+    named = {sc.DATA_SOURCE_ID: source, **(facts or {})}
+    return recorder.start(Operation.RETRIEVAL, source, "dspy", named, instance=instance)
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add how many documents are wanted, and the query."""
+    wanted = kwargs.get("k") or (args[1] if len(args) > 1 else None) or _get(call.instance, "__dict__").get("k")
+    put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
+    query = _query(args, kwargs)
+    if recorder.captures(call):
+        asked = query if type(query) is str else recorder.content.json(kwargs)  # KNN is asked with an example's fields
+        recorder.capture(call, {sc.RETRIEVAL_QUERY: asked})
+
+
+def _query(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return kwargs.get("query", args[0] if args else None)
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what was found."""
+    _forget(call)
+    documents = _documents(outputs)
+    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: documents})
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Let go of the query."""
+    del recorder, error
+    _forget(call)
+
+
+def _forget(call: Call) -> None:
+    if waiting.get(call.notes.get("query", 0)) is call:
+        del waiting[call.notes["query"]]
+
+
+def _documents(outputs: Any) -> list[dict[str, Any]]:
+    """Return what a retriever gave, as the conventions have documents: a list, or a Prediction of several lists."""
+    fields = {} if type(outputs) is list else stored_fields(outputs, type(outputs)) or {}
+    passages = outputs if type(outputs) is list else fields.get("passages", ())
+    indices, scores = fields.get("indices", ()), fields.get("scores", ())
+    documents = []
+    for number, passage in enumerate(passages):
+        document = _document(passage)
+        if number < len(indices):
+            document["id"] = str(indices[number])
+        if number < len(scores):
+            document["score"] = scores[number]
+        documents.append(document)
+    return documents
+
+
+def _document(passage: Any) -> dict[str, Any]:
+    if not issubclass(type(passage), dict):
+        return {"content": passage}
+    stored = dict(dict.items(passage))
+    found = {"content": next((stored[name] for name in _TEXTS if name in stored), None)}
+    if "pid" in stored:
+        found["id"] = str(stored["pid"])
+    if "score" in stored:
+        found["score"] = stored["score"]
+    return found
+
+
+RETRIEVE: Final = Hook(begin_retrieve, describe, finish, fail)
+COLBERT: Final = Hook(begin_colbert, describe, finish, fail)
+LOCAL: Final = Hook(begin_local, describe, finish, fail)
