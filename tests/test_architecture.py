@@ -20,7 +20,7 @@ ROWS = (
     {"instrumentation", "decorators", "export", "viewer", "sampling"},
     {"generators"},
     {"recorder"},
-    {"metrics", "config", "shapes", "propagation", "runs"},
+    {"metrics", "config", "shapes", "propagation", "runs", "layers"},
     {"content"},
     {"redaction"},
     {"patching", "lifecycle", "semconv", "errors", "guard", "_version"},

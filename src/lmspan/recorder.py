@@ -22,6 +22,7 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
+from lmspan import layers
 from lmspan import semconv as sc
 from lmspan.content import CAPTURE_MODES, Content, qualified_name
 from lmspan.guard import guarded
@@ -99,7 +100,7 @@ class Recorder:
         call.observed = call.recording or self.metrics is not None
         call.call_id = call_id or f"{span.get_span_context().span_id:016x}"
         call.previous = found
-        call.context = with_entries(found, {CURRENT: call, SPAN: span})
+        call.context = with_entries(found, {CURRENT: call, SPAN: span, **layers.entries(operation)})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
         if not owned:

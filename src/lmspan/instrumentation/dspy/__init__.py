@@ -24,6 +24,7 @@ from lmspan.instrumentation.dspy import (
     modules,
     optimizers,
     retrieval,
+    rivals,
     seams,
     tools,
 )
@@ -78,6 +79,7 @@ class DSPyInstrumentor(Instrumentor):
                 "lmspan: DSPy %s was not tested (%s were); what it still announces is recorded", version, TESTED
             )
         describe.register()
+        rivals.reset()
         for module, name, methods in METHODS:
             self._wrap(_find(module, name), methods)
         for module, name, methods in FAMILIES:

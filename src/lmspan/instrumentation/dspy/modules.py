@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook
-from lmspan.instrumentation.dspy import agents, examples
+from lmspan.instrumentation.dspy import agents, examples, rivals
 from lmspan.instrumentation.dspy.describe import signature_facts, submodules
 from lmspan.instrumentation.dspy.lm import learn_secrets
 from lmspan.lifecycle import Operation
@@ -24,6 +24,8 @@ _get = object.__getattribute__
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start a module call; the inputs are taken as they are, before DSPy looks at them."""
+    if rivals.waiting:
+        rivals.check()
     agents.advance(recorder, instance)
     kind = type(instance)
     operation = _operation(kind, instance)

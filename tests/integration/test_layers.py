@@ -1,0 +1,124 @@
+"""With other instrumentations active below us, one call of a model is one span, and a HTTP request may nest in it."""
+
+import importlib.util
+import logging
+import sys
+import types
+
+import dspy
+import openai
+import pytest
+from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import lmspan
+from lmspan import recorder as recording_module
+from lmspan.lifecycle import Operation
+from lmspan.testing import recording
+from support.programs import KEY, fields, model, serving
+
+
+@pytest.fixture
+def others():
+    """The official OpenAI and HTTPX instrumentors, on a provider of their own; gives the spans that they made."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentors = OpenAIInstrumentor(), HTTPXClientInstrumentor()
+    for each in instrumentors:
+        each.instrument(tracer_provider=provider)
+    yield exporter.get_finished_spans
+    for each in instrumentors:
+        each.uninstrument()
+
+
+def ask(server):
+    client = openai.OpenAI(base_url=server.url, api_key=KEY)
+    message = {"role": "user", "content": "hi"}
+    return client.chat.completions.create(model="gpt-4o-mini", messages=[message]).choices[0].message.content
+
+
+def test_the_other_instrumentor_does_tell_when_we_do_not(others):
+    with serving(fields(answer="yes")) as server:
+        ask(server)
+    assert [span.name for span in others()] == ["POST", "chat gpt-4o-mini"]
+
+
+def test_a_decorated_call_is_one_chat_span_with_the_request_below(others):
+    with serving(fields(answer="yes")) as server, recording(instrument=()) as recorded:
+        assert "yes" in lmspan.lm(name="gpt-4o-mini")(ask)(server)
+    recorded.assert_tree("chat gpt-4o-mini")
+    ours = recorded.one("chat gpt-4o-mini")
+    assert [(span.name, span.parent.span_id) for span in others()] == [("POST", ours.context.span_id)]
+
+
+async def test_so_it_is_for_dspy_sync_and_async(others):
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        dspy.Predict("question -> answer")(question="?")
+        await dspy.Predict("question -> answer").acall(question="?")
+    assert len(recorded.named("chat gpt-4o-mini")) == 2
+    chats = {span.context.span_id for span in recorded.named("chat gpt-4o-mini")}
+    assert {span.name for span in others()} <= {"POST"}
+    assert {span.parent.span_id for span in others()} <= chats
+
+
+def test_what_runs_outside_of_a_model_call_is_told_by_the_others(others):
+    with serving(fields(answer="yes")) as server, recording(instrument=()) as recorded:
+        lmspan.tool(ask)(server)
+    recorded.assert_tree("execute_tool ask")
+    assert [span.name for span in others()] == ["POST", "chat gpt-4o-mini"]
+
+
+@pytest.mark.parametrize("operation", [Operation.LM, Operation.EMBEDDING])
+def test_openllmetrys_instrumentations_are_asked_to_be_silent_too(operation):
+    from opentelemetry import context  # noqa: PLC0415
+
+    key = "suppress_language_model_instrumentation"
+    with recording(instrument=()):
+        call = recording_module.active.start(operation, "m", "test")
+        assert context.get_value(key) is True
+        recording_module.active.end(call)
+        assert context.get_value(key) is None
+
+
+RIVAL = "openinference.instrumentation.dspy"
+
+
+@pytest.fixture
+def rival(monkeypatch):
+    """What the other DSPy instrumentor looks like from outside; the real one is no dependency of these tests."""
+    if importlib.util.find_spec("openinference") is not None:
+        pytest.skip("the real one is installed")
+    module = types.ModuleType(RIVAL)
+    module.DSPyInstrumentor = type("DSPyInstrumentor", (), {"_instance": None})
+    monkeypatch.setitem(sys.modules, RIVAL, module)
+    return module.DSPyInstrumentor
+
+
+def warnings(caplog):
+    found = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    return [message for message in found if "instruments DSPy as well" in message]
+
+
+def run():
+    with serving(fields(answer="yes")) as server, dspy.context(lm=model(server)):
+        for _ in range(2):
+            dspy.Predict("question -> answer")(question="?")
+
+
+def test_another_dspy_instrumentor_that_is_on_is_said_once(rival, caplog):
+    with recording():
+        rival._instance = types.SimpleNamespace(_is_instrumented_by_opentelemetry=True)  # after ours, as it may be
+        run()
+    assert len(warnings(caplog)) == 1
+    assert RIVAL in warnings(caplog)[0]
+
+
+def test_one_that_is_only_imported_is_not_mentioned(rival, caplog):
+    rival._instance = types.SimpleNamespace(_is_instrumented_by_opentelemetry=False)
+    with recording():
+        run()
+    assert warnings(caplog) == []
