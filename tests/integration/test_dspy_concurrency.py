@@ -1,9 +1,7 @@
 """Threads, tasks and streams: one trace, no orphan, every LM call under the module that made it."""
 
 import asyncio
-import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import dspy
@@ -102,56 +100,6 @@ async def test_whatever_awaits_them_the_tree_is_the_same(how):
     recorded.assert_tree(FAN, ordered=False)
     recorded.assert_conventions()
     assert len(recorded.trace_ids()) == 1
-
-
-async def stream(program, **kwargs):
-    return [chunk async for chunk in dspy.streamify(program, **kwargs)(question="why?")]
-
-
-@pytest.mark.parametrize("listening", [False, True])
-async def test_streamify_is_one_trace_with_chunks_and_time_to_first_chunk(listening):
-    with serving(fields(answer="because of the long story")) as server, recording() as recorded:
-        predict = dspy.Predict("question -> answer")
-        listeners = [dspy.streaming.StreamListener(signature_field_name="answer")] if listening else None
-        with dspy.context(lm=model(server)):
-            chunks = await stream(predict, stream_listeners=listeners)
-    assert isinstance(chunks[-1], dspy.Prediction)
-    recorded.assert_tree("""
-        module Predict
-          format ChatAdapter
-          chat gpt-4o-mini
-          parse ChatAdapter
-    """)
-    recorded.assert_conventions()
-    attributes = recorded.attributes("chat gpt-4o-mini")
-    assert attributes[sc.REQUEST_STREAM] is True
-    assert attributes[sc.STREAM_CHUNK_COUNT] > 3
-    assert attributes[sc.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
-    assert attributes[sc.USAGE_OUTPUT_TOKENS] > 0
-
-
-def test_a_stream_closed_early_ends_its_spans_and_says_nothing(caplog):
-    """DSPy itself complains here (its task group is closed in another task); the spans must not care."""
-    reply = fields(answer="a b c d e f g h i j k l m n o p q r s t u v w x y z")
-    reply.chunk_delay_s = 0.01
-
-    async def close_early(lm):
-        with dspy.context(lm=lm):
-            streaming = dspy.streamify(dspy.Predict("question -> answer"))(question="why?")
-            async for _ in streaming:
-                break
-            await streaming.aclose()
-
-    with serving(reply) as server, recording() as recorded:
-        with contextlib.suppress(BaseExceptionGroup, RuntimeError, asyncio.CancelledError):
-            asyncio.run(close_early(model(server)))
-        for _ in range(500):  # the abandoned worker thread ends its spans when it notices
-            if recorded.named("module Predict"):
-                break
-            time.sleep(0.01)
-    recorded.assert_conventions()
-    assert [span.name for span in recorded.roots()] == ["module Predict"]
-    assert not [record for record in caplog.records if record.name.startswith(("opentelemetry", "lmspan"))]
 
 
 async def test_a_cancelled_call_is_ended_with_the_cancellation():
