@@ -85,6 +85,7 @@ class Content:
             sc.TOOL_CALL_RESULT: self.object_json,
             sc.INTERPRETER_CODE: self.text,
             sc.RETRIEVAL_QUERY: self.text,
+            sc.CANDIDATE_DIFF: self.text,
         }
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:

@@ -17,6 +17,7 @@ A real provider, in memory; span ids are 1, 2, 3, ... and the clock advances a m
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import textwrap
 from contextlib import contextmanager
@@ -104,8 +105,7 @@ class Recorded:
 
     def totals(self, name: str) -> dict[str, Any]:
         """Return what the only span of this name and all below it came to: the `lmspan.total.*` attributes."""
-        attributes = self.one(name).attributes or {}
-        return {key.removeprefix(_TOTAL): value for key, value in attributes.items() if key.startswith(_TOTAL)}
+        return totals_of(self.one(name))
 
     def events(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the events of the only span of this name, in order, but for the one that tells its totals."""
@@ -144,9 +144,8 @@ class Recorded:
         if not ordered:
             found, wanted = _sorted_siblings(found), _sorted_siblings(wanted)
         if found != wanted:
-            raise AssertionError(
-                f"the trace is\n{textwrap.indent(found, '    ')}\nand not\n{textwrap.indent(wanted, '    ')}"
-            )
+            lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), "wanted", "recorded", lineterm="")
+            raise AssertionError("\n".join(["the trace is not as wanted", *lines]))
 
     def assert_conventions(self) -> None:
         """Assert for every span: known names of the right types, ERROR exactly with error.type, never OK, no orphan."""
@@ -155,6 +154,12 @@ class Recorded:
         found += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
         if found:
             raise AssertionError("\n".join(found))
+
+
+def totals_of(span: ReadableSpan) -> dict[str, Any]:
+    """Return the totals that a span carries, without what all their names begin with."""
+    attributes = span.attributes or {}
+    return {key.removeprefix(_TOTAL): value for key, value in attributes.items() if key.startswith(_TOTAL)}
 
 
 def _sorted_siblings(tree: str) -> str:

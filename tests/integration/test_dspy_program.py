@@ -26,30 +26,6 @@ async def test_async_tools():
     assert recorded.attributes("execute_tool slow_weather")[sc.TOOL_CALL_RESULT] == '{"result":"rain in Graz"}'
 
 
-def test_an_optimizer_run_is_one_trace():
-    trainset = [dspy.Example(question=f"q{index}", answer="yes").with_inputs("question") for index in range(3)]
-    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
-        optimizer = dspy.BootstrapFewShot(metric=lambda example, prediction, trace=None: True, max_bootstrapped_demos=2)
-        compiled = optimizer.compile(dspy.Predict("question -> answer"), trainset=trainset)
-    assert len(compiled.demos) == 3
-    assert [span.name for span in recorded.roots()] == ["optimize BootstrapFewShot"]
-    assert len(recorded.named("optimize BootstrapFewShot")) == 1
-    recorded.assert_conventions()
-    assert recorded.attributes("optimize BootstrapFewShot")[sc.OPTIMIZER_DATASET_SIZE] == 3
-
-
-def test_an_optimizer_that_a_program_defines_is_recorded_once_per_run():
-    class Mine(dspy.BootstrapFewShot):
-        def compile(self, student, *, trainset, teacher=None):
-            return super().compile(student, trainset=trainset, teacher=teacher)
-
-    trainset = [dspy.Example(question="q", answer="yes").with_inputs("question")]
-    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
-        Mine(metric=None).compile(dspy.Predict("question -> answer"), trainset=trainset)
-    assert [span.name for span in recorded.roots()] == ["optimize Mine"]
-    assert not recorded.named("optimize BootstrapFewShot")
-
-
 def test_a_local_interpreter():
     interpreters = pytest.importorskip("dspy.primitives.local_interpreter", reason="DSPy 3.3 has no LocalInterpreter")
     with recording() as recorded:

@@ -64,6 +64,7 @@ def cost_facts(result: Any) -> dict[str, Any]:
     """Return what an answer cost and who says so, or why nobody knows."""
     facts: dict[str, Any] = {}
     details = field(result, "cost_details") or {}
+    details = next(iter(field(details, "candidates") or ()), details)  # several requests: they were priced alike
     cost = field(result, "cost")
     source = "dspy"
     if cost is None and not details:

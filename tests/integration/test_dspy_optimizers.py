@@ -1,0 +1,240 @@
+"""What an optimizer tried: every candidate, what it is made of, from whom, its score, whether it was kept."""
+
+import dspy
+import pytest
+
+from lmspan import semconv as sc
+from lmspan.demo.server import ScriptedServer
+from lmspan.testing import recording
+from support.processes import run_lmspan, run_python
+from support.programs import fields, model, serving
+from support.scenarios import ALL, execute
+from support.scenarios.core import CAREFUL, by_field, examples, metric, predict
+
+PREFIX = "lmspan.optimizer.candidate."
+BY_NAME = {each.name: each for each in ALL}
+
+
+def run(name, **options):
+    """Run one of the scenarios; its trees are asserted elsewhere."""
+    with recording(**options) as recorded:
+        execute(BY_NAME[name])
+    recorded.assert_conventions()
+    return recorded
+
+
+def told(recorded, name, *wanted):
+    """The candidate events of an optimizer's span: what is wanted of each, without the long prefix."""
+    events = [facts for event, facts in recorded.events(name) if event == sc.EVENT_OPTIMIZER_CANDIDATE]
+    return [tuple(facts.get(PREFIX + each) for each in wanted) for facts in events]
+
+
+def summary(recorded, name):
+    facts = recorded.attributes(name)
+    wanted = sc.OPTIMIZER_FIRST_SCORE, sc.OPTIMIZER_BEST_SCORE, sc.OPTIMIZER_IMPROVEMENT, sc.OPTIMIZER_CANDIDATE_COUNT
+    return tuple(facts.get(each) for each in wanted)
+
+
+def test_a_random_search_tells_seeds_scores_and_differences():
+    recorded = run("BootstrapFewShotWithRandomSearch")
+    name = "optimize BootstrapFewShotWithRandomSearch"
+    assert told(recorded, name, "seed", "index", "score", "scope", "accepted", "changed", "demos.counts") == [
+        (-3, 0, 100.0, "full", True, (), (0,)),
+        (-2, 1, 100.0, "full", False, ("self.demos",), (3,)),
+        (-1, 2, 100.0, "full", False, ("self.demos",), (3,)),
+        (0, 3, 100.0, "full", False, ("self.demos",), (3,)),
+    ]
+    assert summary(recorded, name) == (100.0, 100.0, 0.0, 4)
+    totals = recorded.totals(name)
+    assert totals["llm_calls"] == len(recorded.named("chat gpt-4o-mini")) == 14
+    assert totals["cost.amount"] > 0
+
+
+def test_every_fact_of_a_candidate_and_its_event():
+    recorded = run("COPRO")
+    first, *_ = recorded.named("candidate")
+    facts = {key: value for key, value in first.attributes.items() if not key.startswith("lmspan.total.")}
+    for name in (sc.CALL_ID, sc.CALL_PARENT_ID, sc.SOURCE):
+        assert facts.pop(name)
+    (identity,) = {facts[sc.CANDIDATE_ID]}
+    assert len(identity) == 16
+    hashes = facts.pop(sc.CANDIDATE_INSTRUCTIONS_HASHES) + facts.pop(sc.CANDIDATE_DEMOS_HASHES)
+    assert [len(each) for each in hashes] == [16, 16]
+    content = {name: facts.pop(name) for name in (sc.CANDIDATE_INSTRUCTIONS, sc.CANDIDATE_DEMOS, sc.CANDIDATE_DIFF)}
+    assert facts == {
+        sc.CANDIDATE_ID: identity,
+        sc.CANDIDATE_INDEX: 0,
+        sc.CANDIDATE_PREDICTORS: ("self",),
+        sc.CANDIDATE_INSTRUCTIONS_LENGTHS: (11,),
+        sc.CANDIDATE_DEMOS_COUNTS: (0,),
+        sc.CANDIDATE_CHANGED: ("self.instructions", "self.fields"),
+        sc.CANDIDATE_SCOPE: "full",
+        sc.CANDIDATE_SCORE: 100.0,
+        sc.CANDIDATE_ACCEPTED: True,
+    }
+    assert content == {
+        sc.CANDIDATE_INSTRUCTIONS: '{"self":"Be careful."}',
+        sc.CANDIDATE_DEMOS: '{"self":[]}',
+        sc.CANDIDATE_DIFF: "--- self\n+++ self\n@@ -1 +1 @@\n"
+        "-Given the fields `question`, produce the fields `answer`.\n+Be careful.",
+    }
+    (event, *_) = [facts for name, facts in recorded.events("optimize COPRO") if name == sc.EVENT_OPTIMIZER_CANDIDATE]
+    in_both = {key: value for key, value in first.attributes.items() if key.startswith(PREFIX)}
+    assert event == {key: value for key, value in in_both.items() if key not in content}
+    totals = {key.removeprefix("lmspan.total."): value for key, value in first.attributes.items() if "total" in key}
+    assert totals["llm_calls"] == 3
+
+
+def test_copro_improves_on_the_student():
+    recorded = run("COPRO")
+    assert told(recorded, "optimize COPRO", "index", "score", "accepted") == [
+        (0, 100.0, True),
+        (1, 0.0, False),
+        (0, 100.0, True),
+        (0, 100.0, True),
+    ]
+    assert summary(recorded, "optimize COPRO") == (0.0, 100.0, 100.0, 2)  # the student is the second that it tries
+
+
+def test_mipro_tells_what_it_chose_and_on_how_much_it_scored():
+    recorded = run("MIPROv2")
+    found = told(recorded, "optimize MIPROv2", "scope", "score", "accepted")
+    assert [scope for scope, _, _ in found] == ["full", "minibatch", "minibatch", "full", "minibatch", "full"]
+    assert [accepted is None for _, _, accepted in found] == [scope == "minibatch" for scope, _, _ in found]
+    chosen = [facts for name, facts in recorded.events("optimize MIPROv2") if name == sc.EVENT_HYPERPARAMETER_UPDATE]
+    assert len(chosen) == 3
+    for facts in chosen:
+        assert {name.removeprefix(sc.HYPERPARAMETER) for name in facts} >= {"0_predictor_instruction"}
+    tried = [span for span in recorded.named("candidate") if any(name in span.attributes for name in chosen[0])]
+    assert len(tried) == 3
+
+
+def test_gepa_tells_parents_and_what_it_kept():
+    recorded = run("GEPA")
+    found = told(recorded, "optimize GEPA", "index", "step", "score", "scope", "accepted", "changed")
+    assert [(index, score, scope, accepted) for index, _, score, scope, accepted, _ in found] == [
+        (0, 0.0, "full", True),
+        (1, 100.0, "full", True),
+    ]
+    assert found[1][-1] == ("self.instructions",)
+    (seed, no_parents), (_, parents) = told(recorded, "optimize GEPA", "id", "parent_ids")
+    assert no_parents is None
+    assert parents == (seed,)
+    assert summary(recorded, "optimize GEPA") == (0.0, 100.0, 100.0, 2)
+
+
+def optimize_with_gepa(**settings):
+    optimizer = dspy.GEPA(
+        metric=metric,
+        max_metric_calls=8,
+        reflection_lm=dspy.settings.lm,
+        reflection_minibatch_size=2,
+        num_threads=1,
+        **settings,
+    )
+    return optimizer.compile(predict(), trainset=examples(), valset=examples())
+
+
+def test_a_candidate_that_gepa_rejects_is_told_with_the_reason():
+    script = by_field(answer="no", new_instruction="Say nothing of use.")
+    with ScriptedServer(script) as server, recording() as recorded, dspy.context(lm=model(server)):
+        optimize_with_gepa()
+    found = told(recorded, "optimize GEPA", "index", "scope", "score", "accepted")
+    assert found[:2] == [(0, "full", 0.0, True), (1, "minibatch", 0.0, False)]
+    (_, reason), *_ = told(recorded, "optimize GEPA", "index", "reason")[1:]
+    assert "not better" in reason
+
+
+def test_gepas_own_callbacks_still_hear():
+    heard = []
+
+    class Mine:
+        def on_candidate_accepted(self, event):
+            heard.append(event["new_candidate_idx"])
+
+    with ScriptedServer(CAREFUL) as server, recording(), dspy.context(lm=model(server)):
+        optimize_with_gepa(gepa_kwargs={"callbacks": [Mine()]})
+    assert heard == [1]
+
+
+def test_simba_tells_steps_parents_and_scores():
+    recorded = run("SIMBA")
+    found = told(recorded, "optimize SIMBA", "step", "index", "scope", "score", "changed", "parent_ids")
+    assert [(step, scope) for step, _, scope, *_ in found] == [
+        (0, "minibatch"), (0, "minibatch"), (0, "full"), (0, "full"),
+    ]  # fmt: skip
+    made, _, student, best = found
+    assert made[4] == ("self.instructions",)
+    assert (made[3], best[3]) == (1.0, 1.0)
+    assert student[4] == ()
+    assert len(made[5]) == 1
+
+
+def test_per_metric_scores_are_means_over_the_examples():
+    def measured(example, prediction, trace=None):
+        return dspy.Prediction(score=1.0, brevity=0.5, objective_scores={"tone": 0.25 * int(example.question[1])})
+
+    with ScriptedServer(CAREFUL) as server, recording() as recorded, dspy.context(lm=model(server)):
+        dspy.COPRO(metric=measured, breadth=2, depth=1).compile(
+            predict(), trainset=examples(), eval_kwargs={"num_threads": 1}
+        )
+    recorded.assert_conventions()
+    (found, *_) = told(recorded, "optimize COPRO", "metrics.brevity", "metrics.tone")
+    assert found == (0.5, 0.25)
+
+
+def test_content_off_tells_digests_and_no_text():
+    recorded = run("COPRO", capture_content="none")
+    text = str([(span.attributes, [dict(event.attributes) for event in span.events]) for span in recorded.spans])
+    assert "careful" not in text
+    assert told(recorded, "optimize COPRO", "instructions.lengths")[0] == ((11,),)
+
+
+def test_a_candidate_that_cannot_be_evaluated_is_told_as_failed():
+    def broken(example, prediction, trace=None):
+        raise LookupError("metric")
+
+    with ScriptedServer(CAREFUL) as server, recording() as recorded, dspy.context(lm=model(server), max_errors=1):
+        copro = dspy.COPRO(metric=broken, breadth=2, depth=1)
+        with pytest.raises(Exception, match="cancelled"):
+            copro.compile(predict(), trainset=examples(), eval_kwargs={"num_threads": 1})
+    recorded.assert_conventions()
+    assert [line for line in recorded.tree().splitlines() if "candidate" in line] == ["  candidate !"]
+    assert told(recorded, "optimize COPRO", "index", "score", "accepted") == [(0, None, None)]
+    assert summary(recorded, "optimize COPRO") == (None, None, None, 1)
+
+
+def test_an_optimizer_that_a_program_defines_is_recorded_once_per_run():
+    class Mine(dspy.BootstrapFewShot):
+        def compile(self, student, *, trainset, teacher=None):
+            return super().compile(student, trainset=trainset, teacher=teacher)
+
+    with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        Mine(metric=None).compile(predict(), trainset=examples(1))
+    assert [span.name for span in recorded.roots()] == ["optimize Mine"]
+    assert not recorded.named("optimize BootstrapFewShot")
+
+
+def test_evaluations_outside_of_an_optimizer_are_no_candidates():
+    recorded = run("Evaluate, one thread")
+    assert not recorded.named("candidate")
+
+
+def test_show_lists_what_was_tried_the_best_first(tmp_path):
+    done = run_python(
+        """
+        import sys, lmspan
+        session = lmspan.init()
+        from support.scenarios import ALL, execute
+        execute(next(each for each in ALL if each.name == "COPRO"))
+        session.shutdown()
+        """,
+        environ={"LMSPAN_DIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    shown = run_lmspan("show", environ={"LMSPAN_DIR": str(tmp_path), "COLUMNS": "140"}).stdout
+    assert "optimize COPRO  4 evaluations of candidates  0 → 100" in shown
+    rows = shown.split("evaluations of candidates")[1].splitlines()[1:6]
+    assert rows[0].split() == ["#", "score", "on", "kept", "from", "changed"]
+    assert rows[1].split()[:4] == ["0", "100", "full", "yes"]
+    assert rows[4].split()[:4] == ["1", "0", "full", "no"]
