@@ -35,7 +35,7 @@ class Patches:
         return True
 
     def replace(self, owner: Any, name: str, value: Any) -> None:
-        """Put `value` in the place of `owner.name`; for what is no function."""
+        """Put `value` in the place of `owner.name`, whether there is one or not; for what is no function."""
         self._applied.append((owner, name, vars(owner).get(name), value))
         setattr(owner, name, value)
 
@@ -58,7 +58,7 @@ class Patches:
         self._active = False
         for owner, name, original, ours in reversed(self._applied):
             if vars(owner).get(name) is ours:
-                setattr(owner, name, original)
+                setattr(owner, name, original) if original is not None else delattr(owner, name)
         self._applied.clear()
         for awaited in self._awaited.values():
             awaited.clear()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import run_python
+from support.scenarios import ALL
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,6 +35,14 @@ def test_links_lead_somewhere(page):
 def test_the_table_of_names_is_the_codes():
     script = runpy.run_path(str(ROOT / "docs" / "reference" / "make_semconv.py"))
     assert script["PAGE"].read_text() == script["page"]()
+
+
+def test_the_table_of_programs_has_every_program_as_the_suite_holds_it_to_be():
+    rows = re.findall(
+        r"^\| ([^|*]+) \| (\d+); (\d+)/(\d+) \|", (ROOT / "docs/reference/dspy.md").read_text(), re.MULTILINE
+    )
+    assert [(name, int(traces)) for name, traces, *_ in rows] == [(each.name, each.traces) for each in ALL]
+    assert all(told == given for *_, told, given in rows)
 
 
 def test_the_readme_shows_the_commands_that_ci_runs():

@@ -75,7 +75,7 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
         lmspan.init(instrument="langchain")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        InstrumentationError, match=r"'dspy' is not installed \(dspy>=3.3 is wanted\).*pip install 'lmspan\[dspy\]'"
+        InstrumentationError, match=r"'dspy' is not installed \(dspy>=3.1 is wanted\).*pip install 'lmspan\[dspy\]'"
     ):
         lmspan.init(instrument=["dspy"])
 

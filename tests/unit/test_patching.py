@@ -67,3 +67,11 @@ def test_a_module_that_is_imported_after_restore_is_left_alone(later):
     patches.when_imported(later, lambda module: patches.wrap(module, "ask", louder))
     patches.restore()
     assert __import__(later).ask() == "original"
+
+
+def test_what_was_put_where_nothing_was_is_taken_away():
+    patches = Patches()
+    patches.replace(Owner, "extra", 1)
+    assert Owner.extra == 1
+    patches.restore()
+    assert not hasattr(Owner, "extra")

@@ -27,7 +27,7 @@ class Library(NamedTuple):
 
 
 LIBRARIES: Final[dict[str, Library]] = {
-    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor", "dspy>=3.3"),
+    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor", "dspy>=3.1"),
 }
 
 

@@ -217,6 +217,7 @@ def _(lm, server):
         optimize LabeledFewShot
         Example* x1{CANDIDATE}
       optimize LabeledFewShot{CANDIDATE}""",
+    needs="BetterTogether._run_and_evaluate_step",  # older ones took other arguments
     ordered=False,
 )
 def _(lm, server):

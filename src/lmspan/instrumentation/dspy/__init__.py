@@ -10,6 +10,7 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.guard import guarded
 from lmspan.instrumentation.base import Instrumentor
 from lmspan.instrumentation.calls import Hook, around, around_async
 from lmspan.instrumentation.dspy import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lmspan")
 
-TESTED: Final = ("3.3", "3.4")
+TESTED: Final = ("3.1", "3.2", "3.3", "3.4")
 
 # module, class -> the methods that are wrapped where the class itself defines them
 METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
@@ -69,7 +70,7 @@ class DSPyInstrumentor(Instrumentor):
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the DSPy versions that this instrumentor is made for."""
-        return ("dspy >= 3.3",)
+        return ("dspy >= 3.1",)
 
     def patch(self, library: Any) -> None:
         """Put the wrappers on an imported DSPy."""
@@ -87,7 +88,7 @@ class DSPyInstrumentor(Instrumentor):
             if base is not None:
                 self._wrap_family(base, methods)
         for part in (seams, tools, examples, optimizers, embeddings):
-            part.patch(self.patches)
+            guarded(part.patch)(self.patches)  # a seam that is not there must not cost the others
 
     def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
         for name, hook in methods.items():
@@ -98,10 +99,13 @@ class DSPyInstrumentor(Instrumentor):
     def _wrap_family(self, base: type, methods: dict[str, Hook]) -> None:
         for cls in _family(base):
             self._wrap(cls, methods)
-        original = vars(base)["__init_subclass__"].__func__
+        original = vars(base).get("__init_subclass__")
 
         def init_subclass(cls: Any, /, **kwargs: Any) -> None:
-            original(cls, **kwargs)
+            if original is not None:
+                original.__func__(cls, **kwargs)
+            else:
+                super(base, cls).__init_subclass__(**kwargs)
             if self.is_instrumented_by_opentelemetry:
                 self._wrap(cls, methods)
 
