@@ -8,6 +8,7 @@ import types
 import dspy
 import openai
 import pytest
+import wrapt
 from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -82,6 +83,40 @@ def test_openllmetrys_instrumentations_are_asked_to_be_silent_too(operation):
         assert context.get_value(key) is True
         recording_module.active.end(call)
         assert context.get_value(key) is None
+
+
+def through(wrapped, _, args, kwargs):
+    return wrapped(*args, **kwargs)
+
+
+def test_a_strangers_patch_on_a_subclass_before_ours_does_not_hide_the_call():
+    """Others patch `dspy.LM.__call__`, which DSPy defines one class above: that makes it the subclass's own."""
+    assert "__call__" not in vars(dspy.LM)
+    wrapt.wrap_function_wrapper("dspy", "LM.__call__", through)
+    try:
+        with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
+            dspy.Predict("question -> answer")(question="?")
+    finally:
+        del dspy.LM.__call__
+    assert len(recorded.named("chat gpt-4o-mini")) == 1
+    recorded.assert_conventions()
+
+
+def test_an_lm_with_a_call_of_its_own_is_one_span():
+    class Mine(dspy.LM):
+        def __call__(self, *args, **kwargs):
+            return super().__call__(*args, **kwargs)
+
+    with serving(fields(answer="yes")) as server, recording() as recorded:
+        lm = Mine("openai/gpt-4o-mini", api_base=server.url, api_key=KEY, cache=False)
+        with dspy.context(lm=lm):
+            dspy.Predict("question -> answer")(question="?")
+    recorded.assert_tree("""
+        module Predict
+          format ChatAdapter
+          chat gpt-4o-mini
+          parse ChatAdapter
+    """)
 
 
 RIVAL = "openinference.instrumentation.dspy"

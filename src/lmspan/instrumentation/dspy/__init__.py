@@ -45,7 +45,6 @@ METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
     ("dspy.predict.knn", "KNN", {"__call__": retrieval.LOCAL}),
     ("dspy.dsp.colbertv2", "ColBERTv2", {"__call__": retrieval.COLBERT}),
     ("dspy.clients.embedding", "Embedder", {"__call__": embeddings.EMBED, "acall": embeddings.EMBED}),
-    ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.clients.typesafe", "TypeSafe", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.adapters.types.tool", "Tool", {"__call__": tools.TOOL, "acall": tools.TOOL}),
     ("dspy.evaluate.evaluate", "Evaluate", {"__call__": evaluation.EVALUATE}),
@@ -58,6 +57,7 @@ METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
 )
 # The same for a base class and every subclass, present and future, that defines the method again.
 FAMILIES: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
+    ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.adapters.base", "Adapter", {"format": adapters.FORMAT, "parse": adapters.PARSE}),
     ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": optimizers.OPTIMIZE}),
 )
@@ -105,7 +105,7 @@ class DSPyInstrumentor(Instrumentor):
             if original is not None:
                 original.__func__(cls, **kwargs)
             else:
-                super(base, cls).__init_subclass__(**kwargs)
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type] # mypy knows no such base
             if self.is_instrumented_by_opentelemetry:
                 self._wrap(cls, methods)
 

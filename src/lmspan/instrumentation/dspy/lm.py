@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.calls import Hook, is_inside, put, text
 from lmspan.instrumentation.dspy.messages import input_messages, output_messages
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.lifecycle import Event, Operation
@@ -38,8 +38,14 @@ _SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_se
 _get = object.__getattribute__
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Start an LM call with what samplers may want to know: operation, provider, model, server."""
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start an LM call with what samplers may want to know: operation, provider, model, server.
+
+    A subclass of DSPy's LM may have a `__call__` of its own, a program's or another instrumentation's; what it hands
+    on to the class above is the same call.
+    """
+    if is_inside(instance, Operation.LM):
+        return None
     stored = _get(instance, "__dict__")
     own = stored.get("kwargs")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
