@@ -17,6 +17,7 @@ ROWS = (
     {"cli", "pytest_plugin"},
     {"__init__", "demo", "testing"},
     {"_init"},
+    {"default"},
     {"instrumentation", "decorators", "export", "viewer", "sampling"},
     {"generators"},
     {"recorder"},

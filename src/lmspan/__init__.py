@@ -6,6 +6,7 @@
 Importing the package loads no exporter and no LLM framework; `init()` does what it needs, when it is called.
 """
 
+from lmspan import default, recorder
 from lmspan._init import Session, disable, enable, init, is_enabled
 from lmspan._version import __version__
 from lmspan.decorators import (
@@ -21,6 +22,8 @@ from lmspan.decorators import (
 )
 from lmspan.errors import ConfigurationError, InstrumentationError, LmspanError, TraceFileError
 from lmspan.lifecycle import Call, Event, Operation
+
+recorder.install(default.recorder())
 
 __all__ = [
     "Call",

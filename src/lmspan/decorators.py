@@ -58,7 +58,7 @@ def operation(
     `attributes` are put on the span when it starts. An exception ends the span with it and passes on.
     """
     recorder = recording.active
-    call = _begin(recorder, Operation(kind), name, inputs, attributes) if recorder.enabled else None
+    call = _begin(recorder, Operation(kind), name, inputs, attributes) if recorder.awake else None
     if call is None:
         yield _Silent()  # type: ignore[misc]
         return
@@ -124,7 +124,7 @@ def _wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
-        call = _begin(recorder, kind, named, inputs_of(args, kwargs)) if recorder.enabled else None
+        call = _begin(recorder, kind, named, inputs_of(args, kwargs)) if recorder.awake else None
         if call is None:
             return function(*args, **kwargs)
         try:
@@ -142,7 +142,7 @@ def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callab
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
-        call = _begin(recorder, kind, name, inputs_of(args, kwargs)) if recorder.enabled else None
+        call = _begin(recorder, kind, name, inputs_of(args, kwargs)) if recorder.awake else None
         if call is None:
             return await function(*args, **kwargs)
         try:

@@ -99,7 +99,7 @@ class _Stream:
         before = otel_context.get_current()
         if not self._begun:
             self._begun = True
-            if self._recorder.enabled:
+            if self._recorder.awake:
                 self._call = self._begin(self._recorder, *self._arguments)
             self._arguments = (), {}
         elif self._call is not None and not self._call.ended:

@@ -1,20 +1,30 @@
 """The instruments, fed from ended calls: the GenAI client metrics, durations, and counters of our own.
 
-Names, units and bucket boundaries are the GenAI conventions'; attributes are few and of low cardinality.
+Names, units and bucket boundaries are the GenAI conventions'; attributes are few and of low cardinality. One
+measurement costs more than half a span, so an ended call only waits here. A reader that collects takes what waits
+first, so nothing is late; and when much waits, a thread of its own takes it.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from opentelemetry import metrics
 
+from lmspan import guard
 from lmspan import semconv as sc
 from lmspan._version import __version__
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Histogram, MeterProvider
+    from collections.abc import Iterable
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
 
     from lmspan.lifecycle import Call
 
@@ -43,6 +53,9 @@ _DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
     Operation.WORKFLOW: (sc.METRIC_WORKFLOW_DURATION, _WORKFLOW_SECONDS, (sc.WORKFLOW_NAME, sc.ERROR_TYPE)),
     Operation.MODULE: (sc.METRIC_MODULE_DURATION, _SECONDS, (sc.MODULE_NAME, sc.ERROR_TYPE)),
 }
+_WAITING: Final = 256
+
+_all: WeakSet[Metrics] = WeakSet()
 
 
 class Metrics:
@@ -71,39 +84,85 @@ class Metrics:
         self._cost = meter.create_counter(sc.METRIC_COST, "USD")
         self._cache = meter.create_counter(sc.METRIC_CACHE_REQUESTS, "{request}")
         self._missing = meter.create_counter(sc.METRIC_MISSING_ENDS, "{call}")
+        meter.create_observable_counter(sc.METRIC_FAILURES, [self._observe], "{failure}")
+        self._waiting: deque[tuple[Operation, dict[str, Any], Context, float, bool]] = deque()
+        self._taking = threading.Lock()
+        _all.add(self)
 
     def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
-        """Record an ended call. A cache hit is no client operation: only its own counter counts it."""
+        """Let an ended call wait to be measured; its facts no longer change."""
+        self._waiting.append((call.operation, call.facts, call.context, duration_s, missing))
+        if len(self._waiting) >= _WAITING and not self._taking.locked():
+            try:
+                threading.Thread(target=self._take, name="lmspan-metrics", daemon=True).start()
+            except RuntimeError:  # no thread can be started
+                self._take()
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        """Measure what waits, since somebody is about to read; and tell how often we have failed ourselves."""
+        self._take(patience_s=1.0)
+        failures = guard.failures.total()
+        return [metrics.Observation(failures)] if failures else []
+
+    def _take(self, patience_s: float = 0.0) -> None:
+        if not self._taking.acquire(blocking=patience_s > 0, timeout=patience_s or -1):
+            return
+        try:
+            while self._waiting:
+                guard.guarded(self._measure)(*self._waiting.popleft())
+        finally:
+            self._taking.release()
+
+    def forget(self) -> None:
+        """Drop what waits, in a forked child."""
+        self._taking = threading.Lock()
+        self._waiting.clear()
+
+    def _measure(
+        self, operation: Operation, facts: dict[str, Any], context: Context, duration_s: float, missing: bool
+    ) -> None:
+        """Measure one ended call. A cache hit is no client operation: only its own counter counts it."""
         if missing:
-            self._missing.add(1)
-        facts = call.facts
-        if call.operation in (Operation.LM, Operation.EMBEDDING):
+            self._missing.add(1, context=context)
+        if operation in (Operation.LM, Operation.EMBEDDING):
             hit = facts.get(sc.CACHE_HIT, False)
-            self._cache.add(1, {sc.CACHE_HIT: hit})
+            self._cache.add(1, {sc.CACHE_HIT: hit}, context)
             if hit:
                 return
-        instrument, names = self._durations.get(call.operation, (None, ()))
+        instrument, names = self._durations.get(operation, (None, ()))
         if instrument is not None:
             attributes = {name: facts[name] for name in names if name in facts}
-            instrument.record(duration_s, attributes)
-            if call.operation in (Operation.LM, Operation.EMBEDDING):
-                self._record_usage(facts, attributes, duration_s)
-            elif call.operation is Operation.AGENT:
+            instrument.record(duration_s, attributes, context)
+            if operation in (Operation.LM, Operation.EMBEDDING):
+                self._measure_usage(facts, attributes, context, duration_s)
+            elif operation is Operation.AGENT:
                 for total, counts in self._agent_counts.items():
-                    counts.record(facts.get(total, 0), attributes)
+                    counts.record(facts.get(total, 0), attributes, context)
 
-    def _record_usage(self, facts: dict[str, Any], attributes: dict[str, Any], duration_s: float) -> None:
+    def _measure_usage(
+        self, facts: dict[str, Any], attributes: dict[str, Any], context: Context, duration_s: float
+    ) -> None:
         attributes.pop(sc.ERROR_TYPE, None)
         for kind, name in (("input", sc.USAGE_INPUT_TOKENS), ("output", sc.USAGE_OUTPUT_TOKENS)):
             if name in facts:
-                self._tokens.record(facts[name], {**attributes, sc.TOKEN_TYPE: kind})
+                self._tokens.record(facts[name], {**attributes, sc.TOKEN_TYPE: kind}, context)
         if sc.RESPONSE_TIME_TO_FIRST_CHUNK in facts:
             first, count = facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK], facts.get(sc.STREAM_CHUNK_COUNT, 1)
-            self._first_chunk.record(first, attributes)
+            self._first_chunk.record(first, attributes, context)
             if count > 1:
-                self._per_chunk.record((duration_s - first) / (count - 1), attributes)
+                self._per_chunk.record((duration_s - first) / (count - 1), attributes, context)
         if sc.COST_AMOUNT in facts:
-            self._cost.add(facts[sc.COST_AMOUNT], attributes)
+            self._cost.add(facts[sc.COST_AMOUNT], attributes, context)
+
+
+def _after_fork() -> None:
+    """Give a child locks that no thread of its parent holds; what waited there is the parent's to measure."""
+    for each in _all:
+        each.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def global_metrics() -> Metrics | None:

@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from lmspan import layers
 from lmspan import semconv as sc
-from lmspan.content import CAPTURE_MODES, Content, qualified_name
+from lmspan.content import Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.propagation import SPAN, restore, with_entries
@@ -65,6 +65,11 @@ class Recorder:
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
+
+    @property
+    def awake(self) -> bool:
+        """Whether a call is worth announcing: sources ask before they do anything for one."""
+        return self.enabled
 
     def start(
         self,
@@ -271,29 +276,12 @@ class Recorder:
 
 
 active: Recorder
+"""The one that sources use: until `init()`, that of `lmspan.default`."""
 
 
 def install(recorder: Recorder) -> Recorder:
     """Make `recorder` the one that sources use from now on; return the one that was."""
-    global active
-    before, active = active, recorder
+    global active  # noqa: PLW0603 - the one of this process
+    before: Recorder = globals().get("active", recorder)
+    active = recorder
     return before
-
-
-def _without_init() -> Recorder:
-    """Return the recorder for programs that never call init(): the global providers, and no content unless asked."""
-    import os  # noqa: PLC0415
-
-    from opentelemetry import trace  # noqa: PLC0415
-
-    from lmspan._version import __version__  # noqa: PLC0415
-    from lmspan.config import capture_from_environment  # noqa: PLC0415
-    from lmspan.metrics import global_metrics  # noqa: PLC0415
-    from lmspan.redaction import Redactor  # noqa: PLC0415
-
-    capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
-    tracer = trace.get_tracer("lmspan", __version__)
-    return Recorder(tracer, content=Content(capture, Redactor(environ=os.environ)), metrics=global_metrics())
-
-
-active = _without_init()

@@ -1,5 +1,7 @@
 """Calls become spans: parents, ends that nobody announces, metrics, sampling, events, OpenInference."""
 
+from collections import Counter
+
 import pytest
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
@@ -9,6 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 
 import lmspan
+from lmspan import guard
 from lmspan import recorder as recording_module
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, Operation
@@ -111,6 +114,13 @@ def points(reader):
     }
 
 
+@pytest.fixture
+def failures(monkeypatch):
+    """The failures of this test alone: they are counted for the whole process."""
+    monkeypatch.setattr(guard, "failures", Counter())
+
+
+@pytest.mark.usefixtures("failures")
 @pytest.mark.parametrize("sampler", [None, ALWAYS_OFF], ids=["sampled", "not sampled"])
 def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
     reader = InMemoryMetricReader()
@@ -200,3 +210,37 @@ def test_content_on_events_gives_the_details_of_an_inference():
     ((name, facts),) = recorded.events("chat m")
     assert name == "gen_ai.client.inference.operation.details"
     assert (facts[sc.INPUT_MESSAGES], facts[sc.REQUEST_MODEL]) == ('[{"role":"user"}]', "m")
+
+
+def test_metrics_of_many_calls_are_all_there_when_somebody_reads():
+    reader = InMemoryMetricReader()
+    with recording(instrument=(), meter_provider=MeterProvider([reader])):
+        for _ in range(1000):
+            end(start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"}))
+    ((_, count),) = [(key, point.count) for key, point in points(reader).items() if key[0] == sc.METRIC_TOOL_DURATION]
+    assert count == 1000
+
+
+@pytest.mark.usefixtures("failures")
+def test_our_own_failures_are_a_metric():
+    reader = InMemoryMetricReader()
+    with recording(instrument=(), meter_provider=MeterProvider([reader])):
+        assert points(reader) == {}
+        for _ in range(2):
+            guard.report("somewhere", ValueError())
+        ((key, point),) = points(reader).items()
+    assert (key, point.value) == ((sc.METRIC_FAILURES, ()), 2)
+
+
+def test_without_a_provider_no_call_is_announced():
+    from lmspan import default  # noqa: PLC0415
+
+    asleep = default.recorder()
+    assert asleep.awake is False
+    before = recording_module.install(asleep)
+    try:
+        with lmspan.operation("tool", "t") as call:
+            assert current_call() is None
+            call.outputs = 1
+    finally:
+        recording_module.install(before)

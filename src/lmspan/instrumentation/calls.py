@@ -38,7 +38,7 @@ def around(hook: Hook) -> Callable[..., Any]:
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = recording.active
-        call = begin(recorder, instance, args, kwargs) if recorder.enabled else None
+        call = begin(recorder, instance, args, kwargs) if recorder.awake else None
         if call is None:
             return wrapped(*args, **kwargs)
         try:
@@ -64,7 +64,7 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         recorder = recording.active
-        call = begin(recorder, instance, args, kwargs) if recorder.enabled else None
+        call = begin(recorder, instance, args, kwargs) if recorder.awake else None
         if call is None:
             return await wrapped(*args, **kwargs)
         try:

@@ -149,7 +149,7 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
     Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
     program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
     """
-    if recording.active.enabled and not args and kwargs.get("functions") is None:
+    if recording.active.awake and not args and kwargs.get("functions") is None:
         name = _get(instance, "__dict__").get("name")
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part

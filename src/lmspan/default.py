@@ -1,0 +1,37 @@
+"""The recorder of a program that never calls `init()`: the global providers, and no content unless asked.
+
+So `opentelemetry-instrument` and an application's own provider work without a line of lmspan; and while nobody has
+set a provider, no call is announced at all.
+"""
+
+from __future__ import annotations
+
+import os
+
+from opentelemetry import trace
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
+
+from lmspan._version import __version__
+from lmspan.config import capture_from_environment
+from lmspan.content import CAPTURE_MODES, Content
+from lmspan.metrics import global_metrics
+from lmspan.recorder import Recorder
+from lmspan.redaction import Redactor
+
+_NOBODY = (ProxyTracerProvider, NoOpTracerProvider)
+
+
+class DefaultRecorder(Recorder):
+    """Records when the process has a provider, which may be set at any time."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether there is a provider, and recording is not switched off."""
+        return self.enabled and type(trace.get_tracer_provider()) not in _NOBODY
+
+
+def recorder() -> DefaultRecorder:
+    """Return the recorder, from the environment as it is now."""
+    capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
+    content = Content(capture, Redactor(environ=os.environ))
+    return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())
