@@ -26,6 +26,8 @@ VARIANTS = (
     ("off", 4, "lmspan, content off, metrics and exporter on"),
     ("no metrics", 4, "lmspan, content off, exporter on"),
     ("content", 4, "lmspan, content on"),
+    ("subscriber", 4, "lmspan, content off, no metrics, one no-op DSPy callback subscribed"),
+    ("ten", 4, "the same with ten of them"),
     ("unsampled", 4, "lmspan, sampled out"),
     ("no SDK", 4, "lmspan's wrappers, no provider"),
     ("disabled", 4, "lmspan.disable()"),
@@ -45,7 +47,7 @@ def prepare(name: str):
         dspy.configure(callbacks=[BaseCallback()])
     if name == "raw spans":
         return raw(call)
-    if name in ("off", "no metrics", "content", "unsampled", "disabled"):
+    if name in ("off", "no metrics", "content", "subscriber", "ten", "unsampled", "disabled"):
         instrument(name)
     if name == "no SDK":
         from lmspan.instrumentation.dspy import DSPyInstrumentor
@@ -82,6 +84,17 @@ def instrument(name: str) -> None:
     )
     if name == "disabled":
         lmspan.disable()
+    for _ in range({"subscriber": 1, "ten": 10}.get(name, 0)):
+        lmspan.subscribe(Deaf())
+
+
+class Deaf:
+    """Every hook of DSPy's that one Predict has, doing nothing."""
+
+
+for _word in ("module", "lm", "adapter_format", "adapter_parse"):
+    setattr(Deaf, f"on_{_word}_start", lambda self, call_id, instance, inputs: None)
+    setattr(Deaf, f"on_{_word}_end", lambda self, call_id, outputs, exception: None)
 
 
 def raw(call):

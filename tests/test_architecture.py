@@ -17,8 +17,9 @@ ROWS = (
     {"cli", "pytest_plugin"},
     {"__init__", "demo", "testing"},
     {"_init"},
-    {"default"},
-    {"instrumentation", "decorators", "export", "viewer", "sampling"},
+    {"providers"},
+    {"default", "running"},
+    {"instrumentation", "decorators", "callbacks", "export", "viewer", "sampling"},
     {"generators"},
     {"recorder"},
     {"metrics", "config", "shapes", "propagation", "runs", "layers"},
@@ -26,7 +27,7 @@ ROWS = (
     {"redaction"},
     {"patching", "lifecycle", "semconv", "errors", "guard", "_version"},
 )
-SDK = {"_init", "export", "sampling", "testing"}
+SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 
 
 def part(path):

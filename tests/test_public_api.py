@@ -8,9 +8,10 @@ from lmspan import semconv
 
 def test_the_public_names():
     assert lmspan.__all__ == [
-        "Call", "ConfigurationError", "Event", "InstrumentationError", "LmspanError", "Operation", "Session",
-        "TraceFileError", "__version__", "add_event", "agent", "disable", "enable", "evaluate", "init", "is_enabled",
-        "lm", "module", "operation", "optimize", "tool", "turn",
+        "Budget", "Call", "CallbackError", "ConfigurationError", "Event", "InstrumentationError", "LmspanError",
+        "Operation", "Priority", "RunResult", "Session", "StopRun", "Subscription", "TraceFileError",
+        "__version__", "add_event", "agent", "disable", "enable", "evaluate", "init", "is_enabled", "lm",
+        "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool", "turn", "unsubscribe_all",
     ]  # fmt: skip
     assert all(hasattr(lmspan, name) for name in lmspan.__all__)
 

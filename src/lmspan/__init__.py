@@ -9,6 +9,8 @@ Importing the package loads no exporter and no LLM framework; `init()` does what
 from lmspan import default, recorder
 from lmspan._init import Session, disable, enable, init, is_enabled
 from lmspan._version import __version__
+from lmspan.callbacks.budget import Budget
+from lmspan.callbacks.subscriptions import Priority, Subscription, subscribe, subscribed, unsubscribe_all
 from lmspan.decorators import (
     add_event,
     agent,
@@ -20,19 +22,34 @@ from lmspan.decorators import (
     tool,
     turn,
 )
-from lmspan.errors import ConfigurationError, InstrumentationError, LmspanError, TraceFileError
+from lmspan.errors import (
+    CallbackError,
+    ConfigurationError,
+    InstrumentationError,
+    LmspanError,
+    StopRun,
+    TraceFileError,
+)
 from lmspan.lifecycle import Call, Event, Operation
+from lmspan.running import run
+from lmspan.runs import RunResult
 
 recorder.install(default.recorder())
 
 __all__ = [
+    "Budget",
     "Call",
+    "CallbackError",
     "ConfigurationError",
     "Event",
     "InstrumentationError",
     "LmspanError",
     "Operation",
+    "Priority",
+    "RunResult",
     "Session",
+    "StopRun",
+    "Subscription",
     "TraceFileError",
     "__version__",
     "add_event",
@@ -46,6 +63,10 @@ __all__ = [
     "module",
     "operation",
     "optimize",
+    "run",
+    "subscribe",
+    "subscribed",
     "tool",
     "turn",
+    "unsubscribe_all",
 ]

@@ -9,10 +9,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from lmspan import config, instrumentation, propagation, recorder
+from lmspan import config, instrumentation, propagation, providers, recorder
 from lmspan._version import __version__
 from lmspan.content import CAPTURE_MODES, Content
-from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
 from lmspan.redaction import Redactor
 
@@ -65,8 +64,8 @@ class Session:
         self._undo.clear()
         deadline = time.monotonic() + timeout_s
         for processor in self._processors:
-            guarded(_shut_down)(processor, max(deadline - time.monotonic(), 0))
-        guarded(_remove_processors)(self._provider, self._processors)
+            guarded(providers.shut_down)(processor, max(deadline - time.monotonic(), 0))
+        guarded(providers.remove)(self._provider, self._processors)
         atexit.unregister(self._exit)
 
     def _exit(self) -> None:
@@ -83,7 +82,6 @@ class Session:
 
 _lock = threading.RLock()
 _session: Session | None = None
-_own_provider: TracerProvider | None = None
 
 
 def init(
@@ -130,7 +128,7 @@ def init(
             return _session
         if config.is_disabled(os.environ):
             return Session()
-        existing = tracer_provider or _existing_provider()
+        existing = tracer_provider or providers.existing()
         resolved = config.resolve(
             service_name=service_name,
             exporters=exporters,
@@ -143,9 +141,9 @@ def init(
         names = instrumentation.choose(resolved.instrument)
         redactor = Redactor(redact, os.environ)
         session = Session()
-        session._provider = existing or _make_provider(resolved, sampler, resource_attributes, redactor)
+        session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
         try:
-            _add_exporters(session, resolved, redactor)
+            _add_processors(session, resolved, redactor)
             _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
             _instrument(session, names)
         except BaseException:
@@ -171,80 +169,16 @@ def is_enabled() -> bool:
     return recorder.active.enabled and not config.is_disabled(os.environ)
 
 
-def _existing_provider() -> Any:
-    """Return the process's TracerProvider if somebody else has set one; the API's placeholder is none."""
-    from opentelemetry import trace  # noqa: PLC0415
+def _add_processors(session: Session, resolved: config.Config, redactor: Redactor) -> None:
+    from lmspan.callbacks.processor import CallbackProcessor  # noqa: PLC0415
 
-    provider = trace.get_tracer_provider()
-    return provider if hasattr(provider, "add_span_processor") and provider is not _own_provider else None
-
-
-def _make_provider(
-    resolved: config.Config,
-    sampler: Sampler | None,
-    resource_attributes: Mapping[str, Any] | None,
-    redactor: Redactor,
-) -> TracerProvider:
-    """Return the provider of this process, made the first time. OpenTelemetry lets it be set only once."""
-    global _own_provider  # noqa: PLW0603
-    if _own_provider is not None:
-        return _own_provider
-    from opentelemetry import trace  # noqa: PLC0415
-
-    try:
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    except ValueError as error:  # the SDK reads its limits from the environment when it is imported
-        raise ConfigurationError(f"OpenTelemetry cannot be loaded: {error}") from error
-    from lmspan.export.ids import UniqueIds  # noqa: PLC0415
-
-    attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
-    resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
-    clean = {
-        key: redactor.secrets(value) if type(value) is str else value for key, value in resource.attributes.items()
-    }
-    _own_provider = TracerProvider(
-        sampler=sampler, resource=Resource(clean), id_generator=UniqueIds(), shutdown_on_exit=False
-    )
-    trace.set_tracer_provider(_own_provider)
-    return _own_provider
-
-
-def _add_exporters(session: Session, resolved: config.Config, redactor: Redactor) -> None:
+    made: list[SpanProcessor] = [CallbackProcessor()]
     for exporter in resolved.exporters:
-        processor = _processor(session, exporter, resolved, redactor)
-        session._processors.append(processor)
-        session._provider.add_span_processor(processor)
-
-
-def _processor(session: Session, exporter: Any, resolved: config.Config, redactor: Redactor) -> Any:
-    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
-
-    if exporter == "file":
-        from lmspan.export.file import FileSink, trace_directory  # noqa: PLC0415
-
-        session.trace_directory = trace_directory()
-        return ExportQueue(FileSink(session.trace_directory), "file", delay_s=0.3)
-    if exporter == "otlp":
-        from lmspan.export.otlp import otlp_queue  # noqa: PLC0415
-
-        return otlp_queue(resolved.protocol, redactor.secrets)
-    if exporter == "console":
-        return _console()
-    return exporter if hasattr(exporter, "on_end") else ExportQueue(exporter, type(exporter).__name__)
-
-
-def _console() -> Any:
-    from rich.console import Console  # noqa: PLC0415
-
-    from lmspan.export.console import ConsoleTraces  # noqa: PLC0415
-    from lmspan.viewer import store, tree  # noqa: PLC0415
-
-    def show(requests: list[dict[str, Any]]) -> None:
-        for trace in store.read_requests(requests).traces.values():
-            Console(stderr=True).print(tree.render(trace, content=False))
-
-    return ConsoleTraces(show)
+        made.append(providers.processor(exporter, resolved, redactor))
+        session.trace_directory = getattr(made[-1], "directory", session.trace_directory)
+    for each in made:
+        session._processors.append(each)
+        session._provider.add_span_processor(each)
 
 
 def _install_recorder(
@@ -280,19 +214,3 @@ def _instrument(session: Session, names: tuple[str, ...]) -> None:
             instrumentor.instrument()
             session._undo.append(instrumentor.uninstrument)
     session.instrumented = names
-
-
-def _shut_down(processor: Any, timeout_s: float) -> None:
-    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
-
-    if isinstance(processor, ExportQueue):
-        processor.shutdown(int(timeout_s * 1000))
-    else:
-        processor.shutdown()
-
-
-def _remove_processors(provider: Any, ours: list[SpanProcessor]) -> None:
-    """Take our processors out of a provider that lives on; where the SDK looks otherwise, they stay, silent."""
-    registry: Any = getattr(provider, "_active_span_processor", None)
-    if isinstance(getattr(registry, "_span_processors", None), tuple):
-        registry._span_processors = tuple(each for each in registry._span_processors if each not in ours)

@@ -12,7 +12,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
+from lmspan.propagation import current_call, settle
 from lmspan.shapes import EVENT_NAMES
 
 if TYPE_CHECKING:
@@ -149,8 +149,10 @@ def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callab
             outputs = await function(*args, **kwargs)
         except BaseException as error:
             recorder.end(call, error=error)
+            await settle(call)
             raise
         _finish(recorder, call, outputs)
+        await settle(call)
         return outputs
 
     return wrapper

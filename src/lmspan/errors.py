@@ -4,8 +4,10 @@
      ├── Exception
      │    └── LmspanError
      │         ├── ConfigurationError      init(), the environment, the command line
+     │         ├── CallbackError           a callback that cannot be bound, when it is subscribed
      │         ├── InstrumentationError    a library that is missing, unknown or of a wrong version
      │         └── TraceFileError          a trace file that cannot be read
+     ├── StopRun                           stops a run, because a callback said so
      └── (the program's own)               recorded, and re-raised as the same object
 
 `AbandonedStream` is never raised into a program: it is the recorded reason of a generator that nobody finished.
@@ -22,6 +24,17 @@ class ConfigurationError(LmspanError):
 
 class InstrumentationError(LmspanError):
     """A library was asked for by name and cannot be instrumented."""
+
+
+class CallbackError(LmspanError):
+    """A callback was subscribed that could never be called: a hook or a parameter that nothing fits."""
+
+
+class StopRun(BaseException):
+    """Stop the run: raised into the program where its next operation starts, when a callback has asked for it.
+
+    A hook may raise it itself; with `on_error="stop"` any exception of a start hook does, and is its `__cause__`.
+    """
 
 
 class TraceFileError(LmspanError):

@@ -7,13 +7,19 @@ becomes a span event; a *call* is one operation in flight.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STARTING: Final = "lmspan-starting-call"
 """The key under which the context given to a span processor's `on_start` holds the live call."""
 
 CURRENT: Final = "lmspan-current-call"
 """The key under which an attached context holds the innermost call."""
+
+LISTENING: Final = "lmspan-listening"
+"""The key under which a context holds the subscriptions that hear only what runs in it."""
 
 
 class Operation(StrEnum):
@@ -66,6 +72,16 @@ class Phase(StrEnum):
     END = "end"
 
 
+class Watcher(Protocol):
+    """Who hears of one call while it lasts. Called on the program's thread; must not raise an `Exception`."""
+
+    def event(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
+        """Hear of a point in time inside the call."""
+
+    def end(self, call: Call) -> None:
+        """Hear of its end; its `facts`, `outputs` and `error` are complete."""
+
+
 class Call:
     """One operation in flight: what a source announces and a subscriber reads.
 
@@ -88,6 +104,14 @@ class Call:
     # `failed`: something went wrong here, not only below; `orphan`: it names a parent that nobody knows.
     failed = False
     orphan = False
+    # Who hears of this call: told of its events and of its end. `raises` is what one of them wants raised where the
+    # call starts; `stop`, on the outermost call of a run, says that all of the run is to be stopped, and `pending`
+    # there is what of theirs an awaited run waits for.
+    watchers: tuple[Watcher, ...] = ()
+    result: Any = None  # what the run has come to so far, while somebody wants to know
+    raises: BaseException | None = None
+    stop: BaseException | None = None
+    pending: list[Any] | None = None
     # The recorder's: the span, the OTel context that it attached and the one it found, the sums that it counts in,
     # whether its span waits for the parent's end, and the children that wait for its own.
     span: Any = None
@@ -106,10 +130,16 @@ class Call:
         self.source = source
         self.instance = instance
         self.inputs = inputs
+        self.root = self
         self.facts: dict[str, Any] = {}
         self.found: dict[str, Any] = {}
         # What a source wants to remember between start and end; never exported.
         self.notes: dict[str, Any] = {}
+
+    def identify(self, span: Any) -> None:
+        """Take the span, and its id where the program has none of its own: as soon as somebody sees it."""
+        self.span = span
+        self.call_id = self.call_id or f"{span.get_span_context().span_id:016x}"
 
     def wait_for_parent(self) -> bool:
         """Be told when the parent ends; False when there is none, or it has ended."""

@@ -7,13 +7,14 @@ something only when a call of ours is current: other programs' pools are left as
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
-from lmspan.lifecycle import CURRENT, Call
+from lmspan.lifecycle import CURRENT, LISTENING, Call
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+
+_SETTLE_S: Final = 5.0
 
 SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
 """The key under which a context holds its span: the API has functions for it, each of which copies the context."""
@@ -51,6 +54,13 @@ def restore(call: Call) -> None:
     otel_context.attach(previous)
 
 
+async def settle(call: Call) -> None:
+    """Wait for what subscribers have under way, when an awaited run ends: not longer than a few seconds."""
+    pending, call.pending = call.pending, None
+    if pending:
+        await asyncio.wait(pending, timeout=_SETTLE_S)
+
+
 class Carried:
     """A function that runs in the OpenTelemetry context in which it was submitted."""
 
@@ -72,7 +82,7 @@ class Carried:
 
 def _submit(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = otel_context.get_current()
-    if CURRENT not in context or not args:
+    if not args or (CURRENT not in context and LISTENING not in context):
         return wrapped(*args, **kwargs)
     function, *rest = args
     return wrapped(Carried(function, context), *rest, **kwargs)

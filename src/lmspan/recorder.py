@@ -6,10 +6,9 @@
               Recorder.add_event(..) a point in time
               Recorder.end(call)     facts first, then the end; the context is as it was before
 
-The parent is the call named by `parent_id`, else the one in the current OpenTelemetry context, else there is none.
-A call is in the context given to `start_span` under `STARTING`, so that a span processor finds the live object, and
-in the attached context under `CURRENT`, so that the program's own code finds the innermost call; a foreign span never
-carries `STARTING`.
+The parent is the call named by `parent_id`, else the one in the current OpenTelemetry context, else there is none. A
+call is in the context given to `start_span` under `STARTING`, so that a span processor finds the live object, and in
+the attached one under `CURRENT`, where the program's own code finds the innermost; a foreign span carries none.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from lmspan import layers
 from lmspan import semconv as sc
 from lmspan.content import Content, qualified_name
+from lmspan.errors import StopRun
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.propagation import SPAN, restore, with_entries
@@ -68,7 +68,7 @@ class Recorder:
 
     @property
     def awake(self) -> bool:
-        """Whether a call is worth announcing: sources ask before they do anything for one."""
+        """Whether a call is worth announcing: sources ask first."""
         return self.enabled
 
     def start(
@@ -89,28 +89,40 @@ class Recorder:
 
         A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
         """
-        call = Call(operation, name, source, instance, inputs)
-        found = otel_context.get_current()
+        call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
         current: Any = found.get(CURRENT)
         parent = self.open.get(parent_id, current) if parent_id else current
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
         call.parent = parent
+        if parent is not None:
+            call.root = parent.root
         call.totals = totals_of(call)
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
+        call.call_id = call_id
         span = self._start_span(call, facts or {}, found if parent is current else parent.context)
-        call.span = span
+        call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
-        call.call_id = call_id or f"{span.get_span_context().span_id:016x}"
         call.previous = found
         call.context = with_entries(found, {CURRENT: call, SPAN: span, **layers.entries(operation)})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
         if not owned:
             call.wait_for_parent()
+        if call.raises is not None or call.root.stop is not None:
+            self._raise(call)
         return call
+
+    def _raise(self, call: Call) -> None:
+        """Raise what a subscriber wants raised, or stop a run that is to be stopped, where its operation starts."""
+        error, stop = call.raises, call.root.stop
+        if error is None and stop is not None:
+            error = StopRun(*stop.args)  # one for each thread: a traceback is no thing to share
+            error.__cause__ = stop.__cause__
+        self.end(call, error=error)
+        raise error  # type: ignore[misc]
 
     def hold(self, call: Call) -> None:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
@@ -161,6 +173,8 @@ class Recorder:
         if not call.recording:
             return
         name = EVENT_NAMES.get(event, f"lmspan.{event}")
+        for watcher in call.watchers:
+            watcher.event(call, event, attributes)
         now = self.clock()
         if self._span_events:
             call.span.add_event(name, attributes, now)
@@ -176,10 +190,7 @@ class Recorder:
             )
 
     def mark_internal(self, call: Call) -> None:
-        """Make a call that turned out to be answered in the process INTERNAL: no client operation took place.
-
-        The kind is given when a span starts, and a cache hit is known later; the SDK has no public way to say so.
-        """
+        """Make a call that the process itself answered INTERNAL: known late, and the SDK has no public way for it."""
         if call.recording and hasattr(call.span, "_kind"):
             call.span._kind = SpanKind.INTERNAL  # noqa: SLF001
 
@@ -205,10 +216,11 @@ class Recorder:
         call.ended = True
         self.open.pop(call.call_id, None)
         restore(call)
-        ended = end_time or self.clock()
+        ended = call.end_time_unix_nano = end_time or self.clock()
+        for watcher in call.watchers:
+            watcher.end(call)
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
-        call.end_time_unix_nano = ended
         call.observed = False
         call.instance = call.inputs = call.outputs = call.waiting = None
         call.notes = {}
@@ -216,8 +228,7 @@ class Recorder:
             self._close(call)
 
     def _close(self, call: Call) -> None:
-        """End the span itself; harmless when it has been."""
-        call.span.end(call.end_time_unix_nano)
+        call.span.end(call.end_time_unix_nano)  # harmless when it has been
         call.recording = False  # who ends it once more, after a shutdown, is not listened to
         if call.parent is not None and call.parent.waiting:
             call.parent.waiting.pop(call.call_id, None)
@@ -225,6 +236,8 @@ class Recorder:
     @guarded
     def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
         found = call.found
+        if call.stop is not None:
+            found[sc.STOP_REASON] = " ".join(map(str, call.stop.args))
         if missing:
             found[sc.END_MISSING] = True
         if error is not None or missing:
@@ -275,12 +288,11 @@ class Recorder:
             self.end(call, missing=True)
 
 
-active: Recorder
-"""The one that sources use: until `init()`, that of `lmspan.default`."""
+active: Recorder  # the one that sources use: until `init()`, that of `lmspan.default`
 
 
 def install(recorder: Recorder) -> Recorder:
-    """Make `recorder` the one that sources use from now on; return the one that was."""
+    """Make `recorder` the one that sources use from now on; return the one before."""
     global active  # noqa: PLW0603 - the one of this process
     before: Recorder = globals().get("active", recorder)
     active = recorder

@@ -32,8 +32,11 @@ from opentelemetry.trace import StatusCode
 
 from lmspan import instrumentation, propagation, recorder
 from lmspan import semconv as sc
+from lmspan.callbacks import subscriptions
+from lmspan.callbacks.processor import CallbackProcessor
 from lmspan.content import CAPTURE_MODES, Content
 from lmspan.redaction import Redactor
+from lmspan.sampling import ListeningSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -221,6 +224,8 @@ def recording(
     provider = TracerProvider(
         sampler=sampler, resource=Resource({"service.name": "test"}), id_generator=FixedIds(), shutdown_on_exit=False
     )
+    provider.sampler = ListeningSampler(provider.sampler, subscriptions.anybody)
+    provider.add_span_processor(CallbackProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()
     made = recorder.Recorder(
@@ -246,4 +251,4 @@ def recording(
         propagation.uninstall()
         recorder.install(before)
         made.close()
-        provider.force_flush()
+        provider.force_flush(1000)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import recorder as recording
 from lmspan.guard import guarded
-from lmspan.propagation import current_call
+from lmspan.propagation import current_call, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,10 +73,12 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
             if fail is not None and call.observed:
                 fail(recorder, call, error)
             recorder.end(call, error=error)
+            await settle(call)
             raise
         if call.observed:
             finish(recorder, call, outputs)
         recorder.end(call, outputs)
+        await settle(call)
         return outputs
 
     return wrapper

@@ -32,6 +32,9 @@ CALL_ID: Annotated[str, Meta(STRING, OWN, "the call id: the program's own, else 
 CALL_PARENT_ID: Annotated[str, Meta(STRING, OWN, "the call id of the parent")] = "lmspan.call.parent_id"
 SOURCE: Annotated[str, Meta(STRING, OWN, "dspy, logillm, llmproc, python, ...")] = "lmspan.source"
 ORPHAN: Annotated[str, Meta(BOOL, OWN, "true when nobody knows the parent that it names")] = "lmspan.orphan"
+STOP_REASON: Annotated[str, Meta(STRING, OWN, "on the outermost operation: why a callback stopped the run")] = (
+    "lmspan.stop.reason"
+)
 END_MISSING: Annotated[str, Meta(BOOL, OWN, "true when nobody announced the end")] = "lmspan.end.missing"
 MODULE_NAME: Annotated[str, Meta(STRING, OWN, "the module's class")] = "lmspan.module.name"
 MODULE_PATH: Annotated[str, Meta(STRING, OWN, "where the module sits in its program")] = "lmspan.module.path"

@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
+_FORMAT: Final = ("signature", "demos", "inputs")
+_PARSE: Final = ("signature", "completion")
+
 
 def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start `format(signature, demos, inputs)`."""
     if is_inside(instance, Operation.ADAPTER_FORMAT):
         return None
-    del args, kwargs
-    return _start(recorder, Operation.ADAPTER_FORMAT, "format", instance)
+    inputs = dict(zip(_FORMAT, _arguments(_FORMAT, args, kwargs), strict=True))
+    return _start(recorder, Operation.ADAPTER_FORMAT, "format", instance, inputs)
 
 
 def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the signature, the number of demonstrations, and the inputs."""
-    signature, demos, inputs = _arguments(("signature", "demos", "inputs"), args, kwargs)
+    del args, kwargs
+    signature, demos, inputs = call.inputs.values()
     call.found.update(signature_name(signature))
     if type(demos) is list:
         call.found[sc.ADAPTER_DEMO_COUNT] = len(demos)
@@ -48,14 +52,14 @@ def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
     """Start `parse(signature, completion)`."""
     if is_inside(instance, Operation.ADAPTER_PARSE):
         return None
-    del args, kwargs
-    return _start(recorder, Operation.ADAPTER_PARSE, "parse", instance)
+    inputs = dict(zip(_PARSE, _arguments(_PARSE, args, kwargs), strict=True))
+    return _start(recorder, Operation.ADAPTER_PARSE, "parse", instance, inputs)
 
 
 def describe_parse(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the signature and how long the answer is; the answer itself is on the chat span."""
-    del recorder
-    signature, completion = _arguments(("signature", "completion"), args, kwargs)
+    del recorder, args, kwargs
+    signature, completion = call.inputs.values()
     call.found.update(signature_name(signature))
     if type(completion) is str:
         call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(completion)
@@ -67,10 +71,10 @@ def finish_parse(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})
 
 
-def _start(recorder: Recorder, operation: Operation, phase: str, instance: Any) -> Call:
+def _start(recorder: Recorder, operation: Operation, phase: str, instance: Any, inputs: dict[str, Any]) -> Call:
     name = type(instance).__name__
     facts = {sc.ADAPTER_NAME: name, sc.ADAPTER_PHASE: phase, sc.ADAPTER_ATTEMPT: _attempt(recorder, name, phase)}
-    return recorder.start(operation, name, "dspy", facts, instance=instance)
+    return recorder.start(operation, name, "dspy", facts, instance=instance, inputs=inputs)
 
 
 def _attempt(recorder: Recorder, adapter: str, phase: str) -> int:

@@ -18,16 +18,19 @@ _get = object.__getattribute__
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `Evaluate(...)(program, metric, devset, num_threads, ...)`."""
-    metric = _given(instance, args, kwargs).get("metric")
+    inputs = _given(instance, args, kwargs)
+    metric = inputs.get("metric")
     name = metric_name(metric)
-    call = recorder.start(Operation.EVALUATE, name, "dspy", {sc.EVALUATION_NAME: name}, instance=instance)
+    facts = {sc.EVALUATION_NAME: name}
+    call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs)
     call.notes["metric"] = metric
     return call
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add how much is evaluated, and what the caller says of it."""
-    given = _given(call.instance, args, kwargs)
+    del args
+    given = call.inputs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
     call.notes["failure_score"] = given.get("failure_score")
     if type(given.get("devset")) is list:

@@ -27,9 +27,10 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """Start `compile(student, trainset=..., valset=...)`; a `super().compile()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
-    del args, kwargs
+    inputs = {"student": args[0], **kwargs} if args else kwargs
     name = type(instance).__name__
-    return recorder.start(Operation.OPTIMIZE, name, "dspy", {sc.OPTIMIZER_NAME: name}, instance=instance)
+    facts = {sc.OPTIMIZER_NAME: name}
+    return recorder.start(Operation.OPTIMIZE, name, "dspy", facts, instance=instance, inputs=inputs)
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

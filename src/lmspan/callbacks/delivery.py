@@ -1,0 +1,144 @@
+"""One hook, called: isolated from the program and from the others, counted, and stopped from hearing itself.
+
+Async hooks run one after the other for each subscription: on the program's loop while a run is awaited there, else on
+a loop of our own, on a thread that is started when it is first needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import guard
+from lmspan.content import qualified_name
+from lmspan.errors import StopRun
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from lmspan.callbacks.binding import Heard
+    from lmspan.callbacks.subscriptions import Bound, Subscription
+    from lmspan.lifecycle import Call
+
+logger = logging.getLogger("lmspan")
+
+_inside: ContextVar[frozenset[int]] = ContextVar("lmspan-inside", default=frozenset())
+"""The subscriptions whose hooks are running here: they do not hear what those hooks do."""
+
+_STOP: Final = "stop"
+
+
+def deliver(bound: Bound, heard: Heard, *, starting: bool = False) -> None:
+    """Call a hook. An `Exception` of its own is logged the first time and counted; it goes no further.
+
+    What a start hook wants raised into the program, `StopRun` or another `BaseException`, is noted on the call: the
+    recorder raises it, when the call is known and can be ended.
+    """
+    subscription = bound.subscription
+    inside = _inside.get()
+    if not subscription.active or subscription.number in inside:
+        return
+    token = _inside.set(inside | {subscription.number})
+    try:
+        gate = subscription.gate
+        if (gate is None or gate()) and (bound.when is None or bound.when(heard.call)):
+            result = bound.call(heard)
+            if result is not None and hasattr(result, "__await__"):
+                _schedule(bound, heard.call, result)
+    except Exception as error:  # noqa: BLE001 - a subscriber's failure is not the program's
+        _failed(bound, error, heard.call if starting else None)
+    except StopRun as stop:
+        heard.call.root.stop = stop
+        heard.call.raises = stop if starting else None
+    except BaseException as error:
+        if not starting:
+            raise
+        heard.call.raises = error
+    finally:
+        _inside.reset(token)
+
+
+def _failed(bound: Bound, error: Exception, starting: Call | None) -> None:
+    subscription = bound.subscription
+    subscription.failures += 1
+    if starting is not None and subscription.on_error == _STOP:
+        stop = StopRun(f"{subscription.name}.{bound.name} raised {qualified_name(type(error))}")
+        stop.__cause__ = error
+        starting.root.stop = starting.raises = stop
+        return
+    guard.failures["lmspan.callbacks"] += 1
+    if subscription.failures == 1:
+        guard.guarded(logger.warning)(
+            "lmspan: hook %s of %s failed; the program is not affected, further failures are only counted",
+            bound.name,
+            subscription.name,
+            exc_info=error,
+        )
+
+
+# Async hooks -------------------------------------------------------------------------------------------------------
+
+_last: dict[tuple[int, int], asyncio.Future[Any]] = {}
+"""The last async hook of each subscription on each loop: the next one waits for it."""
+
+_under_way: set[concurrent.futures.Future[Any]] = set()
+
+
+def _schedule(bound: Bound, call: Call, result: Awaitable[Any]) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        future = asyncio.run_coroutine_threadsafe(_in_order(bound, result), _own_loop())
+        _under_way.add(future)
+        future.add_done_callback(_under_way.discard)
+        return
+    task = loop.create_task(_in_order(bound, result))
+    pending = call.root.pending = call.root.pending or []
+    pending.append(task)
+
+
+async def _in_order(bound: Bound, result: Awaitable[Any]) -> None:
+    subscription: Subscription = bound.subscription
+    key = subscription.number, id(asyncio.get_running_loop())
+    mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    before, _last[key] = _last.get(key), mine
+    try:
+        if before is not None:
+            await before
+        await result
+    except Exception as error:  # noqa: BLE001 - as of a sync hook
+        _failed(bound, error, None)
+    finally:
+        if not mine.done():
+            mine.set_result(None)
+        if _last.get(key) is mine:
+            del _last[key]
+
+
+_loop: asyncio.AbstractEventLoop | None = None
+_loop_lock = threading.Lock()
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    global _loop  # noqa: PLW0603 - one for the process
+    with _loop_lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="lmspan-callbacks", daemon=True).start()
+        return _loop
+
+
+def drain(timeout_s: float, *, cancel: bool = False) -> bool:
+    """Wait for the async hooks on our own loop; True when none is left. Says so when time was up, and may cancel."""
+    deadline = time.monotonic() + timeout_s
+    done = concurrent.futures.wait(tuple(_under_way), timeout=max(deadline - time.monotonic(), 0))
+    if done.not_done:
+        logger.warning("lmspan: %d async hooks did not end in %.1f s", len(done.not_done), timeout_s)
+        for future in done.not_done if cancel else ():
+            future.cancel()
+    return not done.not_done

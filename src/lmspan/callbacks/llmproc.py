@@ -1,0 +1,14 @@
+"""The names that LLMProc's documentation of its callbacks imports.
+
+    from lmspan.callbacks.llmproc import CallbackEvent
+
+Where the documents and the releases disagree, a parameter may have the name of any of them; a callback that raises does
+stop the run, when it is subscribed with `on_error="stop"`; and async callbacks have ended when an awaited run returns.
+"""
+
+from __future__ import annotations
+
+from lmspan.callbacks.dialects.llmproc import CallbackEvent
+from lmspan.runs import RunResult
+
+__all__ = ["CallbackEvent", "RunResult"]

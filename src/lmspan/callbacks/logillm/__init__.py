@@ -1,0 +1,72 @@
+"""The names that LogiLLM's documentation of its callbacks imports: a program from there runs with its imports changed.
+
+    from lmspan.callbacks.logillm import CallbackManager, AbstractCallback, Priority
+
+Where the document and the release disagree: handlers may be async, as in the document, or sync, as in the release;
+the highest priority hears first, as in the release and in the document's reference; `ModuleEndEvent` comes for a module
+that failed too, with `success` False, and `ErrorEvent` beside it; `unregister` removes a callback from all its events.
+"""
+
+from lmspan.callbacks.logillm.events import (
+    AbstractCallback,
+    CallbackContext,
+    CallbackEvent,
+    CallbackType,
+    ErrorEvent,
+    EvaluationEndEvent,
+    EvaluationStartEvent,
+    HyperparameterUpdateEvent,
+    ModuleEndEvent,
+    ModuleStartEvent,
+    OptimizationEndEvent,
+    OptimizationResult,
+    OptimizationStartEvent,
+    ProviderErrorEvent,
+    ProviderRequestEvent,
+    ProviderResponseEvent,
+    TokenUsage,
+    Usage,
+)
+from lmspan.callbacks.logillm.jsonl import JSONLCallback, OptimizationJSONLCallback, register_jsonl_logger
+from lmspan.callbacks.logillm.manager import (
+    CallbackManager,
+    clear_callbacks,
+    disable_callbacks,
+    enable_callbacks,
+    register_callback,
+    register_global_callback,
+    unregister_callback,
+)
+from lmspan.callbacks.subscriptions import Priority
+
+__all__ = [
+    "AbstractCallback",
+    "CallbackContext",
+    "CallbackEvent",
+    "CallbackManager",
+    "CallbackType",
+    "ErrorEvent",
+    "EvaluationEndEvent",
+    "EvaluationStartEvent",
+    "HyperparameterUpdateEvent",
+    "JSONLCallback",
+    "ModuleEndEvent",
+    "ModuleStartEvent",
+    "OptimizationEndEvent",
+    "OptimizationJSONLCallback",
+    "OptimizationResult",
+    "OptimizationStartEvent",
+    "Priority",
+    "ProviderErrorEvent",
+    "ProviderRequestEvent",
+    "ProviderResponseEvent",
+    "TokenUsage",
+    "Usage",
+    "clear_callbacks",
+    "disable_callbacks",
+    "enable_callbacks",
+    "register_callback",
+    "register_global_callback",
+    "register_jsonl_logger",
+    "unregister_callback",
+]

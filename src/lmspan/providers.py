@@ -1,0 +1,112 @@
+"""The TracerProvider of the process and the span processors that lmspan adds to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lmspan._version import __version__
+from lmspan.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    from lmspan import config
+    from lmspan.redaction import Redactor
+
+_own_provider: TracerProvider | None = None
+
+
+def existing() -> Any:
+    """Return the process's TracerProvider if somebody else has set one; the API's placeholder is none."""
+    from opentelemetry import trace  # noqa: PLC0415
+
+    provider = trace.get_tracer_provider()
+    return provider if hasattr(provider, "add_span_processor") and provider is not _own_provider else None
+
+
+def make(
+    resolved: config.Config,
+    sampler: Sampler | None,
+    resource_attributes: Mapping[str, Any] | None,
+    redactor: Redactor,
+) -> TracerProvider:
+    """Return the provider of this process, made the first time. OpenTelemetry lets it be set only once."""
+    global _own_provider  # noqa: PLW0603
+    if _own_provider is not None:
+        return _own_provider
+    from opentelemetry import trace  # noqa: PLC0415
+
+    try:
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    except ValueError as error:  # the SDK reads its limits from the environment when it is imported
+        raise ConfigurationError(f"OpenTelemetry cannot be loaded: {error}") from error
+    from lmspan.callbacks.subscriptions import anybody  # noqa: PLC0415
+    from lmspan.export.ids import UniqueIds  # noqa: PLC0415
+    from lmspan.sampling import ListeningSampler  # noqa: PLC0415
+
+    attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
+    resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
+    clean = {
+        key: redactor.secrets(value) if type(value) is str else value for key, value in resource.attributes.items()
+    }
+    _own_provider = TracerProvider(
+        sampler=sampler, resource=Resource(clean), id_generator=UniqueIds(), shutdown_on_exit=False
+    )
+    _own_provider.sampler = ListeningSampler(_own_provider.sampler, anybody)
+    trace.set_tracer_provider(_own_provider)
+    return _own_provider
+
+
+def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any:
+    """Return the span processor for an exporter of the configuration: a name, an exporter or a processor."""
+    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
+
+    if exporter == "file":
+        from lmspan.export.file import FileSink, trace_directory  # noqa: PLC0415
+
+        directory = trace_directory()
+        made: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3)
+        made.directory = directory
+        return made
+    if exporter == "otlp":
+        from lmspan.export.otlp import otlp_queue  # noqa: PLC0415
+
+        return otlp_queue(resolved.protocol, redactor.secrets)
+    if exporter == "console":
+        return _console()
+    return exporter if hasattr(exporter, "on_end") else ExportQueue(exporter, type(exporter).__name__)
+
+
+def _console() -> Any:
+    from rich.console import Console  # noqa: PLC0415
+
+    from lmspan.export.console import ConsoleTraces  # noqa: PLC0415
+    from lmspan.viewer import store, tree  # noqa: PLC0415
+
+    def show(requests: list[dict[str, Any]]) -> None:
+        for trace in store.read_requests(requests).traces.values():
+            Console(stderr=True).print(tree.render(trace, content=False))
+
+    return ConsoleTraces(show)
+
+
+def shut_down(processor: Any, timeout_s: float) -> None:
+    """Shut a processor down within a time, if it knows of one."""
+    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
+
+    if isinstance(processor, ExportQueue):
+        processor.shutdown(int(timeout_s * 1000))
+    else:
+        processor.shutdown()
+
+
+def remove(provider: Any, ours: list[SpanProcessor]) -> None:
+    """Take our processors out of a provider that lives on; where the SDK looks otherwise, they stay, silent."""
+    registry: Any = getattr(provider, "_active_span_processor", None)
+    if isinstance(getattr(registry, "_span_processors", None), tuple):
+        kept = tuple(each for each in registry._span_processors if each not in ours)  # noqa: SLF001 - no public way
+        registry._span_processors = kept  # noqa: SLF001

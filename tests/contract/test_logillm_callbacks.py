@@ -1,0 +1,321 @@
+"""What LogiLLM's documentation promises of its callbacks, heard from DSPy programs, with the import lines changed."""
+
+import asyncio
+import json
+import multiprocessing
+import threading
+
+import dspy
+import pytest
+
+import lmspan
+from lmspan.callbacks import delivery
+from lmspan.callbacks.logillm import (
+    AbstractCallback,
+    CallbackManager,
+    CallbackType,
+    JSONLCallback,
+    ModuleEndEvent,
+    OptimizationJSONLCallback,
+    Priority,
+    register_jsonl_logger,
+)
+from lmspan.demo.server import ScriptedServer
+from lmspan.testing import recording
+from support.programs import fields, model, serving
+from support.scenarios import ALL, execute
+from support.scenarios.core import YES
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays():
+    yield
+    CallbackManager().enable()
+    CallbackManager().clear()
+    lmspan.unsubscribe_all()
+
+
+def run(times=1, script=(YES,)):
+    with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server, num_retries=0)):
+        for _ in range(times):
+            dspy.ChainOfThought("question -> answer")(question="What is AI?")
+    delivery.drain(5)
+    return recorded
+
+
+def optimize(name="COPRO"):
+    with recording():
+        execute(next(each for each in ALL if each.name == name))
+    delivery.drain(5)
+
+
+def test_a_simple_logger(capsys):
+    class SimpleLogger(AbstractCallback):
+        async def on_module_end(self, event: ModuleEndEvent):
+            print(f"Module {event.module.__class__.__name__} completed in {event.duration:.2f}s")
+
+    CallbackManager().register(SimpleLogger())
+    run()
+    assert capsys.readouterr().out == "Module Predict completed in 0.01s\nModule ChainOfThought completed in 0.01s\n"
+
+
+def test_priorities_high_before_normal_before_low():
+    heard = []
+
+    def listening(name, level):
+        class Listening(AbstractCallback):
+            @property
+            def priority(self):
+                return level
+
+            async def on_module_end(self, event):
+                heard.append(name)
+
+        return Listening()
+
+    manager = CallbackManager()
+    for name, level in (("low", Priority.LOW), ("normal", Priority.NORMAL), ("high", Priority.HIGH)):
+        manager.register(listening(name, level))
+    manager.register(listening("argument", Priority.LOW), priority=Priority.HIGHEST)
+    run()
+    assert sorted(heard[:4]) == sorted(heard[4:]) == ["argument", "high", "low", "normal"]
+    sync = []
+    for name, level in (("low", Priority.LOW), ("high", Priority.HIGH), ("normal", Priority.NORMAL)):
+
+        class Sync(AbstractCallback):
+            priority = level
+            told = name
+
+            def on_provider_request(self, event):
+                sync.append(self.told)
+
+        manager.register(Sync())
+    run()
+    assert sync == ["high", "normal", "low"]
+
+
+def test_context_is_propagated_and_is_one_for_start_and_end():
+    seen = []
+
+    class ContextTracker(AbstractCallback):
+        async def on_module_start(self, event):
+            seen.append((event.context.call_id, event.context.parent_call_id))
+
+        def on_provider_request(self, event):
+            event.context.add_data("asked", len(event.messages))
+
+        def on_provider_response(self, event):
+            seen.append(event.context.get_data("asked"))
+
+    CallbackManager().register(ContextTracker())
+    recorded = run()
+    outer, inner = (f"{recorded.one(f'module {name}').context.span_id:016x}" for name in ("ChainOfThought", "Predict"))
+    assert seen.count(2) == 1  # heard in the program's thread; the async hooks run beside it, in order
+    assert [each for each in seen if each != 2] == [(outer, None), (inner, outer)]
+
+
+def test_only_the_types_that_it_was_registered_for():
+    heard = []
+
+    class MyCallback(AbstractCallback):
+        def on_module_start(self, event):
+            heard.append("start")
+
+        def on_module_end(self, event):
+            heard.append("end")
+
+        def on_provider_request(self, event):
+            heard.append("request")
+
+    identity = CallbackManager().register(
+        MyCallback(), callback_types=[CallbackType.MODULE_START, CallbackType.MODULE_END]
+    )
+    assert CallbackManager().get_registered_callbacks() == {
+        "module_end": ["MyCallback"],
+        "module_start": ["MyCallback"],
+    }
+    run()
+    assert heard == ["start", "start", "end", "end"]
+    assert CallbackManager().unregister(identity) is True
+    assert CallbackManager().unregister(identity) is False
+    run()
+    assert len(heard) == 4
+
+
+@pytest.mark.parametrize("how", ["disable", "environment"])
+def test_disabled_callbacks_hear_nothing_until_they_are_enabled(how, monkeypatch):
+    heard = []
+
+    class Listening(AbstractCallback):
+        def on_module_end(self, event):
+            heard.append(event.success)
+
+    manager = CallbackManager()
+    manager.register(Listening())
+    assert manager.is_enabled()
+    manager.disable() if how == "disable" else monkeypatch.setenv("LOGILLM_CALLBACKS_ENABLED", "0")
+    assert not manager.is_enabled()
+    run()
+    assert heard == []
+    manager.enable() if how == "disable" else monkeypatch.setenv("LOGILLM_CALLBACKS_ENABLED", "1")
+    run()
+    assert heard == [True, True]
+
+
+def test_an_optimization_monitor_hears_scores_and_the_result(capsys):
+    class OptimizationMonitor(AbstractCallback):
+        def __init__(self):
+            self.scores = []
+
+        async def on_evaluation_end(self, event):
+            self.scores.append(event.score)
+            print(f"Evaluation score: {event.score:.3f}")
+
+        async def on_optimization_end(self, event):
+            if event.result:
+                print("Optimization complete!")
+                print(f"Best score: {event.result.best_score:.3f}")
+                print(f"Improvement: {event.result.improvement:.1%}")
+
+    monitor = OptimizationMonitor()
+    CallbackManager().register(monitor)
+    optimize()
+    assert monitor.scores == [100.0, 0.0, 100.0, 100.0]
+
+
+def test_hyperparameter_updates_arrive():
+    updates = []
+
+    class Updates(AbstractCallback):
+        def on_hyperparameter_update(self, event):
+            updates.append(event.parameters)
+
+    CallbackManager().register(Updates())
+    optimize("MIPROv2")
+    assert len(updates) == 3
+    assert set(updates[0]) >= {"0_predictor_instruction"}
+
+
+def test_errors_are_told_once_where_they_happened_and_ends_say_so():
+    told, ends = [], []
+
+    class Errors(AbstractCallback):
+        def on_error(self, event):
+            told.append((type(event.error).__name__, event.stage))
+
+        def on_module_end(self, event):
+            ends.append(event.success)
+
+    class Broken(dspy.Module):
+        def forward(self):
+            raise LookupError("x")
+
+    CallbackManager().register(Errors())
+    with recording(), pytest.raises(LookupError):
+        Broken()()
+    assert told == [("LookupError", "module")]
+    assert ends == [False]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_jsonl_logging_with_its_options(tmp_path):
+    path = tmp_path / "execution.jsonl"
+    identity = register_jsonl_logger(path, include_module_events=True, include_provider_events=True)
+    run()
+    assert [each["event_type"] for each in lines(path)] == [
+        "module_start", "module_start", "provider_request", "provider_response", "module_end", "module_end",
+    ]  # fmt: skip
+    first, second, *_ = lines(path)
+    assert (first["module"], second["module"]) == ("ChainOfThought", "Predict")
+    assert second["parent_call_id"] == first["call_id"]
+    assert CallbackManager().unregister(identity)
+    CallbackManager().register(JSONLCallback(path, include_module_events=False, append_mode=True))
+    run()
+    assert len(lines(path)) == 6
+    JSONLCallback(path, append_mode=False)
+    assert lines(path) == []
+
+
+def test_optimization_jsonl_has_the_run_and_not_its_modules(tmp_path):
+    path = tmp_path / "optimization.jsonl"
+    CallbackManager().register(OptimizationJSONLCallback(str(path)))
+    optimize()
+    kinds = [each["event_type"] for each in lines(path)]
+    assert kinds == ["optimization_start", *["evaluation_start", "evaluation_end"] * 4, "optimization_end"]
+    assert lines(path)[-1]["best_score"] == 100.0
+
+
+def test_every_line_is_one_valid_object_under_threads(tmp_path):
+    path = tmp_path / "threads.jsonl"
+    CallbackManager().register(JSONLCallback(path))
+    with recording(instrument=()):
+
+        def work():
+            for _ in range(200):
+                with lmspan.operation("module", "m", inputs={"text": "line\u2028break\n" * 50}):
+                    pass
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert len(lines(path)) == 8 * 200 * 2
+
+
+def _write(path):
+    callback = JSONLCallback(path)
+    lmspan.subscribe(callback)
+    with recording(instrument=()):
+        for _ in range(100):
+            with lmspan.operation("module", "m", inputs={"text": "x" * 2000}):
+                pass
+
+
+def test_every_line_is_one_valid_object_under_processes(tmp_path):
+    path = str(tmp_path / "processes.jsonl")
+    context = multiprocessing.get_context("spawn")
+    children = [context.Process(target=_write, args=(path,)) for _ in range(3)]
+    for each in children:
+        each.start()
+    for each in children:
+        each.join()
+    assert [each.exitcode for each in children] == [0, 0, 0]
+    assert len(lines(tmp_path / "processes.jsonl")) == 600
+
+
+def test_the_complete_example():
+    class ExecutionMonitor(AbstractCallback):
+        def __init__(self):
+            self.call_count = 0
+            self.total_duration = 0
+
+        async def on_module_end(self, event):
+            self.call_count += 1
+            self.total_duration += event.duration or 0
+
+        def get_stats(self):
+            return {
+                "calls": self.call_count,
+                "total_time": self.total_duration,
+                "avg_time": self.total_duration / self.call_count if self.call_count > 0 else 0,
+            }
+
+    monitor = ExecutionMonitor()
+    CallbackManager().register(monitor)
+
+    async def main():
+        module = dspy.Predict("question -> answer")
+        for question in ("What is AI?", "What is ML?", "What is DL?"):
+            assert (await module.acall(question=question)).answer == "AI is artificial intelligence"
+        return monitor.get_stats()
+
+    script = lambda _: fields(answer="AI is artificial intelligence")  # noqa: E731
+    with ScriptedServer(script) as server, recording(), dspy.context(lm=model(server)):
+        stats = asyncio.run(main())
+    assert stats["calls"] == 3
+    assert stats["total_time"] == pytest.approx(3 * stats["avg_time"])
+    assert stats["avg_time"] > 0
