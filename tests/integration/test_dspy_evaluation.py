@@ -1,5 +1,7 @@
 """Evaluations: every example with its result on the program's span, failures that DSPy swallows, the whole score."""
 
+import contextlib
+
 import dspy
 import pytest
 
@@ -193,6 +195,23 @@ def test_whatever_a_metric_gives_its_score_is_a_number(given, score, explanation
     assert type(facts[sc.EVALUATION_SCORE]) is float
     assert facts[sc.EVALUATION_SCORE] == score
     assert facts.get(sc.EVALUATION_EXPLANATION) == explanation
+
+
+@pytest.mark.parametrize("given", [float("nan"), 10**400, None, "good", object()])
+def test_what_is_no_score_is_no_score_and_never_an_error_of_ours(given, caplog):
+    with recording() as recorded, contextlib.suppress(Exception):  # DSPy itself cannot add up some of them
+        evaluate(lambda *_: given, size=1)
+    ((_, facts),) = results(recorded)
+    assert sc.EVALUATION_SCORE not in facts
+    assert not [record for record in caplog.records if record.name == "lmspan"]
+    recorded.assert_conventions()
+
+
+def test_the_same_example_twice_is_two_examples():
+    same = devset(1)[0]
+    with serving(ANSWER) as server, recording() as recorded, dspy.context(lm=model(server)):
+        dspy.Evaluate(devset=[same, same], metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    assert [facts[sc.EXAMPLE_INDEX] for _, facts in results(recorded)] == [0, 1]
 
 
 def test_content_off_tells_scores_but_neither_examples_nor_feedback():

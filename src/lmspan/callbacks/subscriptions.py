@@ -78,6 +78,7 @@ class Subscription:
         self.number = next(_numbers)
         self.active = True
         self.gate: Callable[[], bool] | None = None
+        """Asked at each event, if there is one: while it says False the callback hears nothing."""
         self.table = _table([(self, found)])
         self._found = found
 
@@ -197,7 +198,6 @@ def subscribe(
     on_error: str = "log",
     dialect: str | None = None,
     name: str | None = None,
-    gate: Callable[[], bool] | None = None,
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
@@ -210,13 +210,11 @@ def subscribe(
         on_error: "log" a hook's exception once and go on; or "stop" the run when a start hook raises.
         dialect: the system that the callback is written for, where it could be several.
         name: what it is called in messages; its class's name by default.
-        gate: asked at each event; while it says False the callback hears nothing.
 
     Raises:
         CallbackError: nothing to call, a hook that could never be called, or a callback that could mean two systems.
     """
     subscription = _make(callback, hooks, priority, on_error, dialect, name)
-    subscription.gate = gate
     _registry.add(subscription)
     return subscription
 

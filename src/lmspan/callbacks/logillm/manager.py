@@ -44,9 +44,8 @@ class CallbackManager:
         if callback_types is not None:
             names = {f"on_{getattr(each, 'value', each)}" for each in callback_types}
             wanted = {each for each in names if callable(getattr(callback, each, None))}
-        subscription = subscriptions.subscribe(
-            callback, hooks=wanted, priority=priority, dialect="logillm", name=name, gate=self.is_enabled
-        )
+        subscription = subscriptions.subscribe(callback, hooks=wanted, priority=priority, dialect="logillm", name=name)
+        subscription.gate = self.is_enabled
         identity = f"{subscription.name}_{subscription.number}"
         self._subscriptions[identity] = subscription
         return identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _get = object.__getattribute__
 
-waiting: dict[int, Call] = {}
+waiting: WeakValueDictionary[int, Call] = WeakValueDictionary()
 """Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
 thread of its own, where no context tells whose query it is."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lmspan.patching import Patches
     from lmspan.recorder import Recorder
 
+_LARGEST: Final = 2**1000
+
 _get = object.__getattribute__
 
 
@@ -40,10 +42,11 @@ def metric_name(metric: Any) -> str:
 def number(score: Any) -> float | None:
     """Return a score as a number: bare, or the `score` of a Prediction or dict. Runs no code of an unknown type."""
     kind = type(score)
-    if kind in (bool, int, float):
-        return float(score)
+    if kind in (bool, int):
+        return float(score) if -_LARGEST < score < _LARGEST else None
     if issubclass(kind, float):
-        return float.__float__(score)
+        found = float.__float__(score)
+        return found if found - found == 0 else None  # NaN and the infinities are no scores
     if kind.__module__ == "numpy" and hasattr(kind, "item") and getattr(score, "ndim", 1) == 0:
         return number(score.item())
     fields = score if kind is dict else stored_fields(score, kind)
@@ -124,17 +127,26 @@ class Each:
         self.function = function
         self.evaluation = evaluation
         self.metric = evaluation.notes.get("metric")
-        self.indexes: dict[int, int] = {id(example): index for index, example in reversed(list(enumerate(data)))}
+        self._indexes: dict[int, list[int]] = {}
+        for index, example in enumerate(data):
+            self._indexes.setdefault(id(example), []).append(index)
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""
         return _around_each(self.function, self, (example,), {})
 
+    def index(self, example: Any) -> int | None:
+        """Return which example of the data it is; the next one, where the same object stands there several times."""
+        indexes = self._indexes.get(id(example))
+        if not indexes:
+            return None
+        return indexes.pop(0) if len(indexes) > 1 else indexes[0]
+
 
 def _begin_each(recorder: Recorder, each: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     del kwargs
     notes = each.evaluation.notes
-    call = begin(recorder, each.indexes.get(id(args[0])), args[0], each.metric, notes.get("scores"))
+    call = begin(recorder, each.index(args[0]), args[0], each.metric, notes.get("scores"))
     call.notes.update(failure_score=notes.get("failure_score"), failures=notes.get("failures"))
     return call
 
