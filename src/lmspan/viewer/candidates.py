@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -11,24 +12,26 @@ from lmspan import semconv as sc
 from lmspan.viewer.text import safe_text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from lmspan.viewer.trace import StoredSpan
 
 _SHOWN: Final = 20
 
 
-def candidates(span: StoredSpan) -> Table | None:
+def candidates(span: StoredSpan) -> RenderableType | None:
     """Return the candidates of an optimizer's span, at most 20 with the best scores; None when it tells of none."""
     told = [event.attributes for event in span.events if event.name == sc.EVENT_OPTIMIZER_CANDIDATE]
     if not told:
         return None
     told.sort(key=lambda facts: (facts.get(sc.CANDIDATE_SCOPE) == "full", facts.get(sc.CANDIDATE_SCORE, -1e9)))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left", title=_title(span, told))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("#", "score", "on", "kept", "from", "changed"):
         table.add_column(title, justify="right" if title in ("#", "score") else "left", no_wrap=title != "changed")
     numbers = {facts.get(sc.CANDIDATE_ID): facts.get(sc.CANDIDATE_INDEX) for facts in told}
     for facts in told[::-1][:_SHOWN]:
         table.add_row(*_row(facts, numbers))
-    return table
+    return Group(_title(span, told), table)
 
 
 def _title(span: StoredSpan, told: list[dict[str, Any]]) -> Text:
