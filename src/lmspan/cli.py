@@ -1,9 +1,10 @@
-"""The command line: `lmspan demo`, `lmspan run`, `lmspan show`."""
+"""The command line: `lmspan demo`, `lmspan run`, `lmspan show`, `lmspan replay`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
 import runpy
@@ -64,6 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print the spans as JSON, one object a line")
     show.add_argument("--width", type=int, help="columns to use; default: the terminal's")
     show.set_defaults(command=_show)
+
+    replay = commands.add_parser("replay", help="play a stored trace to a callback")
+    replay.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    replay.add_argument(
+        "--callback",
+        required=True,
+        action="append",
+        metavar="MODULE:OBJECT",
+        help="a class is called first; repeatable",
+    )
+    replay.add_argument("--dialect", help="the system that it is written for, where it could be several")
+    replay.set_defaults(command=_replay)
     return parser
 
 
@@ -138,28 +151,59 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(options: argparse.Namespace) -> int:
+def _traces(what: str) -> tuple[list[Trace], list[str]]:
+    """Return the traces that an argument names, in order of time, and what was wrong with their files."""
     from lmspan.export.file import trace_directory  # noqa: PLC0415
     from lmspan.viewer import store  # noqa: PLC0415
 
-    path = Path(options.what)
-    if path.is_file() or "/" in options.what or path.suffix in (".jsonl", ".json"):
+    path = Path(what)
+    if path.is_file() or "/" in what or path.suffix in (".jsonl", ".json"):
         reading = store.read_file(path)
         traces, troubles = list(reading.traces.values()), reading.troubles
     else:
-        trace, troubles = store.find(trace_directory(), options.what)
+        trace, troubles = store.find(trace_directory(), what)
         traces = [trace]
     for trouble in troubles:
         print(f"lmspan: {trouble}", file=sys.stderr)
     if not traces:
         raise TraceFileError(f"{path} holds no spans")
-    for trace in sorted(traces, key=lambda each: each.start_unix_nano):
+    return sorted(traces, key=lambda each: each.start_unix_nano), troubles
+
+
+def _show(options: argparse.Namespace) -> int:
+    traces, troubles = _traces(options.what)
+    for trace in traces:
         if options.json:
             for span in sorted(trace.spans, key=lambda each: each.start_unix_nano):
                 print(json.dumps(dataclasses.asdict(span)))
         else:
             _print(trace, options.width)
     return 1 if troubles else 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from lmspan.callbacks import delivery, replay, subscriptions  # noqa: PLC0415
+
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+    for name in options.callback:
+        subscriptions.subscribe(_callback(name), dialect=options.dialect)
+    traces, troubles = _traces(options.what)
+    for trace in traces:
+        replay.replay(trace.spans)
+    delivery.drain(60.0)
+    return 1 if troubles else 0
+
+
+def _callback(name: str) -> Any:
+    """Return the object that `module:object` names; of a class, one made without arguments."""
+    module, colon, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LmspanError(f"replay: {name!r} is no MODULE:OBJECT that can be imported ({error})") from error
+    return found() if colon and isinstance(found, type) else found
 
 
 def _print(trace: Trace, width: int | None) -> None:

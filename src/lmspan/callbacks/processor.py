@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from lmspan.callbacks.subscriptions import Table
 
 _KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION}
-_OPERATIONS = {
+OPERATIONS = {
+    # the conventions' word for an operation -> ours
     "chat": Operation.LM,
     "text_completion": Operation.LM,
     "generate_content": Operation.LM,
@@ -56,7 +57,7 @@ class CallbackProcessor(SpanProcessor):
             call = self._made_from(span)
         if call is not None:
             call.identify(span)
-            _begin(call, subscriptions.table(scopes))
+            begin(call, subscriptions.table(scopes))
 
     def on_end(self, span: ReadableSpan) -> None:
         """End the call of another instrumentation's span."""
@@ -68,7 +69,7 @@ class CallbackProcessor(SpanProcessor):
     def _made_from(self, span: Span) -> Call | None:
         """Return a call for a span that is not ours, if it says what it is in the GenAI conventions' words."""
         attributes = dict(span.attributes or {})
-        operation = _OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
+        operation = OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
         if operation is None or span.context is None:
             return None
         name = span.name.partition(" ")[2] or span.name
@@ -87,7 +88,8 @@ class CallbackProcessor(SpanProcessor):
         return delivery.drain(timeout_millis / 1000)
 
 
-def _begin(call: Call, table: Table) -> None:
+def begin(call: Call, table: Table) -> None:
+    """Run the start hooks of a call, and leave a watcher on it if anything else of it is heard."""
     operation = call.operation
     if call.parent is not None:
         call.result = call.parent.result
