@@ -33,5 +33,5 @@ def run(name: str = "", *, callbacks: Iterable[Any] = ()) -> Iterator[RunResult]
             scope.enter_context(subscribed(each))
         call = scope.enter_context(operation(Operation.WORKFLOW, name))
         outer = getattr(call, "result", None) if getattr(call, "parent", None) is not None else None
-        call.result = RunResult(call.call_id, outer=outer)
+        call.result = RunResult(call.call_id, getattr(call, "start_time_unix_nano", 0), outer)
         yield call.result

@@ -7,15 +7,20 @@ import pickle
 import threading
 
 import dspy
+import openai
 import pytest
 from dspy.utils.callback import BaseCallback
+from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import lmspan
 from lmspan import semconv as sc
 from lmspan.callbacks import delivery
 from lmspan.callbacks.llmproc import CallbackEvent
+from lmspan.callbacks.processor import CallbackProcessor
 from lmspan.testing import recording
+from support.processes import run_python
 from support.programs import fields, model, serving
 from support.scenarios.agents import step, weather
 from support.scenarios.core import YES
@@ -365,7 +370,7 @@ def test_every_event_is_heard_once_and_in_order_by_each_of_five_under_eight_thre
     with recording(instrument=()):
 
         def work(thread):
-            for number in range(1000):
+            for number in range(10_000):
                 with lmspan.operation("tool", "t", inputs={"number": (thread, number)}):
                     pass
 
@@ -375,7 +380,9 @@ def test_every_event_is_heard_once_and_in_order_by_each_of_five_under_eight_thre
         for each in threads:
             each.join()
     for each in counting:
-        assert sorted(each.by_thread.values()) == [[(thread, number) for number in range(1000)] for thread in range(8)]
+        assert sorted(each.by_thread.values()) == [
+            [(thread, number) for number in range(10_000)] for thread in range(8)
+        ]
     assert [each.failures for each in subscriptions] == [0] * 5
 
 
@@ -441,6 +448,60 @@ def test_an_async_hook_that_hangs_is_bounded_and_reported(caplog):
         assert "1 async hooks did not end in 0.1 s" in caplog.text
         assert delivery.drain(0.1, cancel=True) is False
         assert delivery.drain(5.0) is True
+
+
+FORKING = """
+import asyncio, os, sys
+import lmspan
+
+heard = []
+
+class Hearing:
+    def on_tool_start(self, call_id, instance, inputs):
+        heard.append("sync")
+    async def on_tool_end(self, call_id, outputs, exception):
+        await asyncio.sleep(0)
+        heard.append("async")
+
+session = lmspan.init(exporters="none")
+lmspan.subscribe(Hearing())
+with lmspan.operation("tool", "parent"):
+    pass
+assert session.force_flush(5)
+if (child := os.fork()) == 0:
+    heard.clear()
+    with lmspan.operation("tool", "child"):
+        pass
+    ok = session.force_flush(5) and heard == ["sync", "async"]
+    os._exit(0 if ok else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert heard == ["sync", "async"]
+"""
+
+
+def test_a_forked_child_inherits_the_subscriptions_and_their_async_hooks_run():
+    done = run_python(FORKING)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_spans_of_another_instrumentation_are_heard_as_what_their_attributes_say():
+    heard = []
+
+    def function(event, *args):
+        heard.append((str(event), args[0]["model"] if event == CallbackEvent.API_REQUEST else None))
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(CallbackProcessor())
+    instrumentor = OpenAIInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    lmspan.subscribe(function)
+    try:
+        with serving(YES) as server:
+            client = openai.OpenAI(base_url=server.url, api_key="sk-none")
+            client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}])
+    finally:
+        instrumentor.uninstrument()
+    assert heard == [("api_request", "gpt-4o-mini"), ("api_response", None)]
 
 
 # Stopping a run ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import threading
 import time
 from contextvars import ContextVar
@@ -131,6 +132,18 @@ def _own_loop() -> asyncio.AbstractEventLoop:
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="lmspan-callbacks", daemon=True).start()
         return _loop
+
+
+def _after_fork() -> None:
+    """Forget a loop whose thread did not come along, and what ran on it: that is the parent's."""
+    global _loop, _loop_lock
+    _loop, _loop_lock = None, threading.Lock()
+    _under_way.clear()
+    _last.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def drain(timeout_s: float, *, cancel: bool = False) -> bool:
