@@ -12,12 +12,17 @@ import lmspan
 from lmspan.callbacks import delivery
 from lmspan.callbacks.logillm import (
     AbstractCallback,
+    CallbackContext,
     CallbackManager,
     CallbackType,
+    EvaluationEndEvent,
     JSONLCallback,
+    LoggingCallback,
+    MetricsCallback,
     ModuleEndEvent,
     OptimizationJSONLCallback,
     Priority,
+    ProgressCallback,
     register_jsonl_logger,
 )
 from lmspan.demo.server import ScriptedServer
@@ -285,6 +290,39 @@ def test_every_line_is_one_valid_object_under_processes(tmp_path):
         each.join()
     assert [each.exitcode for each in children] == [0, 0, 0]
     assert len(lines(tmp_path / "processes.jsonl")) == 600
+
+
+def test_metrics_are_counted_and_reset():
+    metrics = MetricsCallback()
+    CallbackManager().register(metrics)
+    recorded = run(times=2)
+    found = metrics.get_metrics()
+    tokens = sum(span.attributes["gen_ai.usage.input_tokens"] for span in recorded.named("chat gpt-4o-mini"))
+    assert (found["module_calls"], found["module_failures"], found["provider_calls"]) == (4, 0, 2)
+    assert found["modules"] == {"Predict": 2, "ChainOfThought": 2}
+    assert found["total_tokens"] > tokens > 0
+    assert found["total_cost"] > 0
+    metrics.reset_metrics()
+    assert metrics.get_metrics()["module_calls"] == 0
+
+
+def test_progress_is_printed(capsys):
+    CallbackManager().register(ProgressCallback())
+    optimize()
+    told = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert told == []  # the scenario's own output is kept off the terminal, and the callback's with it
+    progress = ProgressCallback()
+    progress.on_evaluation_end(EvaluationEndEvent(CallbackContext("c"), None, None, 0.5))
+    assert capsys.readouterr().out == "evaluation 1: score 0.500, best 0.500\n"
+
+
+def test_logging_says_what_begins_and_ends(caplog):
+    caplog.set_level("INFO")
+    CallbackManager().register(LoggingCallback())
+    run()
+    told = [record.getMessage() for record in caplog.records if record.name == "lmspan.callbacks.logillm"]
+    assert told[:2] == ["module ChainOfThought begins", "module Predict begins"]
+    assert told[2].startswith("module Predict completed in ")
 
 
 def test_the_complete_example():

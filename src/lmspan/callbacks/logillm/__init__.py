@@ -7,6 +7,7 @@ the highest priority hears first, as in the release and in the document's refere
 that failed too, with `success` False, and `ErrorEvent` beside it; `unregister` removes a callback from all its events.
 """
 
+from lmspan.callbacks.logillm.builtin import LoggingCallback, MetricsCallback, ProgressCallback
 from lmspan.callbacks.logillm.events import (
     AbstractCallback,
     CallbackContext,
@@ -50,6 +51,8 @@ __all__ = [
     "EvaluationStartEvent",
     "HyperparameterUpdateEvent",
     "JSONLCallback",
+    "LoggingCallback",
+    "MetricsCallback",
     "ModuleEndEvent",
     "ModuleStartEvent",
     "OptimizationEndEvent",
@@ -57,6 +60,7 @@ __all__ = [
     "OptimizationResult",
     "OptimizationStartEvent",
     "Priority",
+    "ProgressCallback",
     "ProviderErrorEvent",
     "ProviderRequestEvent",
     "ProviderResponseEvent",
