@@ -12,7 +12,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call, settle
+from lmspan.propagation import awaited, current_call, settle
 from lmspan.shapes import EVENT_NAMES
 
 if TYPE_CHECKING:
@@ -142,18 +142,23 @@ def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callab
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
-        call = _begin(recorder, kind, name, inputs_of(args, kwargs)) if recorder.awake else None
-        if call is None:
-            return await function(*args, **kwargs)
+        before = awaited.get()
+        awaited.set(True)
         try:
-            outputs = await function(*args, **kwargs)
-        except BaseException as error:
-            recorder.end(call, error=error)
+            call = _begin(recorder, kind, name, inputs_of(args, kwargs)) if recorder.awake else None
+            if call is None:
+                return await function(*args, **kwargs)
+            try:
+                outputs = await function(*args, **kwargs)
+            except BaseException as error:
+                recorder.end(call, error=error)
+                await settle(call)
+                raise
+            _finish(recorder, call, outputs)
             await settle(call)
-            raise
-        _finish(recorder, call, outputs)
-        await settle(call)
-        return outputs
+            return outputs
+        finally:
+            awaited.set(before)
 
     return wrapper
 

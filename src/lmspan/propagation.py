@@ -8,7 +8,8 @@ something only when a call of ours is current: other programs' pools are left as
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -54,11 +55,16 @@ def restore(call: Call) -> None:
     otel_context.attach(previous)
 
 
+awaited: ContextVar[bool] = ContextVar("lmspan-awaited", default=False)
+"""Whether what runs here is, at its outermost, awaited: then it can wait for async hooks before it returns."""
+
+
 async def settle(call: Call) -> None:
     """Wait for what subscribers have under way, when an awaited run ends: not longer than a few seconds."""
     pending, call.pending = call.pending, None
     if pending:
-        await asyncio.wait(pending, timeout=_SETTLE_S)
+        waiting = [asyncio.wrap_future(each) if isinstance(each, Future) else each for each in pending]
+        await asyncio.wait(waiting, timeout=_SETTLE_S)
 
 
 class Carried:

@@ -435,6 +435,47 @@ def test_async_hooks_are_done_before_an_awaited_run_returns(caplog):
     assert "was destroyed" not in caplog.text
 
 
+def test_async_hooks_of_a_sync_call_inside_of_a_loop_are_not_lost_with_it():
+    heard = []
+
+    class Slow:
+        async def on_lm_start(self, call_id, instance, inputs):
+            await asyncio.sleep(0.05)
+            heard.append("lm")
+
+    async def main(lm):
+        with dspy.context(lm=lm):
+            dspy.Predict("question -> answer")(question="?")
+
+    lmspan.subscribe(Slow())
+    with serving(YES) as server, recording():
+        asyncio.run(main(model(server)))
+        assert delivery.drain(5)
+    assert heard == ["lm"]
+
+
+def test_async_hooks_of_threads_are_done_before_the_awaited_run_that_they_belong_to_returns():
+    heard = []
+
+    class Slow:
+        async def on_lm_start(self, call_id, instance, inputs):
+            await asyncio.sleep(0.05)
+            heard.append("lm")
+
+    @lmspan.module
+    async def program():
+        await asyncio.gather(*(dspy.asyncify(dspy.Predict("question -> answer"))(question="?") for _ in range(2)))
+
+    async def main(lm):
+        with dspy.context(lm=lm):
+            await program()
+        return list(heard)
+
+    lmspan.subscribe(Slow())
+    with serving(YES) as server, recording():
+        assert asyncio.run(main(model(server))) == ["lm", "lm"]
+
+
 def test_an_async_hook_that_hangs_is_bounded_and_reported(caplog):
     class Hanging:
         async def on_lm_start(self, call_id, instance, inputs):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import guard
 from lmspan.content import qualified_name
 from lmspan.errors import StopRun
+from lmspan.propagation import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -91,16 +92,25 @@ _under_way: set[concurrent.futures.Future[Any]] = set()
 
 
 def _schedule(bound: Bound, call: Call, result: Awaitable[Any]) -> None:
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    """Have an async hook run on the program's loop, if the run is awaited there and can wait for it; else on ours."""
+    loop = _running_loop() if awaited.get() else None
+    future: Any
+    if loop is not None:
+        future = loop.create_task(_in_order(bound, result))
+    else:
         future = asyncio.run_coroutine_threadsafe(_in_order(bound, result), _own_loop())
         _under_way.add(future)
         future.add_done_callback(_under_way.discard)
-        return
-    task = loop.create_task(_in_order(bound, result))
-    pending = call.root.pending = call.root.pending or []
-    pending.append(task)
+    if awaited.get():
+        pending = call.root.pending = call.root.pending or []
+        pending.append(future)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def _in_order(bound: Bound, result: Awaitable[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import recorder as recording
 from lmspan.guard import guarded
-from lmspan.propagation import current_call, settle
+from lmspan.propagation import awaited, current_call, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,22 +64,27 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         recorder = recording.active
-        call = begin(recorder, instance, args, kwargs) if recorder.awake else None
-        if call is None:
-            return await wrapped(*args, **kwargs)
+        before = awaited.get()
+        awaited.set(True)
         try:
-            outputs = await wrapped(*args, **kwargs)
-        except BaseException as error:
-            if fail is not None and call.observed:
-                fail(recorder, call, error)
-            recorder.end(call, error=error)
+            call = begin(recorder, instance, args, kwargs) if recorder.awake else None
+            if call is None:
+                return await wrapped(*args, **kwargs)
+            try:
+                outputs = await wrapped(*args, **kwargs)
+            except BaseException as error:
+                if fail is not None and call.observed:
+                    fail(recorder, call, error)
+                recorder.end(call, error=error)
+                await settle(call)
+                raise
+            if call.observed:
+                finish(recorder, call, outputs)
+            recorder.end(call, outputs)
             await settle(call)
-            raise
-        if call.observed:
-            finish(recorder, call, outputs)
-        recorder.end(call, outputs)
-        await settle(call)
-        return outputs
+            return outputs
+        finally:
+            awaited.set(before)
 
     return wrapper
 
