@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lmspan import config, instrumentation, propagation, providers, recorder
 from lmspan._version import __version__
 from lmspan.content import CAPTURE_MODES, Content
+from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
 from lmspan.redaction import Redactor
 
@@ -139,6 +140,8 @@ def init(
             provider_exists=existing is not None,
         )
         names = instrumentation.choose(resolved.instrument)
+        if redact is not None and not callable(redact):
+            raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
         redactor = Redactor(redact, os.environ)
         session = Session()
         session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -139,16 +139,27 @@ def _run(options: argparse.Namespace) -> int:
         raise LmspanError(
             f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}"
         )
+    if options.as_module:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+        _require_module(options.program)
     name = options.program if options.as_module else Path(options.program).stem
     lmspan.init(os.environ.get("OTEL_SERVICE_NAME") or name)
     sys.argv = [options.program, *options.arguments]
     if options.as_module:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
         runpy.run_module(options.program, run_name="__main__", alter_sys=True)
     else:
         sys.path.insert(0, str(Path(options.program).resolve().parent))
         runpy.run_path(options.program, run_name="__main__")
     return 0
+
+
+def _require_module(name: str) -> None:
+    try:
+        found = importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise LmspanError(f"run: there is no module {name!r}")
 
 
 def _traces(what: str) -> tuple[list[Trace], list[str]]:

@@ -131,7 +131,7 @@ def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [name for name in names if name in EXPORTERS]
     if names != known:
         unknown = next(name for name in names if name not in EXPORTERS)
-        _told("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out")
+        _told("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out" if known else "no span is exported")
     if names:
         return tuple(known)
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

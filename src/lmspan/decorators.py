@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from lmspan import generators
 from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import awaited, current_call, settle
 from lmspan.shapes import EVENT_NAMES
@@ -131,6 +131,7 @@ def _wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[
             outputs = function(*args, **kwargs)
         except BaseException as error:
             recorder.end(call, error=error)
+            leave_no_trace(error)
             raise
         _finish(recorder, call, outputs)
         return outputs
@@ -153,6 +154,7 @@ def _wrap_coroutine(kind: Operation, name: str, inputs_of: Any, function: Callab
             except BaseException as error:
                 recorder.end(call, error=error)
                 await settle(call)
+                leave_no_trace(error)
                 raise
             _finish(recorder, call, outputs)
             await settle(call)

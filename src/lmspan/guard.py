@@ -51,3 +51,16 @@ def report(where: str, error: Exception) -> None:
         logger.debug("the first failure of %s", where, exc_info=error)
     except Exception:  # noqa: BLE001 - a broken log handler, or an error whose own text raises
         failures["lmspan.guard.report"] += 1
+
+
+_traceback = BaseException.__dict__["__traceback__"]
+
+
+def leave_no_trace(error: BaseException) -> None:
+    """Take the caller's frame, where the program's exception was caught, out of its traceback before it is raised on.
+
+    Agents put tracebacks into prompts: with our frames in them the model would be asked something else.
+    """
+    caught = _traceback.__get__(error)
+    if caught is not None and caught.tb_frame.f_globals.get("__name__", "").startswith("lmspan."):
+        _traceback.__set__(error, caught.tb_next)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import traceback
 
 import pytest
 from opentelemetry import trace
@@ -237,3 +238,26 @@ def test_methods_do_not_record_their_self(recorded):
 def test_the_pytest_fixture_records_the_test(lmspan_recording):
     double(1)
     lmspan_recording.assert_tree("execute_tool double")
+
+
+def test_an_exception_passes_without_a_frame_of_ours():
+    """Agents put tracebacks into prompts: a model must be asked the same with and without us."""
+
+    def frames(function):
+        try:
+            function()
+        except LookupError as error:
+            return [each.name for each in traceback.extract_tb(error.__traceback__)]
+
+    def fail():
+        raise LookupError
+
+    async def afail():
+        raise LookupError
+
+    assert frames(fail) == ["frames", "fail"]
+    with recording(instrument=()):
+        assert frames(lmspan.tool(fail)) == ["frames", "fail"]
+        found = frames(lambda: asyncio.run(lmspan.tool(afail)()))
+    assert found[-1] == "afail"
+    assert "wrapper" not in found

@@ -62,7 +62,7 @@ def test_errors_stand_out_and_are_told_once():
             ],
         )
     )
-    assert "2 failed" in text
+    assert "1 failed" in text
     assert "chat m ✗ Empty" in text
     assert text.count("shop.Empty: no ·[31mtea") == 1
     assert "\x1b" not in text

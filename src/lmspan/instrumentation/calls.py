@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import recorder as recording
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.propagation import awaited, current_call, settle
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def around(hook: Hook) -> Callable[..., Any]:
             if fail is not None and call.observed:
                 fail(recorder, call, error)
             recorder.end(call, error=error)
+            leave_no_trace(error)
             raise
         if call.observed:
             finish(recorder, call, outputs)
@@ -77,6 +78,7 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
                     fail(recorder, call, error)
                 recorder.end(call, error=error)
                 await settle(call)
+                leave_no_trace(error)
                 raise
             if call.observed:
                 finish(recorder, call, outputs)

@@ -116,7 +116,7 @@ CANDIDATE_METRICS: Annotated[str, Meta(DOUBLE, OWN, "mean of each other number t
 CANDIDATE_SCOPE: Annotated[str, Meta(STRING, OWN, "full, or minibatch when evaluated on a part of the data")] = (
     "lmspan.optimizer.candidate.scope"
 )
-CANDIDATE_ACCEPTED: Annotated[str, Meta(BOOL, OWN, "whether the optimizer kept it; absent when it does not say")] = (
+CANDIDATE_ACCEPTED: Annotated[str, Meta(BOOL, OWN, "kept by GEPA, else the best so far; absent on a minibatch")] = (
     "lmspan.optimizer.candidate.accepted"
 )
 CANDIDATE_REASON: Annotated[str, Meta(STRING, OWN, "why it was not kept, in the optimizer's words")] = (

@@ -24,12 +24,12 @@ def candidates(span: StoredSpan) -> RenderableType | None:
     told = [event.attributes for event in span.events if event.name == sc.EVENT_OPTIMIZER_CANDIDATE]
     if not told:
         return None
-    told.sort(key=lambda facts: (facts.get(sc.CANDIDATE_SCOPE) == "full", facts.get(sc.CANDIDATE_SCORE, -1e9)))
+    told.sort(key=lambda facts: (facts.get(sc.CANDIDATE_SCOPE) != "full", -facts.get(sc.CANDIDATE_SCORE, -1e9)))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("#", "score", "on", "kept", "from", "changed"):
         table.add_column(title, justify="right" if title in ("#", "score") else "left", no_wrap=title != "changed")
     numbers = {facts.get(sc.CANDIDATE_ID): facts.get(sc.CANDIDATE_INDEX) for facts in told}
-    for facts in told[::-1][:_SHOWN]:
+    for facts in told[:_SHOWN]:
         table.add_row(*_row(facts, numbers))
     return Group(_title(span, told), table)
 

@@ -87,7 +87,8 @@ def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
         last = reading.last()
         if last is None:
             raise TraceFileError(
-                f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init()"
+                f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init(); "
+                "where an exporter is set (OTEL_*), spans go there and to no file"
             )
         return last, reading.troubles
     fitting = [trace for trace_id, trace in reading.traces.items() if trace_id.startswith(wanted.lower())]

@@ -44,10 +44,15 @@ def render(trace: Trace, *, content: bool = True) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=False, show_edge=False)
     table.add_column("span", no_wrap=True, ratio=1, overflow="ellipsis")
     table.add_column("", no_wrap=True, width=_WATERFALL)
-    for title in ("time", "tokens", "cost"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for guide, span in _walk(under, "", ""):
-        table.add_row(_label(guide, span), _bar(span, trace), duration(span.duration_s), _tokens(span), _cost(span))
+    rows = [
+        (_label(guide, span), _bar(span, trace), Text(duration(span.duration_s)), _tokens(span), _cost(span))
+        for guide, span in _walk(under, "", "")
+    ]
+    for index, title in enumerate(("time", "tokens", "cost"), start=2):  # figures are never cut, names may be
+        width = max((len(row[index]) for row in rows), default=0)
+        table.add_column(title, justify="right", no_wrap=True, min_width=max(width, len(title)))
+    for row in rows:
+        table.add_row(*row)
     below = [_errors(trace)] if any(span.failed for span in trace.spans) else []
     tried = [found for span in trace.spans if (found := candidates(span)) is not None]
     return Group(_header(trace), table, *tried, *below, *([_said(under)] if content else []))
@@ -93,7 +98,10 @@ def _header(trace: Trace) -> Text:
     told.append(f"{trace.total(sc.USAGE_INPUT_TOKENS):.0f} → {trace.total(sc.USAGE_OUTPUT_TOKENS):.0f} tokens")
     if any(sc.COST_AMOUNT in span.attributes for span in calls):
         told.append(money(trace.total(sc.COST_AMOUNT)))
-    failed = sum(span.failed for span in trace.spans)
+    under = trace.children()
+    failed = sum(  # each failure once: where it happened, not where it passed
+        span.failed and not any(child.failed for child in under.get(span.span_id, ())) for span in trace.spans
+    )
     text = Text(f"trace {trace.trace_id}\n", style="bold").append("  ".join(told), style="not bold")
     if failed:
         text.append(f"  {failed} failed", style="bold red")

@@ -52,7 +52,8 @@ def _(lm, server):
 
 @scenario("ReAct, the tool fails", [step("weather", city="nowhere"), step("finish"), YES], REACT.format(" !"))
 def _(lm, server):
-    return ask(dspy.ReAct("question -> answer", tools=[weather])).answer
+    found = ask(dspy.ReAct("question -> answer", tools=[weather]))
+    return [found.answer, found.trajectory, [str(each.request["messages"]) for each in server.exchanges]]
 
 
 @scenario(

@@ -88,14 +88,22 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         found[sc.OUTPUT_TYPE] = "json"
     if sys.modules["dspy"].settings.get("send_stream") is not None:
         found[sc.REQUEST_STREAM] = True
-    if call.parent is not None and sc.SIGNATURE_NAME in call.parent.found:
-        found[sc.PROMPT_NAME] = call.parent.found[sc.SIGNATURE_NAME]
+    _add_origin(call)
     if recorder.captures(call):
         prompt = args[0] if args else kwargs.get("prompt")
         payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
         if settings.get("tools"):
             payload[sc.TOOL_DEFINITIONS] = settings["tools"]
         recorder.capture(call, payload)
+
+
+def _add_origin(call: Call) -> None:
+    """Add what the prompt was made from, and that a predictor asks again."""
+    predictor = call.parent
+    if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
+        call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
+    if predictor is not None and predictor.notes.get("attempt", 1) > 1:
+        call.found[sc.ADAPTER_ATTEMPT] = predictor.notes["attempt"]
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:

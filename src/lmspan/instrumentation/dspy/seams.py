@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.content import qualified_name
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.calls import put
 from lmspan.instrumentation.dspy.responses import field
 from lmspan.lifecycle import Call, Event, Operation
@@ -97,6 +97,7 @@ def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywo
         return wrapped(*args, **kwargs)
     except BaseException as error:
         _note_failure(error)
+        leave_no_trace(error)
         raise
 
 
@@ -105,6 +106,7 @@ async def _aattempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs
         return await wrapped(*args, **kwargs)
     except BaseException as error:
         _note_failure(error)
+        leave_no_trace(error)
         raise
 
 
