@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from lmspan.guard import guarded
 from lmspan.lifecycle import Operation
 
 _UTIL_GENAI: Final = "opentelemetry.util.genai.invocation"
@@ -22,6 +23,7 @@ _DATA: Final = {
 _OPENLLMETRY: Final = "suppress_language_model_instrumentation"
 
 
+@guarded  # the data of a stranger is made here
 def entries(operation: Operation) -> dict[str, Any]:
     """Return what the context of an operation holds so that nobody below tells of it again."""
     if operation not in _DATA:

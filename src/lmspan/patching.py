@@ -6,13 +6,52 @@ has since wrapped ours, theirs stays and ours only steps aside.
 
 from __future__ import annotations
 
+import copy
 import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class _Method(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+    """A method with our wrapper around it, which can be copied and pickled like any other: by owner and name."""
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        del protocol
+        return getattr, (self._owner(), self.__wrapped__.__name__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return getattr(copy.deepcopy(self._owner(), memo), self.__wrapped__.__name__)
+
+    def _owner(self) -> Any:
+        """Return the object of a bound method, the class of one that is not bound."""
+        method = self.__wrapped__
+        if hasattr(method, "__self__"):
+            return method.__self__
+        return attrgetter(method.__qualname__.rpartition(".")[0])(sys.modules[method.__module__])
+
+
+class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """A function with our wrapper around it: copied and pickled as a function is, by its name."""
+
+    __bound_function_wrapper__ = _Method
+
+    def __reduce_ex__(self, protocol: Any) -> str:
+        del protocol
+        return str(self.__wrapped__.__qualname__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
 
 
 class Patches:
@@ -29,7 +68,7 @@ class Patches:
         if original is None:
             return False
         self._active = True
-        proxy = wrapt.FunctionWrapper(original, wrapper, enabled=self._is_active)
+        proxy = _Function(original, wrapper, enabled=self._is_active)
         setattr(owner, name, proxy)
         self._applied.append((owner, name, original, proxy))
         return True

@@ -106,7 +106,7 @@ class Recorder:
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
         call.previous = found
-        call.context = with_entries(found, {CURRENT: call, SPAN: span, **layers.entries(operation)})
+        call.context = with_entries(found, {CURRENT: call, SPAN: span, **(layers.entries(operation) or {})})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
         if not owned:
@@ -206,6 +206,7 @@ class Recorder:
     ) -> None:
         """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
         if call.ended:
+            restore(call)  # it was ended from another thread, where its context was not current
             return
         for child in tuple((call.waiting or {}).values()):
             self.end(child, error=error, missing=True)

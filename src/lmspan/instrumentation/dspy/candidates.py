@@ -17,6 +17,7 @@ from lmspan.content import digest
 from lmspan.instrumentation.calls import Hook, put, text
 from lmspan.instrumentation.dspy.describe import predictors
 from lmspan.instrumentation.dspy.examples import number
+from lmspan.instrumentation.dspy.lm import is_lm
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import current_call
 
@@ -139,14 +140,14 @@ class Search:
 
     def _part(self, stored: dict[str, Any]) -> Part:
         signature, demos, lm = stored.get("signature"), stored.get("demos"), stored.get("lm")
-        fields = getattr(signature, "fields", {}) if isinstance(signature, type) else {}
+        fields = getattr(signature, "fields", {}) if issubclass(type(signature), type) else {}
         said = {name: getattr(field, "json_schema_extra", None) or {} for name, field in fields.items()}
         return Part(
             instructions=text(getattr(signature, "instructions", "")),
             fields=self._content.json({name: [extra.get("prefix"), extra.get("desc")] for name, extra in said.items()}),
             demos=self._content.json(demos) if demos else "[]",
             demo_count=len(demos) if type(demos) is list else 0,
-            model=text(_get(lm, "__dict__").get("model")) if lm is not None else "",
+            model=text(_get(lm, "__dict__").get("model")) if is_lm(lm) else "",
         )
 
 

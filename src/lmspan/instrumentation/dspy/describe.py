@@ -79,7 +79,7 @@ def predictors(module: Any) -> dict[str, Any]:
 
 def signature_facts(signature: Any) -> dict[str, Any]:
     """Return name and fields of a signature class; read once per class, since every predictor call asks."""
-    if not isinstance(signature, type):
+    if not issubclass(type(signature), type):
         return {}
     facts = _signature_facts.get(signature)
     if facts is None:
@@ -94,4 +94,4 @@ def signature_facts(signature: Any) -> dict[str, Any]:
 
 def signature_name(signature: Any) -> dict[str, str]:
     """Return the name of a signature class alone: its fields are on the module's span."""
-    return {sc.SIGNATURE_NAME: signature.__name__} if isinstance(signature, type) else {}
+    return {sc.SIGNATURE_NAME: signature.__name__} if issubclass(type(signature), type) else {}

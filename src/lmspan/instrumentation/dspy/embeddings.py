@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.dspy.examples import metric_name
 from lmspan.instrumentation.dspy.lm import identity, learn_keys
 from lmspan.instrumentation.dspy.responses import cost_facts, field
 from lmspan.lifecycle import Operation
@@ -35,7 +36,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     learn_keys(recorder, settings)
     inputs = args[0] if args else kwargs.get("inputs")
     hosted = type(model) is str
-    name = model if hosted else getattr(model, "__name__", None) or type(model).__name__
+    name = model if hosted else metric_name(model)
     address = text(settings.get("api_base") or settings.get("base_url"))
     facts = {**identity(text(name), "", address, "openai" if hosted else "custom"), sc.OPERATION_NAME: "embeddings"}
     asked = next((waiting[id(each)] for each in inputs if id(each) in waiting), None) if type(inputs) is list else None

@@ -36,7 +36,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     if type(given.get("devset")) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(given["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, given.get("num_threads"), int)
-    if kwargs.get("callback_metadata") is not None:
+    if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
         call.found[sc.EVALUATION_METADATA] = recorder.content.json(kwargs["callback_metadata"])
 
 

@@ -32,7 +32,7 @@ def metric_name(metric: Any) -> str:
     """Return the name of a metric: the user's own, where DSPy has put a function of its own around it."""
     if type(metric).__name__ not in ("function", "method", "type"):
         return type(metric).__name__
-    if type(metric).__name__ == "function" and metric.__module__.startswith("dspy.") and metric.__closure__:
+    if type(metric).__name__ == "function" and text(metric.__module__).startswith("dspy.") and metric.__closure__:
         cells = dict(zip(metric.__code__.co_freevars, metric.__closure__, strict=False))
         if "metric" in cells and cells["metric"].cell_contents is not None:
             return metric_name(cells["metric"].cell_contents)

@@ -61,8 +61,13 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 def learn_secrets(recorder: Recorder, lm: Any) -> None:
     """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
-    if lm is not None:
+    if is_lm(lm):
         learn_keys(recorder, _get(lm, "__dict__").get("kwargs"))
+
+
+def is_lm(value: Any) -> bool:
+    """Tell whether this is a language model of DSPy: a program may keep anything under that name."""
+    return issubclass(type(value), sys.modules["dspy"].BaseLM)
 
 
 def learn_keys(recorder: Recorder, settings: Any) -> None:

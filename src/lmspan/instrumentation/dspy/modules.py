@@ -9,7 +9,7 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook
 from lmspan.instrumentation.dspy import agents, examples, rivals
 from lmspan.instrumentation.dspy.describe import signature_facts, submodules
-from lmspan.instrumentation.dspy.lm import learn_secrets
+from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 
@@ -55,7 +55,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
             sys.modules["dspy"].settings.get("lm"),
         ):
             learn_secrets(recorder, lm)
-        inputs = {name: value for name, value in call.inputs.items() if name != "lm"}
+        inputs = {name: value for name, value in call.inputs.items() if name != "lm" or not is_lm(value)}
         recorder.capture(call, {sc.MODULE_INPUTS: inputs})
         if call.operation is Operation.AGENT and (tools := agents.tools_of(call)):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
@@ -92,7 +92,7 @@ def _is_outermost() -> bool:
 
 def _path(instance: Any, parent: Call) -> str:
     """Return where the module sits: the attribute, under the parent's own path, that holds this very object."""
-    if parent.source != "dspy":
+    if parent.source != "dspy" or parent.ended:
         return ""
     found = next((name for name, child in submodules(parent.instance) if child is instance), "")
     return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found

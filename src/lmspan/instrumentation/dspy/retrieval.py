@@ -46,7 +46,6 @@ def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
     query = _query(args, kwargs)
     if type(query) is str:
         call.notes["query"] = id(query)
-        waiting[id(query)] = call
     return call
 
 
@@ -60,6 +59,8 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     wanted = kwargs.get("k") or (args[1] if len(args) > 1 else None) or _get(call.instance, "__dict__").get("k")
     put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
     query = _query(args, kwargs)
+    if "query" in call.notes:
+        waiting[call.notes["query"]] = call
     if recorder.captures(call):
         asked = query if type(query) is str else recorder.content.json(kwargs)  # KNN is asked with an example's fields
         recorder.capture(call, {sc.RETRIEVAL_QUERY: asked})
@@ -92,17 +93,26 @@ def _forget(call: Call) -> None:
 def _documents(outputs: Any) -> list[dict[str, Any]]:
     """Return what a retriever gave, as the conventions have documents: a list, or a Prediction of several lists."""
     fields = {} if type(outputs) is list else stored_fields(outputs, type(outputs)) or {}
-    passages = outputs if type(outputs) is list else fields.get("passages", ())
-    indices, scores = fields.get("indices", ()), fields.get("scores", ())
+    passages = outputs if type(outputs) is list else _listed(fields.get("passages"))
+    indices, scores = _listed(fields.get("indices")), _listed(fields.get("scores"))
     documents = []
     for number, passage in enumerate(passages):
         document = _document(passage)
         if number < len(indices):
-            document["id"] = str(indices[number])
+            document["id"] = _id(indices[number])
         if number < len(scores):
             document["score"] = scores[number]
         documents.append(document)
     return documents
+
+
+def _listed(value: Any) -> list[Any] | tuple[Any, ...]:
+    """Return a list as it is, and nothing for what reading would use up, or would run code of."""
+    return value if type(value) in (list, tuple) else ()
+
+
+def _id(value: Any) -> Any:
+    return str(value) if type(value) is int or type(value).__module__ == "numpy" else value
 
 
 def _document(passage: Any) -> dict[str, Any]:
@@ -111,7 +121,7 @@ def _document(passage: Any) -> dict[str, Any]:
     stored = dict(dict.items(passage))
     found = {"content": next((stored[name] for name in _TEXTS if name in stored), None)}
     if "pid" in stored:
-        found["id"] = str(stored["pid"])
+        found["id"] = _id(stored["pid"])
     if "score" in stored:
         found["score"] = stored["score"]
     return found

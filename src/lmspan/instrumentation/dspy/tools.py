@@ -149,12 +149,13 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
     Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
     program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
     """
-    if recording.active.awake and not args and kwargs.get("functions") is None:
+    given = args[0] if args else kwargs.get("functions")
+    if recording.active.awake and given is None and not args[1:]:
         name = _get(instance, "__dict__").get("name")
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part
             frame = frame.f_back
-        kwargs = {"functions": {name: frame.f_locals.get(name) or frame.f_globals.get(name)}}
+        args, kwargs = (), {"functions": {name: frame.f_locals.get(name) or frame.f_globals.get(name)}}
         del frame
     return _around_execute(wrapped, instance, args, kwargs)
 

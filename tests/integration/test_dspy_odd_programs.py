@@ -1,0 +1,156 @@
+"""What programs do that ours must not change, and must not stumble over."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import threading
+from typing import Any
+
+import dspy
+import numpy as np
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from lmspan import guard
+from lmspan.instrumentation.dspy.embeddings import waiting
+from lmspan.testing import recording
+from support.programs import fields, model, serving
+from support.scenarios.agents import step
+from support.scenarios.core import YES, examples
+
+ToolCall = dspy.ToolCalls.ToolCall
+
+
+def search(q: str) -> str:
+    """Find something."""
+    return "found " + q
+
+
+class Own(ToolCall):  # type: ignore[misc, valid-type]
+    def execute(self, functions: Any = None) -> Any:
+        return super().execute(functions)
+
+
+def vectors(texts: list[str]) -> Any:
+    return np.array([[len(each), 1.0] for each in texts])
+
+
+def nothing_current() -> bool:
+    return not trace.get_current_span().get_span_context().is_valid
+
+
+@pytest.fixture(autouse=True)
+def _no_failures() -> Any:
+    guard.failures.clear()
+    yield
+    assert dict(guard.failures) == {}
+
+
+@pytest.mark.parametrize("kind", [ToolCall, Own])
+@pytest.mark.parametrize("given", [(), (None,)])
+def test_a_tool_call_finds_its_function_where_it_is_executed(kind: Any, given: tuple[Any, ...]) -> None:
+    with recording() as recorded:
+        assert kind(name="search", args={"q": "x"}).execute(*given) == "found x"
+    assert recorded.tree() == "execute_tool search"
+
+
+def test_methods_are_copied_and_pickled_as_ever() -> None:
+    client = dspy.ColBERTv2(url="http://localhost:1")
+    with recording():
+        copied = copy.deepcopy(client.__call__)
+        assert copied.__self__ is not client
+        assert copied.__self__.url == client.url
+        assert pickle.loads(pickle.dumps(client.__call__)).__self__.url == client.url  # noqa: S301 - our own
+        assert pickle.loads(pickle.dumps(dspy.LM.__call__)).__wrapped__ is dspy.LM.__call__.__wrapped__  # noqa: S301
+        assert copy.copy(client.__call__).__self__ is client
+        agent = dspy.ReAct("question -> answer", tools=[dspy.Tool(client.__call__, name="s")])
+        assert agent.deepcopy().tools["s"] is not agent.tools["s"]
+
+
+def test_what_a_retriever_gives_is_not_used_up() -> None:
+    class Lazy(dspy.Embeddings):  # type: ignore[misc]
+        def forward(self, query: str) -> Any:
+            found = super().forward(query).passages
+            return dspy.Prediction(passages=(each for each in found))
+
+    searcher = Lazy(["a", "bb"], dspy.Embedder(vectors), k=2)
+    with recording():
+        assert sorted(searcher("q").passages) == ["a", "bb"]
+
+
+def test_a_module_may_keep_the_name_of_a_model() -> None:
+    class Named(dspy.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lm = "openai/a-model"
+
+        def forward(self, question: str, lm: str) -> Any:
+            return dspy.Prediction(answer=question + lm)
+
+    with recording() as recorded:
+        Named()(question="hello", lm="mine")
+    assert json.loads(recorded.one("module Named").attributes["lmspan.module.inputs"]) == {
+        "question": "hello",
+        "lm": "mine",
+    }
+
+
+def test_a_metric_of_no_module_is_a_metric() -> None:
+    made: dict[str, Any] = {"__name__": None}
+    exec("def metric(example, prediction, trace=None): return 1.0", made)  # noqa: S102
+    with serving(fields(answer="yes")) as server, dspy.context(lm=model(server)), recording() as recorded:
+        predict = dspy.Predict("question -> answer")
+        dspy.Evaluate(devset=examples(1), metric=made["metric"], num_threads=1)(predict)
+        dspy.BootstrapFewShot(metric=made["metric"], max_bootstrapped_demos=1).compile(predict, trainset=examples(1))
+        assert nothing_current()
+    assert [each.name for each in recorded.roots()] == ["evaluate metric", "optimize BootstrapFewShot"]
+
+
+def test_a_thread_leaves_a_call_that_was_ended_for_it() -> None:
+    entered, closed, left = threading.Event(), threading.Event(), []
+
+    def slow(city: str) -> str:
+        """Wait."""
+        entered.set()
+        closed.wait(10)
+        return city
+
+    def work(lm: Any) -> None:
+        with dspy.context(lm=lm):
+            dspy.ReAct("question -> answer", tools=[slow])(question="why?")
+        left.append(nothing_current())
+
+    with serving(step("slow", city="a"), step("finish"), YES) as server:
+        with recording():
+            thread = threading.Thread(target=work, args=(model(server),))
+            thread.start()
+            assert entered.wait(10)
+        closed.set()
+        thread.join(10)
+    assert left == [True]
+
+
+def test_searches_that_nobody_samples_are_forgotten() -> None:
+    searcher = dspy.Embeddings(["a", "bb"], dspy.Embedder(vectors), k=1)
+    asked = [f"question {number}" for number in range(5)]
+    with recording(sampler=ALWAYS_OFF):
+        for each in asked:
+            searcher(each)
+        assert len(waiting) == 0
+
+
+def test_what_an_evaluation_is_told_is_content() -> None:
+    def evaluate() -> str:
+        with recording(capture_content=mode) as recorded:
+            dspy.Evaluate(devset=examples(1), metric=lambda *_: 1.0, num_threads=1)(
+                lambda question: dspy.Prediction(answer=question), callback_metadata={"note": "PRIVATE"}
+            )
+        return str([dict(each.attributes) for each in recorded.spans])
+
+    mode: Any = "none"
+    assert "PRIVATE" not in evaluate()
+    mode = "span"
+    assert "PRIVATE" in evaluate()
