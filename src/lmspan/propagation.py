@@ -42,17 +42,24 @@ def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
 
 
 def restore(call: Call) -> None:
-    """Make current what was so before the call, if the call's context still is; else leave the context alone.
+    """Make current what was so before the call, if the call still is; else leave the context alone.
 
     The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
     thread than the one that started it, where a token would be refused with an error on the log.
     """
-    if otel_context.get_current() is not call.context:
+    found = otel_context.get_current()
+    if found.get(CURRENT) is not call or found.get(SPAN) is not call.span:
         return
     previous = call.previous
     while isinstance(holder := previous.get(CURRENT), Call) and holder.ended and holder.context is previous:
         previous = holder.previous
-    otel_context.attach(previous)
+    otel_context.attach(previous if found is call.context else _without(call, found, previous))
+
+
+def _without(call: Call, found: Context, previous: Context) -> Context:
+    """Return the context of a program that attached something more, such as baggage, and left it: that stays."""
+    theirs = {name: value for name, value in found.items() if call.context.get(name) is not value}
+    return otel_context.Context({**previous, **theirs})
 
 
 awaited: ContextVar[bool] = ContextVar("lmspan-awaited", default=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import json
 import pickle
 import threading
@@ -11,9 +12,10 @@ from typing import Any
 import dspy
 import numpy as np
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+import lmspan
 from lmspan import guard
 from lmspan.instrumentation.dspy.embeddings import waiting
 from lmspan.testing import recording
@@ -154,3 +156,45 @@ def test_what_an_evaluation_is_told_is_content() -> None:
     assert "PRIVATE" not in evaluate()
     mode = "span"
     assert "PRIVATE" in evaluate()
+
+
+class Tenant(dspy.Module):  # type: ignore[misc]
+    def forward(self, question: str) -> Any:
+        context.attach(baggage.set_baggage("tenant", question))
+        return dspy.Prediction(answer="y")
+
+
+def test_baggage_that_a_program_leaves_behind_stays_without_our_span() -> None:
+    before = context.get_current()
+    try:
+        with recording() as recorded:
+            for each in "123":
+                Tenant()(question=each)
+                assert baggage.get_baggage("tenant") == each
+                assert nothing_current()
+        assert recorded.tree().splitlines() == ["module Tenant"] * 3
+    finally:
+        context.attach(before)
+
+
+def test_baggage_that_a_program_leaves_behind_keeps_the_callers_span() -> None:
+    with recording() as recorded, lmspan.operation("module", "outer"):
+        outer = trace.get_current_span()
+        Tenant()(question="1")
+        assert trace.get_current_span() is outer
+        assert baggage.get_baggage("tenant") == "1"
+        context.attach(baggage.remove_baggage("tenant"))
+    assert recorded.tree().splitlines() == ["module outer", "  module Tenant"]
+    assert nothing_current()
+
+
+def test_a_grade_is_a_number() -> None:
+    class Grade(enum.IntEnum):
+        GOOD = 1
+
+    with recording() as recorded:
+        dspy.Evaluate(devset=examples(1), metric=lambda *_: Grade.GOOD, num_threads=1)(
+            lambda question: dspy.Prediction(answer=question)
+        )
+    scores = [each.attributes.get("gen_ai.evaluation.score.value") for each in recorded.spans]
+    assert scores == [100.0, 1.0]

@@ -42,8 +42,9 @@ def metric_name(metric: Any) -> str:
 def number(score: Any) -> float | None:
     """Return a score as a number: bare, or the `score` of a Prediction or dict. Runs no code of an unknown type."""
     kind = type(score)
-    if kind in (bool, int):
-        return float(score) if -_LARGEST < score < _LARGEST else None
+    if issubclass(kind, int):
+        whole = int.__int__(score)
+        return float(whole) if -_LARGEST < whole < _LARGEST else None
     if issubclass(kind, float):
         found = float.__float__(score)
         return found if found - found == 0 else None  # NaN and the infinities are no scores
