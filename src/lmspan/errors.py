@@ -36,6 +36,12 @@ class StopRun(BaseException):
     A hook may raise it itself; with `on_error="stop"` any exception of a start hook does, and is its `__cause__`.
     """
 
+    def again(self) -> "StopRun":
+        """Return one more for another thread: a traceback is no thing to share."""
+        stop = StopRun(*self.args)
+        stop.__cause__ = self.__cause__
+        return stop
+
 
 class TraceFileError(LmspanError):
     """A trace or trace file that was asked for does not exist or holds nothing readable."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmspan.errors import StopRun
+
 STARTING: Final = "lmspan-starting-call"
 """The key under which the context given to a span processor's `on_start` holds the live call."""
 
@@ -110,7 +112,7 @@ class Call:
     watchers: tuple[Watcher, ...] = ()
     result: Any = None  # what the run has come to so far, while somebody wants to know
     raises: BaseException | None = None
-    stop: BaseException | None = None
+    stop: StopRun | None = None
     pending: list[Any] | None = None
     # The recorder's: the span, the OTel context that it attached and the one it found, the sums that it counts in,
     # whether its span waits for the parent's end, and the children that wait for its own.

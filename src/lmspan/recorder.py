@@ -24,7 +24,6 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from lmspan import layers
 from lmspan import semconv as sc
 from lmspan.content import Content, qualified_name
-from lmspan.errors import StopRun
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.propagation import SPAN, restore, with_entries
@@ -117,12 +116,9 @@ class Recorder:
 
     def _raise(self, call: Call) -> None:
         """Raise what a subscriber wants raised, or stop a run that is to be stopped, where its operation starts."""
-        error, stop = call.raises, call.root.stop
-        if error is None and stop is not None:
-            error = StopRun(*stop.args)  # one for each thread: a traceback is no thing to share
-            error.__cause__ = stop.__cause__
+        error = call.raises or call.root.stop.again()  # type: ignore[union-attr] # one of them is there
         self.end(call, error=error)
-        raise error  # type: ignore[misc]
+        raise error
 
     def hold(self, call: Call) -> None:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""

@@ -1,6 +1,7 @@
 """Callbacks of five systems hear any program: who hears what, in which order, and what never reaches the program."""
 
 import asyncio
+import contextlib
 import copy
 import logging
 import pickle
@@ -598,13 +599,23 @@ class StopAtTheThirdCall:
             raise lmspan.StopRun("enough")
 
 
+@contextlib.contextmanager
+def left_with_its_workers():
+    """Stay until the threads that DSPy leaves behind when an evaluation raises have emptied their queue."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_hook_stops_an_evaluation_in_its_worker_threads(threads):
     lmspan.subscribe(StopAtTheThirdCall())
     devset = [dspy.Example(question=f"q{index}").with_inputs("question") for index in range(12)]
     with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
         evaluate = dspy.Evaluate(devset=devset, metric=lambda *_: 1.0, num_threads=threads, max_errors=99)
-        with pytest.raises(lmspan.StopRun):
+        with left_with_its_workers(), pytest.raises(lmspan.StopRun):
             evaluate(dspy.Predict("question -> answer"))
     assert len(server.exchanges) <= 2  # a call that is being sent on another thread may be stopped too
     assert recorded.attributes("evaluate <lambda>")[sc.STOP_REASON] == "enough"
@@ -695,7 +706,7 @@ def test_a_budget_is_for_each_run_and_holds_on_threads():
     with serving(fields(answer="yes")) as server, recording(), dspy.context(lm=model(server)):
         evaluate = dspy.Evaluate(devset=devset, metric=lambda *_: 1.0, num_threads=3, max_errors=99)
         for _ in range(2):
-            with pytest.raises(lmspan.StopRun):
+            with left_with_its_workers(), pytest.raises(lmspan.StopRun):
                 evaluate(dspy.Predict("question -> answer"))
     assert len(server.exchanges) <= 6
 
