@@ -1,18 +1,28 @@
-"""What every instrumentor shares: OpenTelemetry's protocol for them, and patching when the library is imported."""
+"""What every instrumentor shares: OpenTelemetry's protocol for them, and patching when the library is imported.
+
+An instrumentor is mostly a table: module, class, and the hook around each of its methods. A class or method that a
+release of the library does not have is passed over.
+"""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lmspan import propagation
 from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, around, around_async
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 logger = logging.getLogger("lmspan")
+
+Seams = tuple[tuple[str, str, dict[str, Hook]], ...]
+"""Module, class, and the hook around each of the class's methods."""
 
 
 class Instrumentor:
@@ -58,3 +68,55 @@ class Instrumentor:
         self.is_instrumented_by_opentelemetry = False
         self.patches.restore()
         propagation.uninstall()
+
+    def wrap_methods(self, seams: Seams) -> None:
+        """Wrap the methods that the classes themselves define."""
+        for module, name, methods in seams:
+            self._wrap(find(module, name), methods)
+
+    def wrap_families(self, seams: Seams) -> None:
+        """Do the same for the classes and every subclass, present and future, that defines a method again."""
+        for module, name, methods in seams:
+            base = find(module, name)
+            if base is not None:
+                self._wrap_family(base, methods)
+
+    def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
+        for name, hook in methods.items():
+            original = vars(owner).get(name) if owner is not None else None
+            if callable(original):
+                self.patches.wrap(owner, name, around_async(hook) if _is_async(original) else around(hook))
+
+    def _wrap_family(self, base: type, methods: dict[str, Hook]) -> None:
+        for cls in _family(base):
+            self._wrap(cls, methods)
+        original = vars(base).get("__init_subclass__")
+
+        def init_subclass(cls: Any, /, **kwargs: Any) -> None:
+            if original is not None:
+                original.__func__(cls, **kwargs)
+            else:
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type] # mypy knows no such base
+            if self.is_instrumented_by_opentelemetry:
+                self._wrap(cls, methods)
+
+        self.patches.replace(base, "__init_subclass__", classmethod(init_subclass))
+
+
+def find(module: str, name: str) -> Any:
+    """Return a class of the library, or None where this release has none."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+def _family(base: type) -> Iterator[type]:
+    yield base
+    subclasses: list[type] = type.__subclasses__(base)
+    for cls in subclasses:
+        yield from _family(cls)
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(function))

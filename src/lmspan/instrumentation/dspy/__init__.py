@@ -6,13 +6,11 @@ by version: what a DSPy release does not have is not patched, and the rest is st
 
 from __future__ import annotations
 
-import importlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
-from lmspan.instrumentation.base import Instrumentor
-from lmspan.instrumentation.calls import Hook, around, around_async
+from lmspan.instrumentation.base import Instrumentor, Seams
 from lmspan.instrumentation.dspy import (
     adapters,
     candidates,
@@ -31,14 +29,14 @@ from lmspan.instrumentation.dspy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
 logger = logging.getLogger("lmspan")
 
 TESTED: Final = ("3.1", "3.2", "3.3", "3.4")
 
 # module, class -> the methods that are wrapped where the class itself defines them
-METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
+METHODS: Final[Seams] = (
     ("dspy.primitives.module", "Module", {"__call__": modules.MODULE, "acall": modules.MODULE}),
     ("dspy.retrievers.retrieve", "Retrieve", {"__call__": retrieval.RETRIEVE}),
     ("dspy.retrievers.embeddings", "Embeddings", {"__call__": retrieval.LOCAL}),
@@ -56,7 +54,7 @@ METHODS: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
     ("dspy.primitives.local_interpreter", "LocalInterpreter", interpreters.METHODS),
 )
 # The same for a base class and every subclass, present and future, that defines the method again.
-FAMILIES: Final[tuple[tuple[str, str, dict[str, Hook]], ...]] = (
+FAMILIES: Final[Seams] = (
     ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.adapters.base", "Adapter", {"format": adapters.FORMAT, "parse": adapters.PARSE}),
     ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": optimizers.OPTIMIZE}),
@@ -81,53 +79,7 @@ class DSPyInstrumentor(Instrumentor):
             )
         describe.register()
         rivals.reset()
-        for module, name, methods in METHODS:
-            self._wrap(_find(module, name), methods)
-        for module, name, methods in FAMILIES:
-            base = _find(module, name)
-            if base is not None:
-                self._wrap_family(base, methods)
+        self.wrap_methods(METHODS)
+        self.wrap_families(FAMILIES)
         for part in (seams, tools, examples, optimizers, embeddings):
             guarded(part.patch)(self.patches)  # a seam that is not there must not cost the others
-
-    def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
-        for name, hook in methods.items():
-            original = vars(owner).get(name) if owner is not None else None
-            if callable(original):
-                self.patches.wrap(owner, name, around_async(hook) if _is_async(original) else around(hook))
-
-    def _wrap_family(self, base: type, methods: dict[str, Hook]) -> None:
-        for cls in _family(base):
-            self._wrap(cls, methods)
-        original = vars(base).get("__init_subclass__")
-
-        def init_subclass(cls: Any, /, **kwargs: Any) -> None:
-            if original is not None:
-                original.__func__(cls, **kwargs)
-            else:
-                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type] # mypy knows no such base
-            if self.is_instrumented_by_opentelemetry:
-                self._wrap(cls, methods)
-
-        self.patches.replace(base, "__init_subclass__", classmethod(init_subclass))
-
-
-def _find(module: str, name: str) -> Any:
-    """Return a class of DSPy, or None where this release has none. The module is part of `import dspy` already."""
-    try:
-        return getattr(importlib.import_module(module), name, None)
-    except ImportError:
-        return None
-
-
-def _family(base: type) -> Iterator[type]:
-    yield base
-    subclasses: list[type] = type.__subclasses__(base)
-    for cls in subclasses:
-        yield from _family(cls)
-
-
-def _is_async(function: Any) -> bool:
-    import inspect  # noqa: PLC0415 - only while patching
-
-    return inspect.iscoroutinefunction(inspect.unwrap(function))

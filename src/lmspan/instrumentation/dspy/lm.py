@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, is_inside, put, text
-from lmspan.instrumentation.dspy.messages import input_messages, output_messages
+from lmspan.instrumentation.calls import Hook, is_inside, text
 from lmspan.instrumentation.dspy.responses import response_facts
+from lmspan.instrumentation.messages import input_messages, output_messages
+from lmspan.instrumentation.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from lmspan.recorder import Recorder
 
 _OPERATIONS: Final = {"text": "text_completion"}
-_PORTS: Final = {"https": 443, "http": 80}
-
-# request parameter -> (attribute, type); the first name that is set wins
-_PARAMETERS: Final = (
-    ("temperature", sc.REQUEST_TEMPERATURE, float),
-    ("max_tokens", sc.REQUEST_MAX_TOKENS, int),
-    ("max_completion_tokens", sc.REQUEST_MAX_TOKENS, int),
-    ("max_output_tokens", sc.REQUEST_MAX_TOKENS, int),
-    ("top_p", sc.REQUEST_TOP_P, float),
-    ("top_k", sc.REQUEST_TOP_K, int),
-    ("frequency_penalty", sc.REQUEST_FREQUENCY_PENALTY, float),
-    ("presence_penalty", sc.REQUEST_PRESENCE_PENALTY, float),
-    ("seed", sc.REQUEST_SEED, int),
-    ("reasoning_effort", sc.REQUEST_REASONING_LEVEL, str),
-)
-_SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_session_token", "vertex_credentials")
 
 _get = object.__getattribute__
 
@@ -70,27 +54,10 @@ def is_lm(value: Any) -> bool:
     return issubclass(type(value), sys.modules["dspy"].BaseLM)
 
 
-def learn_keys(recorder: Recorder, settings: Any) -> None:
-    """Learn the secrets among the settings of a request, so that they are recorded nowhere."""
-    for name in _SECRETS:
-        if type(settings) is dict and name in settings:
-            recorder.content.redactor.know(settings[name])
-
-
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the request parameters that are set, what the prompt was made from, and the messages."""
     settings, found = call.notes["settings"], call.found
-    for name, attribute, kind in _PARAMETERS:
-        if settings.get(name) is not None and attribute not in found:
-            put(found, attribute, settings[name], kind)
-    stop = settings.get("stop")
-    stops = [stop] if type(stop) is str else stop
-    if type(stops) is list and stops and all(type(each) is str for each in stops):
-        found[sc.REQUEST_STOP_SEQUENCES] = stops
-    if settings.get("n") not in (None, 1):
-        put(found, sc.REQUEST_CHOICE_COUNT, settings["n"], int)
-    if settings.get("response_format") is not None:
-        found[sc.OUTPUT_TYPE] = "json"
+    add_parameters(found, settings)
     if sys.modules["dspy"].settings.get("send_stream") is not None:
         found[sc.REQUEST_STREAM] = True
     _add_origin(call)
@@ -153,15 +120,6 @@ def identity(model: str, model_type: str, address: str, provider: str) -> dict[s
         sc.REQUEST_MODEL: rest if slash else model,
     }
     return {**facts, **server_facts(address)}
-
-
-def server_facts(address: str) -> dict[str, Any]:
-    """Return host and port of an address."""
-    parts = urlsplit(address)
-    port = parts.port or _PORTS.get(parts.scheme)
-    if not parts.hostname:
-        return {}
-    return {sc.SERVER_ADDRESS: parts.hostname, **({sc.SERVER_PORT: port} if port else {})}
 
 
 def _default_provider(kind: type) -> str:

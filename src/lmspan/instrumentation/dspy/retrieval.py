@@ -9,7 +9,7 @@ from lmspan import semconv as sc
 from lmspan.content import stored_fields
 from lmspan.instrumentation.calls import Hook, put, text
 from lmspan.instrumentation.dspy.embeddings import waiting
-from lmspan.instrumentation.dspy.lm import server_facts
+from lmspan.instrumentation.requests import server_facts
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 
