@@ -32,8 +32,10 @@ SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context()
 
 def current_call() -> Call | None:
     """Return the innermost call of the current context that is still open, if any."""
-    call = otel_context.get_current().get(CURRENT)
-    return call if isinstance(call, Call) and not call.ended else None
+    call: Any = otel_context.get_current().get(CURRENT)
+    while call is not None and call.ended:
+        call = call.parent
+    return call  # type: ignore[no-any-return]
 
 
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:

@@ -89,7 +89,8 @@ class Recorder:
         A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
         """
         call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
-        current: Any = found.get(CURRENT)
+        innermost: Any = found.get(CURRENT)
+        current = innermost if innermost is None or not innermost.ended else _past_turns(innermost)
         parent = self.open.get(parent_id, current) if parent_id else current
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
@@ -100,7 +101,8 @@ class Recorder:
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         call.call_id = call_id
-        span = self._start_span(call, facts or {}, found if parent is current else parent.context)
+        there = parent is innermost or (not parent_id and found.get(SPAN) is not innermost.span)
+        span = self._start_span(call, facts or {}, found if parent is None or there else parent.context)
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
@@ -283,6 +285,13 @@ class Recorder:
         self.enabled = False
         for call in reversed(list(self.open.values())):
             self.end(call, missing=True)
+
+
+def _past_turns(call: Call) -> Call | None:
+    """Return who has the children of a call that has ended: itself, but of a turn its agent."""
+    while call.ended and call.operation is Operation.TURN and call.parent is not None:
+        call = call.parent
+    return call
 
 
 active: Recorder  # the one that sources use: until `init()`, that of `lmspan.default`

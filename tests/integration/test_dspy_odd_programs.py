@@ -13,11 +13,12 @@ import dspy
 import numpy as np
 import pytest
 from opentelemetry import baggage, context, trace
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
 
 import lmspan
 from lmspan import guard
-from lmspan.instrumentation.dspy.embeddings import waiting
+from lmspan.instrumentation.dspy import embeddings
 from lmspan.testing import recording
 from support.programs import fields, model, serving
 from support.scenarios.agents import step
@@ -141,7 +142,7 @@ def test_searches_that_nobody_samples_are_forgotten() -> None:
     with recording(sampler=ALWAYS_OFF):
         for each in asked:
             searcher(each)
-        assert len(waiting) == 0
+        assert embeddings._searches == {}
 
 
 def test_what_an_evaluation_is_told_is_content() -> None:
@@ -198,3 +199,74 @@ def test_a_grade_is_a_number() -> None:
         )
     scores = [each.attributes.get("gen_ai.evaluation.score.value") for each in recorded.spans]
     assert scores == [100.0, 1.0]
+
+
+program_tracer = TracerProvider().get_tracer("program")
+
+
+class Phases(dspy.ReAct):  # type: ignore[misc]
+    """A loop of its own, the second half of it inside a span of the program."""
+
+    def forward(self, question: str) -> Any:
+        turn = {"question": question, "trajectory": ""}
+        self.react(**turn)
+        self.tools["search"](q="a")
+        with program_tracer.start_as_current_span("phase two"):
+            self.react(**turn)
+            self.tools["search"](q="b")
+            self.react(**turn)
+            self.tools["search"](q="c")
+        return self.extract(**turn)
+
+
+def test_turns_go_on_inside_a_span_of_the_program() -> None:
+    with serving(*[step("search", q="x")] * 3, YES) as server, dspy.context(lm=model(server)):
+        with recording() as recorded:
+            Phases("question -> answer", tools=[search])(question="?")
+    phases = ["    format ChatAdapter", "    chat gpt-4o-mini", "    parse ChatAdapter"]
+    turn = ["  turn", "    module Predict", *[f"  {each}" for each in phases], "    execute_tool search"]
+    assert recorded.tree().splitlines() == [
+        "invoke_agent Phases",
+        *turn * 3,
+        "  module ChainOfThought",
+        "    module Predict",
+        *[f"  {each}" for each in phases],
+    ]
+
+
+class NoModules(Sampler):
+    """Drops the spans of modules, and only these."""
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *args: Any, **kwargs: Any) -> Any:
+        dropped = name.startswith("module")
+        return SamplingResult(Decision.DROP if dropped else Decision.RECORD_AND_SAMPLE)
+
+    def get_description(self) -> str:
+        return "no modules"
+
+
+def test_turns_are_told_though_modules_are_not_sampled() -> None:
+    with serving(step("search", q="x"), step("search", q="y"), step("finish"), YES) as server:
+        with dspy.context(lm=model(server)), recording(sampler=NoModules()) as recorded:
+            dspy.ReAct("question -> answer", tools=[search])(question="?")
+    assert [each.name for each in recorded.spans if each.name == "turn"] == ["turn"] * 3
+
+
+def test_two_searches_for_the_same_string_have_an_embedding_each() -> None:
+    both = threading.Barrier(2)
+
+    class Together(dspy.Embeddings):  # type: ignore[misc]
+        def forward(self, query: str) -> Any:
+            both.wait(10)
+            return super().forward(query)
+
+    searchers = [Together(["a", "bb"], dspy.Embedder(vectors), k=1) for _ in range(2)]
+    query = "one object"
+    with recording() as recorded:
+        threads = [threading.Thread(target=searcher, args=(query,)) for searcher in searchers]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(10)
+    assert recorded.tree().splitlines() == ["retrieval Together", "  embeddings vectors"] * 2
+    assert embeddings._searches == {}

@@ -2,8 +2,9 @@
 
     begin(recorder, instance, args, kwargs)   starts a call with its sampling facts, or returns None to stay out
     describe(recorder, call, args, kwargs)    adds what else is known; only when somebody will see it
-    finish(recorder, call, outputs)           adds what became known
+    finish(recorder, call, outputs)           adds what became known; only when somebody will see it
     fail(recorder, call, error)               the same when the original raised, which passes as the same object
+    release(recorder, call, error)            lets go of what the source keeps, whether anybody sees the call or not
 
 Each step is guarded by itself: a call that was begun is ended whatever happens to its description.
 """
@@ -30,11 +31,12 @@ class Hook(NamedTuple):
     describe: Callable[[Recorder, Call, tuple[Any, ...], dict[str, Any]], None]
     finish: Callable[[Recorder, Call, Any], None]
     fail: Callable[[Recorder, Call, BaseException], None] | None = None
+    release: Callable[[Recorder, Call, BaseException | None], None] | None = None
 
 
 def around(hook: Hook) -> Callable[..., Any]:
     """Return a wrapt wrapper for a plain method."""
-    begin, finish, fail = _guard(hook)
+    begin, end = _guard(hook)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = recording.active
@@ -44,14 +46,10 @@ def around(hook: Hook) -> Callable[..., Any]:
         try:
             outputs = wrapped(*args, **kwargs)
         except BaseException as error:
-            if fail is not None and call.observed:
-                fail(recorder, call, error)
-            recorder.end(call, error=error)
+            end(recorder, call, None, error)
             leave_no_trace(error)
             raise
-        if call.observed:
-            finish(recorder, call, outputs)
-        recorder.end(call, outputs)
+        end(recorder, call, outputs, None)
         return outputs
 
     return wrapper
@@ -59,7 +57,7 @@ def around(hook: Hook) -> Callable[..., Any]:
 
 def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
     """Return a wrapt wrapper for a coroutine method."""
-    begin, finish, fail = _guard(hook)
+    begin, end = _guard(hook)
 
     async def wrapper(
         wrapped: Callable[..., Awaitable[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -74,15 +72,11 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
             try:
                 outputs = await wrapped(*args, **kwargs)
             except BaseException as error:
-                if fail is not None and call.observed:
-                    fail(recorder, call, error)
-                recorder.end(call, error=error)
+                end(recorder, call, None, error)
                 await settle(call)
                 leave_no_trace(error)
                 raise
-            if call.observed:
-                finish(recorder, call, outputs)
-            recorder.end(call, outputs)
+            end(recorder, call, outputs, None)
             await settle(call)
             return outputs
         finally:
@@ -91,16 +85,28 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
     return wrapper
 
 
-def _guard(hook: Hook) -> tuple[Any, Any, Any]:
-    begin, describe = guarded(hook.begin), guarded(hook.describe)
+def _guard(hook: Hook) -> tuple[Any, Any]:
+    begin, describe, finish = guarded(hook.begin), guarded(hook.describe), guarded(hook.finish)
+    fail = guarded(hook.fail) if hook.fail is not None else None
+    release = guarded(hook.release) if hook.release is not None else None
 
-    def begin_and_describe(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = begin(recorder, instance, args, kwargs)
         if call is not None and call.observed:
             describe(recorder, call, args, kwargs)
         return call
 
-    return begin_and_describe, guarded(hook.finish), guarded(hook.fail) if hook.fail is not None else None
+    def end(recorder: Recorder, call: Call, outputs: Any, error: BaseException | None) -> None:
+        if call.observed:
+            if error is None:
+                finish(recorder, call, outputs)
+            elif fail is not None:
+                fail(recorder, call, error)
+        if release is not None:
+            release(recorder, call, error)
+        recorder.end(call, outputs, error)
+
+    return start, end
 
 
 def is_inside(instance: Any, *operations: Any) -> bool:

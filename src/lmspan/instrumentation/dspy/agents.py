@@ -55,7 +55,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
     """Begin and end turns before a predictor is called. A choice that failed and is made again stays in its turn."""
     agent = agent_of(current_call())
     loop = loop_of(type(agent.instance)) if agent is not None else None
-    if agent is None or loop is None or not agent.observed:
+    if agent is None or loop is None:
         return
     turn = agent.notes.get("turn")
     if _holds(agent.instance, loop.after, instance):
@@ -64,7 +64,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
         end_turn(recorder, agent)
         index = agent.notes["turns"] = agent.notes.get("turns", -1) + 1
         facts = {sc.TURN_INDEX: index}
-        agent.notes["turn"] = recorder.start(Operation.TURN, "", "dspy", facts, owned=False)
+        agent.notes["turn"] = recorder.start(Operation.TURN, "", "dspy", facts, parent_id=agent.call_id, owned=False)
 
 
 def chosen(call: Call) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
@@ -24,9 +24,38 @@ if TYPE_CHECKING:
 
 _get = object.__getattribute__
 
-waiting: WeakValueDictionary[int, Call] = WeakValueDictionary()
+_searches: dict[int, list[Call]] = {}
 """Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
 thread of its own, where no context tells whose query it is."""
+
+_lock = threading.Lock()
+
+
+def await_query(query: str, search: Call) -> None:
+    """Have the embedding of this very string be under the search, until `forget_query`."""
+    search.notes["query"] = id(query)
+    with _lock:
+        _searches.setdefault(id(query), []).append(search)
+
+
+def forget_query(search: Call) -> None:
+    """Let go of what a search waited for, if it did not come."""
+    key = search.notes.pop("query", None)
+    with _lock:
+        left = [each for each in _searches.pop(key, ()) if each is not search]
+        if left:
+            _searches[key] = left
+
+
+def _search_for(inputs: Any) -> Call | None:
+    """Return the search that waits longest for one of these texts; the next one who asks gets another."""
+    for text_of_search in inputs if type(inputs) is list else ():
+        found = _searches.get(id(text_of_search))
+        if found:
+            search = found[0]
+            forget_query(search)
+            return search
+    return None
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -40,8 +69,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     name = model if hosted else metric_name(model)
     address = text(settings.get("api_base") or settings.get("base_url"))
     facts = {**identity(text(name), "", address, "openai" if hosted else "custom"), sc.OPERATION_NAME: "embeddings"}
-    asked = next((waiting[id(each)] for each in inputs if id(each) in waiting), None) if type(inputs) is list else None
-    parent_id = asked.call_id if asked is not None and current_call() is None else ""
+    search = _search_for(inputs) if current_call() is None else None
     call = recorder.start(
         Operation.EMBEDDING,
         facts[sc.REQUEST_MODEL],
@@ -49,7 +77,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         facts,
         instance=instance,
         inputs=inputs,
-        parent_id=parent_id,
+        parent_id=search.call_id if search is not None else "",
     )
     call.notes["hosted"] = hosted
     if not hosted:

@@ -63,14 +63,14 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the module returned."""
-    agents.chosen(call)
-    agents.end_turn(recorder, call)
     if recorder.captures(call):
         recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """End the turn that failed with its agent."""
+def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
+    """End the last turn of an agent; and note what a turn's predictor has chosen."""
+    if error is None:
+        agents.chosen(call)
     agents.end_turn(recorder, call, error)
 
 
@@ -98,4 +98,4 @@ def _path(instance: Any, parent: Call) -> str:
     return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found
 
 
-MODULE: Final = Hook(begin, describe, finish, fail)
+MODULE: Final = Hook(begin, describe, finish, release=release)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.content import stored_fields
 from lmspan.instrumentation.calls import Hook, put, text
-from lmspan.instrumentation.dspy.embeddings import waiting
+from lmspan.instrumentation.dspy import embeddings
 from lmspan.instrumentation.requests import server_facts
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
@@ -45,7 +45,7 @@ def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
     recorder.mark_internal(call)
     query = _query(args, kwargs)
     if type(query) is str:
-        call.notes["query"] = id(query)
+        embeddings.await_query(query, call)
     return call
 
 
@@ -59,8 +59,6 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     wanted = kwargs.get("k") or (args[1] if len(args) > 1 else None) or _get(call.instance, "__dict__").get("k")
     put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
     query = _query(args, kwargs)
-    if "query" in call.notes:
-        waiting[call.notes["query"]] = call
     if recorder.captures(call):
         asked = query if type(query) is str else recorder.content.json(kwargs)  # KNN is asked with an example's fields
         recorder.capture(call, {sc.RETRIEVAL_QUERY: asked})
@@ -72,22 +70,16 @@ def _query(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what was found."""
-    _forget(call)
     documents = _documents(outputs)
     call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: documents})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
     """Let go of the query."""
     del recorder, error
-    _forget(call)
-
-
-def _forget(call: Call) -> None:
-    if waiting.get(call.notes.get("query", 0)) is call:
-        del waiting[call.notes["query"]]
+    embeddings.forget_query(call)
 
 
 def _documents(outputs: Any) -> list[dict[str, Any]]:
@@ -127,6 +119,6 @@ def _document(passage: Any) -> dict[str, Any]:
     return found
 
 
-RETRIEVE: Final = Hook(begin_retrieve, describe, finish, fail)
-COLBERT: Final = Hook(begin_colbert, describe, finish, fail)
-LOCAL: Final = Hook(begin_local, describe, finish, fail)
+RETRIEVE: Final = Hook(begin_retrieve, describe, finish)
+COLBERT: Final = Hook(begin_colbert, describe, finish)
+LOCAL: Final = Hook(begin_local, describe, finish, release=release)
