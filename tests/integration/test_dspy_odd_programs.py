@@ -270,3 +270,89 @@ def test_two_searches_for_the_same_string_have_an_embedding_each() -> None:
             each.join(10)
     assert recorded.tree().splitlines() == ["retrieval Together", "  embeddings vectors"] * 2
     assert embeddings._searches == {}
+
+
+def test_a_function_of_a_tool_call_may_call_a_tool_of_its_name() -> None:
+    inner = dspy.Tool(search, name="search")
+
+    def outer(q: str) -> str:
+        return str(inner(q=q))
+
+    call = ToolCall(name="search", args={"q": "x"})
+    with recording() as recorded:
+        assert call.execute({"search": outer}) == "found x"
+        assert call.execute({"search": inner}) == "found x"
+    assert recorded.tree().splitlines() == ["execute_tool search", "  execute_tool search", "execute_tool search"]
+
+
+def results(recorded: Any, name: str) -> list[dict[str, Any]]:
+    """The results of examples that are told on spans of this name, without what is the same for all."""
+    told = [
+        dict(event.attributes or {})
+        for span in recorded.named(name)
+        for event in span.events
+        if event.name == "gen_ai.evaluation.result" and event.attributes.get("lmspan.evaluation.scope") == "example"
+    ]
+    return [{key.rpartition("evaluation.")[2]: each[key] for key in sorted(each)} for each in told]
+
+
+def test_a_module_that_judges_is_not_the_program() -> None:
+    judge = dspy.Predict("question -> answer")
+
+    def metric(example: Any, prediction: Any, trace: Any = None) -> float:
+        judge(question=example.question)
+        return 0.5
+
+    with serving(fields(answer="yes")) as server, dspy.context(lm=model(server)), recording() as recorded:
+        dspy.Evaluate(devset=examples(1), metric=metric, num_threads=1)(lambda question: "an answer")
+    assert results(recorded, "module Predict") == []
+    assert [each["score.value"] for each in results(recorded, "example")] == [0.5]
+
+
+def test_each_failure_of_one_example_that_stands_in_the_data_twice_is_counted() -> None:
+    def broken(question: str) -> str:
+        raise ValueError(question)
+
+    evaluate = dspy.Evaluate(devset=examples(1) * 3, metric=lambda *_: 1.0, num_threads=2, max_errors=9)
+    with recording() as recorded:
+        evaluate(broken)
+    facts = recorded.attributes("evaluate <lambda>")
+    assert (facts["lmspan.evaluation.example_count"], facts["lmspan.evaluation.failure_count"]) == (3, 3)
+    assert sorted(each.attributes["lmspan.evaluation.example.index"] for each in recorded.named("example")) == [0, 1, 2]
+
+
+def test_data_that_is_made_as_it_is_read_is_read_as_often_as_ever() -> None:
+    class Lazy:
+        def __init__(self) -> None:
+            self.read = 0
+
+        def __len__(self) -> int:
+            return 2
+
+        def __iter__(self) -> Any:
+            self.read += 1
+            return iter(examples(2))
+
+    def evaluate(data: Lazy) -> float:
+        program = dspy.Predict("question -> answer")
+        return float(dspy.Evaluate(devset=data, metric=lambda *_: 1.0, num_threads=1)(program).score)
+
+    without, with_us = Lazy(), Lazy()
+    with serving(fields(answer="yes")) as server, dspy.context(lm=model(server)):
+        assert evaluate(without) == 100.0
+        with recording() as recorded:
+            assert evaluate(with_us) == 100.0
+    assert without.read == with_us.read
+    assert len(recorded.named("example")) == 2
+
+
+def test_a_metric_that_raises_while_demonstrations_are_made_is_told() -> None:
+    def metric(example: Any, prediction: Any, trace: Any = None) -> bool:
+        raise KeyError("a label")
+
+    with serving(fields(answer="yes")) as server, dspy.context(lm=model(server)), recording() as recorded:
+        optimizer = dspy.BootstrapFewShot(metric=metric, max_bootstrapped_demos=1, max_rounds=1)
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(1))
+    assert [(each["score.label"], each["error.type"]) for each in results(recorded, "module Predict")] == [
+        ("failed", "_OTHER")
+    ]

@@ -66,18 +66,25 @@ def further_scores(score: Any) -> dict[str, float]:
 
 
 def adopt(recorder: Recorder, call: Call) -> None:
-    """Hold the span of an example's program: the first module that runs for it."""
+    """Hold the span of an example's program. A module that judges for a metric is not it."""
     parent = call.parent
-    if parent is not None and parent.operation is Operation.EXAMPLE and "program" not in parent.notes:
-        parent.notes["program"] = call
+    if parent is None or parent.operation is not Operation.EXAMPLE or "call" in parent.notes:
+        return
+    if parent.notes["program"] is call.instance or parent.notes["program"] is ...:
+        parent.notes["call"] = call
         recorder.hold(call)
 
 
-def begin(recorder: Recorder, index: int | None, example: Any, metric: Any, scores: Any = None) -> Call:
-    """Start an example. `scores` takes what the metric gives, for whoever sums up."""
+def begin(
+    recorder: Recorder, index: int | None, example: Any, metric: Any, program: Any = ..., scores: Any = None
+) -> Call:
+    """Start an example that `program` runs on: a module, or `...` for whichever module comes first.
+
+    `scores` takes what the metric gives, for whoever sums up.
+    """
     facts = {} if index is None else {sc.EXAMPLE_INDEX: index}
     call = recorder.start(Operation.EXAMPLE, "", "dspy", facts, inputs=example)
-    call.notes.update(metric=metric_name(metric), scores=scores)
+    call.notes.update(metric=metric_name(metric), program=program, scores=scores)
     return call
 
 
@@ -91,11 +98,12 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record the result: `(..., score)` or `{"score": ...}` or the score alone, as the one who ran it gives it."""
     given = outputs[-1] if type(outputs) is tuple and outputs else outputs
-    failed = getattr(call.notes.get("program"), "error", None)
+    failed = getattr(call.notes.get("call"), "error", None)
     facts: dict[str, Any] = {}
     put(facts, sc.EVALUATION_SCORE, number(given), float)
-    if failed is not None:
-        facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(failed))})
+    if failed is not None or call.notes.get("raised"):
+        kind = qualified_name(type(failed)) if failed is not None else "_OTHER"
+        facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
     metadata = outputs.get("output_metadata") if type(outputs) is dict else None
     if recorder.captures(call):
         feedback = (metadata or stored_fields(given, type(given)) or {}).get("feedback")
@@ -118,19 +126,23 @@ def _tell(recorder: Recorder, call: Call, facts: dict[str, Any]) -> None:
         call.found[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
     index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
     named = {sc.EVALUATION_NAME: call.notes["metric"], sc.EVALUATION_SCOPE: "example", **index, **facts}
-    recorder.add_event(call.notes.get("program", call), Event.EVALUATION_RESULT, named)
+    recorder.add_event(call.notes.get("call", call), Event.EVALUATION_RESULT, named)
 
 
 class Each:
     """What an evaluation does with one example, recorded. It takes the place of the function in DSPy's executor."""
 
-    def __init__(self, function: Callable[[Any], Any], evaluation: Call, data: list[Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], evaluation: Call, data: Any) -> None:
         self.function = function
         self.evaluation = evaluation
         self.metric = evaluation.notes.get("metric")
-        self._indexes: dict[int, list[int]] = {}
-        for index, example in enumerate(data):
-            self._indexes.setdefault(id(example), []).append(index)
+        self.program = evaluation.inputs.get("program")
+        self.scores: deque[Any] = deque()
+        self.failures: deque[int | None] = deque()
+        indexes: dict[int, list[int]] = {}
+        for index, example in enumerate(data if type(data) is list else ()):
+            indexes.setdefault(id(example), []).append(index)
+        self._indexes = {key: (iter(each), each[-1]) for key, each in indexes.items()}
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""
@@ -138,23 +150,19 @@ class Each:
 
     def index(self, example: Any) -> int | None:
         """Return which example of the data it is; the next one, where the same object stands there several times."""
-        indexes = self._indexes.get(id(example))
-        if not indexes:
-            return None
-        return indexes.pop(0) if len(indexes) > 1 else indexes[0]
+        indexes, last = self._indexes.get(id(example), (iter(()), None))
+        return next(indexes, last)
 
 
-def _begin_each(recorder: Recorder, each: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     del kwargs
-    notes = each.evaluation.notes
-    call = begin(recorder, each.index(args[0]), args[0], each.metric, notes.get("scores"))
-    call.notes.update(failure_score=notes.get("failure_score"), failures=notes.get("failures"))
+    call = begin(recorder, each.index(args[0]), args[0], each.metric, each.program, each.scores)
+    call.notes.update(failure_score=each.evaluation.notes.get("failure_score"), failures=each.failures)
     return call
 
 
 def _fail_each(recorder: Recorder, call: Call, error: BaseException) -> None:
-    if call.notes["failures"] is not None:
-        call.notes["failures"].add(call.facts.get(sc.EXAMPLE_INDEX))
+    call.notes["failures"].append(call.facts.get(sc.EXAMPLE_INDEX))
     fail(recorder, call, error)
 
 
@@ -167,7 +175,15 @@ def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kw
     stored = _get(instance, "__dict__")
     trainset = stored.get("trainset")
     index = next((i for i, each in enumerate(trainset) if each is example), None) if type(trainset) is list else None
-    return begin(recorder, index, example, stored.get("metric"))
+    call = begin(recorder, index, example, stored.get("metric"), stored.get("teacher"))
+    call.notes.update(optimizer=stored, errors=stored.get("error_count"))
+    return call
+
+
+def finish_bootstrap(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the result; of a metric that raised, the optimizer only counts the exception."""
+    call.notes["raised"] = call.notes["optimizer"].get("error_count") != call.notes["errors"]
+    finish(recorder, call, outputs)
 
 
 def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -183,12 +199,16 @@ def patch(patches: Patches) -> None:
 
 def _execute(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     evaluation = current_call()
-    if evaluation is not None and evaluation.operation is Operation.EVALUATE and evaluation.observed and len(args) > 1:
-        function, data, *rest = args
-        evaluation.notes.update(scores=deque(), failures=set())
-        return wrapped(Each(function, evaluation, data), data, *rest, **kwargs)
-    return wrapped(*args, **kwargs)
+    if evaluation is None or evaluation.operation is not Operation.EVALUATE or not evaluation.observed or len(args) < 2:  # noqa: PLR2004
+        return wrapped(*args, **kwargs)
+    function, data, *rest = args
+    each = Each(function, evaluation, data)
+    evaluation.notes.update(scores=each.scores, failures=each.failures)
+    results = wrapped(each, data, *rest, **kwargs)
+    if type(results) is list:
+        evaluation.notes["failures"] = [result for result in results if result is None]
+    return results
 
 
-BOOTSTRAP: Final = Hook(begin_bootstrap, describe, finish, fail)
+BOOTSTRAP: Final = Hook(begin_bootstrap, describe, finish_bootstrap, fail)
 AVATAR: Final = Hook(begin_avatar, describe, finish, fail)

@@ -61,12 +61,12 @@ def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable
     if optimizer is None or candidates.search_of(optimizer) is None:
         return None
     if optimizer.notes.get("sampling"):
-        return _Run(runs, metric, None)
+        return _Run(runs, metric, program, None)
     batch = optimizer.notes.setdefault("batch", {})
     if id(program) not in batch:
         batch[id(program)] = _start(recording.active, optimizer, program)
     call = batch[id(program)]
-    return Carried(_Run(runs, metric, call.notes["scores"]), call.context)
+    return Carried(_Run(runs, metric, program, call.notes["scores"]), call.context)
 
 
 def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
@@ -119,9 +119,10 @@ def _end(recorder: Recorder, optimizer: Call, batch: list[Call], error: BaseExce
 class _Run:
     """SIMBA's function for one program, with an example around each run."""
 
-    def __init__(self, function: Callable[[Any], Any], metric: Any, scores: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], metric: Any, program: Any, scores: Any) -> None:
         self.function = function
         self.metric = metric
+        self.program = program
         self.scores = scores
 
     def __call__(self, example: Any) -> Any:
@@ -131,7 +132,7 @@ class _Run:
 
 def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
     del kwargs
-    return examples.begin(recorder, None, args[0], run.metric, run.scores)
+    return examples.begin(recorder, None, args[0], run.metric, run.program, run.scores)
 
 
 _around_run = around(Hook(_begin_run, examples.describe, examples.finish, examples.fail))

@@ -32,7 +32,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     del args
     name = text(_get(instance, "__dict__").get("name")) or "tool"
     caller = current_call()
-    if caller is not None and caller.operation is Operation.TOOL and caller.notes.pop("executes", None) == name:
+    if caller is not None and caller.operation is Operation.TOOL and caller.notes.pop("executes", None) is instance:
         return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     agent = agent_of(caller)
@@ -122,12 +122,12 @@ def _note_calls(calls: Any) -> None:
 
 def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `ToolCall.execute(functions)`: it calls the bare function, so no `dspy.Tool` would tell of it."""
-    del args, kwargs
     stored = _get(instance, "__dict__")
     name = text(stored.get("name")) or "tool"
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=stored.get("args"))
-    call.notes["executes"] = name
+    functions = args[0] if args else kwargs.get("functions")
+    call.notes["executes"] = functions.get(name) if type(functions) is dict else None
     if type(stored.get("id")) is str:
         call.found[sc.TOOL_CALL_ID] = stored["id"]
     return call
