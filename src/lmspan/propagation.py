@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
-from lmspan.lifecycle import CURRENT, LISTENING, Call
+from lmspan.lifecycle import CURRENT, LISTENING, Call, Operation
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def current_call() -> Call | None:
     while call is not None and call.ended:
         call = call.parent
     return call  # type: ignore[no-any-return]
+
+
+def past_turns(call: Call) -> Call:
+    """Return who has the children of a call that has ended: itself, but of a turn its agent."""
+    while call.ended and call.operation is Operation.TURN and call.parent is not None:
+        call = call.parent
+    return call
 
 
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:

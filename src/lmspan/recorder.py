@@ -26,7 +26,7 @@ from lmspan import semconv as sc
 from lmspan.content import Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
-from lmspan.propagation import SPAN, restore, with_entries
+from lmspan.propagation import SPAN, past_turns, restore, with_entries
 from lmspan.runs import keeps_totals, totals_of
 from lmspan.shapes import EVENT_NAMES, SHAPES
 
@@ -90,7 +90,7 @@ class Recorder:
         """
         call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
         innermost: Any = found.get(CURRENT)
-        current = innermost if innermost is None or not innermost.ended else _past_turns(innermost)
+        current = innermost if innermost is None or not innermost.ended else past_turns(innermost)
         parent = self.open.get(parent_id, current) if parent_id else current
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
@@ -285,13 +285,6 @@ class Recorder:
         self.enabled = False
         for call in reversed(list(self.open.values())):
             self.end(call, missing=True)
-
-
-def _past_turns(call: Call) -> Call | None:
-    """Return who has the children of a call that has ended: itself, but of a turn its agent."""
-    while call.ended and call.operation is Operation.TURN and call.parent is not None:
-        call = call.parent
-    return call
 
 
 active: Recorder  # the one that sources use: until `init()`, that of `lmspan.default`

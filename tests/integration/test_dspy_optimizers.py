@@ -1,5 +1,7 @@
 """What an optimizer tried: every candidate, what it is made of, from whom, its score, whether it was kept."""
 
+from importlib.util import find_spec
+
 import dspy
 import pytest
 
@@ -27,6 +29,10 @@ def told(recorded, name, *wanted):
     """The candidate events of an optimizer's span: what is wanted of each, without the long prefix."""
     events = [facts for event, facts in recorded.events(name) if event == sc.EVENT_OPTIMIZER_CANDIDATE]
     return [tuple(facts.get(PREFIX + each) for each in wanted) for facts in events]
+
+
+def attributes(recorded, name):
+    return [dict(span.attributes) for span in recorded.named(name)]
 
 
 def summary(recorded, name):
@@ -143,6 +149,25 @@ def test_a_candidate_that_gepa_rejects_is_told_with_the_reason():
     assert found[:2] == [(0, "full", 0.0, True), (1, "minibatch", 0.0, False)]
     (_, reason), *_ = told(recorded, "optimize GEPA", "index", "reason")[1:]
     assert "not better" in reason
+
+
+@pytest.mark.skipif(find_spec("gepa.strategies.proposal_sampling") is None, reason="this gepa proposes one at a time")
+def test_gepa_may_make_several_proposals_in_an_iteration():
+    from gepa.strategies.proposal_sampling import SameParentSampling  # noqa: PLC0415 - where there is one
+
+    drafts = iter(["Say nothing of use.", "Be careful."])
+    script = by_field(
+        answer=lambda asked: "yes" if "careful" in asked else "no",
+        new_instruction=lambda _: next(drafts, "Be silent."),
+    )
+    with ScriptedServer(script) as server, recording() as recorded, dspy.context(lm=model(server)):
+        optimize_with_gepa(gepa_kwargs={"sampling_strategy": SameParentSampling(2)})
+    found = told(recorded, "optimize GEPA", "index", "scope", "score", "accepted")
+    assert found == [(0, "full", 0.0, True), (1, "minibatch", 0.0, False), (2, "full", 100.0, True)]
+    (seed, _), (_, first), (_, second) = told(recorded, "optimize GEPA", "id", "parent_ids")
+    assert (first, second) == ((seed,), (seed,))
+    tried = [(facts[sc.CANDIDATE_INDEX], facts[sc.CANDIDATE_SCOPE]) for facts in attributes(recorded, "candidate")]
+    assert tried == [(0, "full"), (0, "minibatch"), (0, "minibatch"), (1, "minibatch"), (2, "minibatch"), (2, "full")]
 
 
 def test_gepas_own_callbacks_still_hear():

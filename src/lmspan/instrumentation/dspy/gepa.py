@@ -9,13 +9,14 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.dspy.candidates import Candidate, search_of
+from lmspan.instrumentation.dspy.search import Expected, search_of
 from lmspan.lifecycle import Event
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmspan.instrumentation.dspy.search import Candidate, Search
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
 
@@ -33,34 +34,56 @@ def patch(patches: Patches) -> None:
 
 def _optimize(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     optimizer = current_call()
-    if search_of(optimizer) is None or optimizer is None:
+    search = search_of(optimizer)
+    if optimizer is None or search is None:
         return wrapped(*args, **kwargs)
-    optimizer.notes["decides"] = True
-    return wrapped(*args, **{**kwargs, "callbacks": [*(kwargs.get("callbacks") or ()), Listener(optimizer)]})
+    search.decides = True
+    return wrapped(*args, **{**kwargs, "callbacks": [*(kwargs.get("callbacks") or ()), Listener(optimizer, search)]})
 
 
 class Listener:
-    """A callback of GEPA's; called on the thread of the run, with one event each. GEPA itself logs what it raises."""
+    """A callback of GEPA's; called on the thread of the run, with one event each. GEPA itself logs what it raises.
 
-    def __init__(self, optimizer: Call) -> None:
+    An iteration may make several proposals: GEPA tells of all their evaluations, then makes them, in the same order.
+    """
+
+    def __init__(self, optimizer: Call, search: Search) -> None:
         self.optimizer = optimizer
+        self.search = search
         self.pool: dict[int, Candidate] = {}
-        self.selected: tuple[int, ...] = ()
+        self.proposed: list[Expected] = []
+        """The proposals of this iteration of which nothing was decided yet, in order."""
+        self.sums: list[float] = []
+        """What the examples of each of them came to together."""
+
+    @guarded
+    def on_iteration_start(self, event: dict[str, Any]) -> None:
+        """Forget the proposals of the iteration before."""
+        del event
+        self.search.expected.clear()
+        self.proposed, self.sums = [], []
 
     @guarded
     def on_evaluation_start(self, event: dict[str, Any]) -> None:
-        """Note whose evaluation comes next: on a minibatch; that of a new candidate tells its parents."""
-        notes = self.optimizer.notes
-        notes["scope"] = "minibatch"
-        notes["next"] = {sc.CANDIDATE_STEP: event["iteration"]}
+        """Note whose evaluation comes next: on a minibatch; that of a proposal tells its parents."""
+        proposed = event.get("candidate_idx") is None
+        parents = tuple(self.pool[index] for index in event["parent_ids"] if index in self.pool) if proposed else ()
+        expected = Expected({sc.CANDIDATE_STEP: event["iteration"]}, "minibatch", parents)
+        self.search.expected.append(expected)
+        if proposed:
+            self.proposed.append(expected)
+
+    @guarded
+    def on_evaluation_end(self, event: dict[str, Any]) -> None:
+        """Expect nothing more of what was told: of proposals on the same examples GEPA evaluates a parent once."""
+        self.search.expected.clear()
         if event.get("candidate_idx") is None:
-            notes["parents"] = tuple(self.pool[index] for index in event["parent_ids"] if index in self.pool)
+            self.sums.append(sum(event["scores"]))
 
     @guarded
     def on_valset_evaluated(self, event: dict[str, Any]) -> None:
         """Learn the number that GEPA gave a candidate; the first is the program that it was given."""
-        search = search_of(self.optimizer)
-        candidate = search.with_instructions(event["candidate"]) if search is not None else None
+        candidate = self.search.with_instructions(event["candidate"])
         if candidate is None:
             return
         self.pool[event["candidate_idx"]] = candidate
@@ -76,25 +99,20 @@ class Listener:
 
     @guarded
     def on_candidate_rejected(self, event: dict[str, Any]) -> None:
-        """Tell of the newest candidate that is not in the pool."""
-        self._reject(event)
-
-    @guarded
-    def on_merge_rejected(self, event: dict[str, Any]) -> None:
-        """Tell of a merge that was not kept."""
-        self._reject(event)
-
-    def _reject(self, event: dict[str, Any]) -> None:
-        search = search_of(self.optimizer)
-        told, kept = self.optimizer.notes.get("told", {}), {each.id for each in self.pool.values()}
-        newest = search.newest() if search is not None else ()
-        candidate = next((each for each in newest if each.id in told and each.id not in kept), None)
+        """Tell of a proposal that is not kept: the first that came to this score."""
+        score = event.get("new_score", self.sums[0] if self.sums else None)
+        index = self.sums.index(score) if score in self.sums else -1
+        if index < 0 or index >= len(self.proposed):
+            return
+        candidate = self.proposed.pop(index).candidate
+        del self.sums[index]
         if candidate is not None:
             self._tell(candidate, accepted=False, reason=str(event.get("reason", "")))
 
+    on_merge_rejected = on_candidate_rejected
+
     def _tell(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
-        facts = dict(self.optimizer.notes.get("told", {}).get(candidate.id, candidate.facts()))
-        facts[sc.CANDIDATE_ACCEPTED] = accepted
+        facts = {**self.search.told.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
         if reason:
             put(facts, sc.CANDIDATE_REASON, reason, str)
         recording.active.add_event(self.optimizer, Event.OPTIMIZER_CANDIDATE, facts)

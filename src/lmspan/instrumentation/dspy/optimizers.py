@@ -9,7 +9,7 @@ from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, is_inside, put
 from lmspan.instrumentation.dspy import gepa, simba
-from lmspan.instrumentation.dspy.candidates import Search, search_of
+from lmspan.instrumentation.dspy.search import Expected, Search, search_of
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import current_call
 
@@ -41,7 +41,8 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     call.notes["search"] = Search(recorder.content, args[0] if args else kwargs.get("student"))
     call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
-        call.notes["seeds"] = _seeds(call.instance, kwargs.get("restrict"))
+        seeds = _seeds(call.instance, kwargs.get("restrict"))
+        call.notes["search"].expected.extend(Expected({sc.CANDIDATE_SEED: seed}) for seed in seeds)
 
 
 def _seeds(instance: Any, restrict: Any) -> list[int]:
@@ -51,20 +52,9 @@ def _seeds(instance: Any, restrict: Any) -> list[int]:
     return [seed for seed in range(-3, count) if wanted is None or seed in wanted]
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record what the search came to."""
-    del outputs
-    _sum_up(call)
-    del recorder
-
-
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """Record what the search had come to."""
-    del recorder, error
-    _sum_up(call)
-
-
-def _sum_up(call: Call) -> None:
+def sum_up(recorder: Recorder, call: Call, ended: Any) -> None:
+    """Record what the search came to, or had when it was given up."""
+    del recorder, ended
     search = search_of(call)
     if search is None or not len(search):
         return
@@ -95,11 +85,13 @@ def patch(patches: Patches) -> None:
 def _tell_parameters(recorder: Recorder, chosen: Any) -> None:
     """Tell what MIPROv2 chose for its next candidate: `(sentences, {"0_predictor_instruction": 2, ...})`."""
     optimizer = current_call()
-    if search_of(optimizer) is None or optimizer is None:
+    search = search_of(optimizer)
+    if optimizer is None or search is None:
         return
     parameters = {f"{sc.HYPERPARAMETER}{name}": value for name, value in chosen[1].items() if type(value) is int}
     recorder.add_event(optimizer, Event.HYPERPARAMETER_UPDATE, parameters)
-    optimizer.notes["next"] = parameters
+    search.expected.clear()
+    search.expected.append(Expected(parameters))
 
 
-OPTIMIZE: Final = Hook(begin, describe, finish, fail)
+OPTIMIZE: Final = Hook(begin, describe, sum_up, sum_up)

@@ -16,6 +16,7 @@ from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, around
 from lmspan.instrumentation.dspy import candidates, examples
+from lmspan.instrumentation.dspy.search import Expected, Search, search_of
 from lmspan.propagation import Carried, current_call, restore
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def patch(patches: Patches) -> None:
 def _prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """A step begins: what runs next are samples."""
     optimizer = current_call()
-    if optimizer is not None and candidates.search_of(optimizer) is not None:
+    if optimizer is not None and search_of(optimizer) is not None:
         optimizer.notes["step"] = optimizer.notes.get("step", -1) + 1
         optimizer.notes["sampling"] = True
     return wrapped(*args, **kwargs)
@@ -58,7 +59,7 @@ def _wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: 
 @guarded
 def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable[[Any], Any] | None:
     optimizer = current_call()
-    if optimizer is None or candidates.search_of(optimizer) is None:
+    if optimizer is None or search_of(optimizer) is None:
         return None
     if optimizer.notes.get("sampling"):
         return _Run(runs, metric, program, None)
@@ -74,8 +75,8 @@ def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
     notes = optimizer.notes
     pool = notes.setdefault("pool", [_search(optimizer).student])
     source = _get(program, "__dict__").get("simba_idx")
-    notes["next"] = {sc.CANDIDATE_STEP: notes.get("step", 0)}
-    notes["parents"] = (pool[source],) if type(source) is int and source < len(pool) else ()
+    parents = (pool[source],) if type(source) is int and source < len(pool) else ()
+    _search(optimizer).expected.append(Expected({sc.CANDIDATE_STEP: notes.get("step", 0)}, parents=parents))
     call: Any = candidates.start(recorder, program)
     candidates.describe(recorder, call, (), {})
     call.notes["scores"] = deque()
@@ -84,8 +85,8 @@ def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
     return call  # type: ignore[no-any-return]
 
 
-def _search(optimizer: Call) -> candidates.Search:
-    search = candidates.search_of(optimizer)
+def _search(optimizer: Call) -> Search:
+    search = search_of(optimizer)
     assert search is not None  # noqa: S101 - whoever comes here has asked
     return search
 
@@ -101,7 +102,7 @@ def _parallel(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keyw
         error = raised
         raise
     finally:
-        if optimizer is not None and candidates.search_of(optimizer) is not None:
+        if optimizer is not None and search_of(optimizer) is not None:
             _end(recording.active, optimizer, list(batch.values()), error)
 
 

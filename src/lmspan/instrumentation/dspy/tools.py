@@ -32,7 +32,8 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     del args
     name = text(_get(instance, "__dict__").get("name")) or "tool"
     caller = current_call()
-    if caller is not None and caller.operation is Operation.TOOL and caller.notes.pop("executes", None) is instance:
+    executed = caller.notes.pop("executes", None) if caller is not None and caller.operation is Operation.TOOL else None
+    if executed is instance or (type(executed) is str and executed == name):
         return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     agent = agent_of(caller)
