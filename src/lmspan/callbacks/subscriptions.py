@@ -1,4 +1,4 @@
-"""Who is subscribed: bound when subscribed, heard in order of priority, then of subscription.
+"""Who is subscribed: bound when subscribed, heard in order of priority, then the process' before a scope's.
 
     subscribe(callback) -> hooks found by dialect -> bound -> one table (operation, phase) -> hooks, swapped as a whole
 
@@ -77,6 +77,8 @@ class Subscription:
         """How often a hook of this callback has raised."""
         self.number = next(_numbers)
         self.active = True
+        self.scoped = False
+        """Whether it hears only what runs in a scope: then it hears after those that hear everything."""
         self.gate: Callable[[], bool] | None = None
         """Asked at each event, if there is one: while it says False the callback hears nothing."""
         self.table = _table([(self, found)])
@@ -152,8 +154,8 @@ class _Registry:
         self.table = _table([(each, each.found()) for each in self._subscriptions])
 
 
-def _order(subscription: Subscription) -> tuple[int, int]:
-    return -subscription.priority, subscription.number
+def _order(subscription: Subscription) -> tuple[int, bool, int]:
+    return -subscription.priority, subscription.scoped, subscription.number
 
 
 def _table(found: Iterable[tuple[Subscription, tuple[Found, ...]]]) -> Table:
@@ -227,6 +229,7 @@ def subscribed(callback: Any, **options: Any) -> Iterator[Subscription]:
     """
     options = {"hooks": None, "priority": None, "on_error": "log", "dialect": None, "name": None, **options}
     subscription = _make(callback, **options)
+    subscription.scoped = True
     before = otel_context.get_current()
     scopes: Any = before.get(LISTENING, ())
     otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))

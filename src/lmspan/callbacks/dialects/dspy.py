@@ -81,4 +81,6 @@ def _hooks() -> dict[str, tuple[Hook, ...]]:
     return hooks
 
 
-DIALECT: Final = Dialect("dspy", _hooks(), bases=("dspy.utils.callback.BaseCallback",))
+DIALECT: Final = Dialect(
+    "dspy", _hooks(), bases=("dspy.utils.callback.BaseCallback", "lmspan.callbacks.dspy.BaseCallback")
+)

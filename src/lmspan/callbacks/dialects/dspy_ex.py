@@ -123,4 +123,5 @@ DIALECT: Final = Dialect(
             ),
         ),
     },
+    bases=("lmspan.callbacks.dspy_ex.Callback",),
 )  # fmt: skip
