@@ -1,4 +1,4 @@
-"""Candidates: the programs that an optimizer tries, each told by what it is made of and by its score.
+"""DSPy's candidates.
 
 One seam serves nearly all optimizers of DSPy: they score a candidate by `Evaluate`, called right under their
 `compile`. So such a call is wrapped in a `candidate` span, and its result is an event on the optimizer's span.
@@ -7,20 +7,21 @@ GEPA and SIMBA know more, or work otherwise: see `gepa` and `simba`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import functools
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, put
+from lmspan.instrumentation.calls import Hook, text
+from lmspan.instrumentation.candidates import conclude, describe, fail, finish, start
 from lmspan.instrumentation.dspy.describe import predictors
-from lmspan.instrumentation.dspy.examples import number
-from lmspan.instrumentation.dspy.search import search_of
-from lmspan.lifecycle import Event, Operation
+from lmspan.instrumentation.dspy.lm import is_lm
+from lmspan.instrumentation.examples import number
+from lmspan.instrumentation.search import Part, Search
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from lmspan.content import Content
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
@@ -30,80 +31,42 @@ _COLLECTORS: Final = ("BootstrapFinetune", "GRPO")
 _get = object.__getattribute__
 
 
+def search(content: Content, student: Any) -> Search:
+    """Return the search of an optimizer run that begins with this program."""
+    return Search(functools.partial(_parts, content), student)
+
+
+def _parts(content: Content, program: Any) -> dict[str, Part]:
+    if not issubclass(type(program), sys.modules["dspy.primitives.module"].Module):
+        return {}
+    return {name: _part(content, _get(each, "__dict__")) for name, each in predictors(program).items()}
+
+
+def _part(content: Content, stored: dict[str, Any]) -> Part:
+    signature, demos, lm = stored.get("signature"), stored.get("demos"), stored.get("lm")
+    fields = getattr(signature, "fields", {}) if issubclass(type(signature), type) else {}
+    said = {name: getattr(field, "json_schema_extra", None) or {} for name, field in fields.items()}
+    return Part(
+        instructions=text(getattr(signature, "instructions", "")),
+        fields=content.json({name: [extra.get("prefix"), extra.get("desc")] for name, extra in said.items()}),
+        demos=content.json(demos) if demos else "[]",
+        demo_count=len(demos) if type(demos) is list else 0,
+        model=text(_get(lm, "__dict__").get("model")) if is_lm(lm) else "",
+    )
+
+
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a candidate around `Evaluate(...)(program, ...)`, where an optimizer makes the call."""
     del instance
-    call = start(recorder, args[0] if args else kwargs.get("program"))
-    metadata = kwargs.get("callback_metadata")
-    if call is not None and type(metadata) is dict and metadata.get("metric_key") == "eval_minibatch":
-        call.notes["scope"] = "minibatch"
-    return call
-
-
-def start(recorder: Recorder, program: Any) -> Call | None:
-    """Start a candidate, if the current call is an optimizer that searches."""
     optimizer = current_call()
-    search = search_of(optimizer)
-    if optimizer is None or search is None or optimizer.name in _COLLECTORS:
+    if optimizer is not None and optimizer.name in _COLLECTORS:
         return None
-    expected, candidate = search.next(), search.candidate(program)
-    expected.candidate = candidate
-    if not candidate.parents:
-        candidate.parents = tuple(parent for parent in expected.parents if parent.id != candidate.id)
-    facts = {**expected.facts, sc.CANDIDATE_ID: candidate.id, sc.CANDIDATE_INDEX: candidate.index}
-    call = recorder.start(Operation.CANDIDATE, "", "dspy", facts)
-    call.notes.update(candidate=candidate, scope=expected.scope, program=program)
+    call = start(recorder, args[0] if args else kwargs.get("program"))
+    if call is not None:
+        metadata = kwargs.get("callback_metadata")
+        if type(metadata) is dict and metadata.get("metric_key") == "eval_minibatch":
+            call.notes["scope"] = "minibatch"
     return call
-
-
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add what the candidate is made of, and how it differs from what it was made from."""
-    del args, kwargs
-    candidate, search = call.notes["candidate"], search_of(call.parent)
-    if search is None:
-        return
-    base = candidate.parents[0] if candidate.parents else search.student
-    call.found.update(candidate.facts())
-    call.found[sc.CANDIDATE_CHANGED] = candidate.changes(base)
-    if candidate.parents:
-        call.found[sc.CANDIDATE_PARENT_IDS] = [parent.id for parent in candidate.parents]
-    if recorder.captures(call):
-        found = predictors(call.notes["program"])
-        demos = {name: _get(each, "__dict__").get("demos") for name, each in found.items()}
-        instructions = {name: part.instructions for name, part in candidate.parts.items()}
-        recorder.capture(call, {sc.CANDIDATE_INSTRUCTIONS: instructions, sc.CANDIDATE_DEMOS: demos})
-        if diff := candidate.diff(base):
-            recorder.capture(call, {sc.CANDIDATE_DIFF: diff})
-
-
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the score, and tell the optimizer's span of it."""
-    conclude(recorder, call, number(outputs), call.notes.get("scores", ()))
-
-
-def conclude(
-    recorder: Recorder,
-    call: Call,
-    score: float | None,
-    scores: Iterable[tuple[float | None, dict[str, float]]] = (),
-) -> None:
-    """Put the score on the candidate, and the event on the optimizer's span; `scores` are those of its examples."""
-    found, scope = call.found, call.notes["scope"]
-    found[sc.CANDIDATE_SCOPE] = scope
-    put(found, sc.CANDIDATE_SCORE, score, float)
-    for name, value in _means(scores).items():
-        found[f"{sc.CANDIDATE_METRICS}{name}"] = value
-    search = search_of(call.parent)
-    if call.parent is None or search is None:
-        return
-    if score is not None and scope == "full":
-        accepted = search.score(call.notes["candidate"], score)
-        if not search.decides:
-            found[sc.CANDIDATE_ACCEPTED] = accepted
-    told = {name: value for name, value in {**call.facts, **found}.items() if name.startswith("lmspan.optimizer.")}
-    search.told[call.notes["candidate"].id] = told
-    if not search.decides:
-        recorder.add_event(call.parent, Event.OPTIMIZER_CANDIDATE, told)
 
 
 def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -115,20 +78,6 @@ def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 def finish_avatar(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record the mean score, the first of `(score, positive, negative)`."""
     conclude(recorder, call, number(outputs[0]))
-
-
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """Tell the optimizer's span of a candidate that could not be evaluated."""
-    del error
-    conclude(recorder, call, None)
-
-
-def _means(scores: Iterable[tuple[float | None, dict[str, float]]]) -> dict[str, float]:
-    by_name: defaultdict[str, list[float]] = defaultdict(list)
-    for _, further in list(scores):
-        for name, value in further.items():
-            by_name[name].append(value)
-    return {name: sum(values) / len(values) for name, values in by_name.items()}
 
 
 CANDIDATE: Final = Hook(begin, describe, finish, fail)

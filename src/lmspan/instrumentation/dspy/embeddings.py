@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, put, text
-from lmspan.instrumentation.dspy.examples import metric_name
 from lmspan.instrumentation.dspy.lm import identity
-from lmspan.instrumentation.dspy.responses import cost_facts, field
+from lmspan.instrumentation.dspy.responses import cost_facts
+from lmspan.instrumentation.examples import metric_name
 from lmspan.instrumentation.requests import learn_keys
+from lmspan.instrumentation.usage import field
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, put
-from lmspan.instrumentation.dspy.examples import metric_name
-from lmspan.lifecycle import Event, Operation
+from lmspan.instrumentation.examples import conclude, count_failures, metric_name
+from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
@@ -47,26 +47,14 @@ def _given(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the score of the dataset, and how many examples failed although Evaluate swallows their exceptions."""
-    _count_failures(call)
-    put(call.found, sc.EVALUATION_SCORE, _get(outputs, "__dict__").get("_store", {}).get("score"), float)
-    if sc.EVALUATION_SCORE in call.found:
-        names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
-        facts = {sc.EVALUATION_NAME: call.name, **{name: call.found[name] for name in names}}
-        recorder.add_event(call, Event.EVALUATION_RESULT, facts)
-    if call.parent is not None and call.parent.operation is Operation.CANDIDATE:
-        call.parent.notes["scores"] = call.notes.get("scores", ())
+    """Record the score of the dataset."""
+    conclude(recorder, call, _get(outputs, "__dict__").get("_store", {}).get("score"))
 
 
 def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
     """Record how many examples had failed when the evaluation was given up."""
     del recorder, error
-    _count_failures(call)
-
-
-def _count_failures(call: Call) -> None:
-    if "failures" in call.notes:
-        call.found[sc.EVALUATION_FAILURE_COUNT] = len(call.notes["failures"])
+    count_failures(call)
 
 
 EVALUATE: Final = Hook(begin, describe, finish, fail)

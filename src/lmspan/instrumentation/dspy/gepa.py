@@ -9,14 +9,14 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.dspy.search import Expected, search_of
+from lmspan.instrumentation.search import Expected, search_of
 from lmspan.lifecycle import Event
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.instrumentation.dspy.search import Candidate, Search
+    from lmspan.instrumentation.search import Candidate, Search
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, text
-from lmspan.instrumentation.dspy.agents import agent_of, end_turn
+from lmspan.instrumentation.turns import agent_of, end_turn
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 

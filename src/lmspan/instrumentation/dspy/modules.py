@@ -6,8 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation import examples, turns
 from lmspan.instrumentation.calls import Hook
-from lmspan.instrumentation.dspy import agents, examples, rivals
+from lmspan.instrumentation.dspy import rivals
+from lmspan.instrumentation.dspy.agents import LOOPS
 from lmspan.instrumentation.dspy.describe import signature_facts, submodules
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
 from lmspan.lifecycle import Operation
@@ -26,9 +28,10 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """Start a module call; the inputs are taken as they are, before DSPy looks at them."""
     if rivals.waiting:
         rivals.check()
-    agents.advance(recorder, instance)
+    turns.advance(recorder, instance)
     kind = type(instance)
-    operation = _operation(kind, instance)
+    loop = turns.loop_of(kind, LOOPS, "dspy.")
+    operation = Operation.AGENT if loop is not None else _operation(kind, instance)
     facts: dict[str, Any] = {sc.MODULE_NAME: kind.__name__}
     if operation is Operation.AGENT:
         facts[sc.AGENT_NAME] = kind.__name__
@@ -36,6 +39,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         facts[sc.WORKFLOW_NAME] = kind.__name__
     inputs = {**kwargs, "args": args} if args else kwargs
     call = recorder.start(operation, kind.__name__, "dspy", facts, instance=instance, inputs=inputs)
+    call.notes["loop"] = loop
     examples.adopt(recorder, call)
     return call
 
@@ -44,7 +48,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     """Add the signature, where the module sits in its program, and its inputs."""
     del args, kwargs
     call.found.update(signature_facts(_get(call.instance, "__dict__").get("signature")))
-    parent = agents.agent_of(call.parent) or call.parent
+    parent = turns.agent_of(call.parent) or call.parent
     path = _path(call.instance, parent) if parent is not None and parent.operation in _MODULES else ""
     if path:
         call.notes["path"] = call.found[sc.MODULE_PATH] = path
@@ -57,7 +61,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
             learn_secrets(recorder, lm)
         inputs = {name: value for name, value in call.inputs.items() if name != "lm" or not is_lm(value)}
         recorder.capture(call, {sc.MODULE_INPUTS: inputs})
-        if call.operation is Operation.AGENT and (tools := agents.tools_of(call)):
+        if call.operation is Operation.AGENT and (tools := turns.tools_of(call)):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
 
 
@@ -70,13 +74,11 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
 def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
     """End the last turn of an agent; and note what a turn's predictor has chosen."""
     if error is None:
-        agents.chosen(call)
-    agents.end_turn(recorder, call, error)
+        turns.chosen(call)
+    turns.end_turn(recorder, call, error)
 
 
 def _operation(kind: type, instance: Any) -> Operation:
-    if agents.loop_of(kind) is not None:
-        return Operation.AGENT
     if not kind.__module__.startswith("dspy.") and _is_outermost() and any(submodules(instance)):
         return Operation.WORKFLOW
     return Operation.MODULE

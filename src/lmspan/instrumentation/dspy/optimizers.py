@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, is_inside, put
+from lmspan.instrumentation.calls import Hook, is_inside
+from lmspan.instrumentation.candidates import sum_up
 from lmspan.instrumentation.dspy import gepa, simba
-from lmspan.instrumentation.dspy.search import Expected, Search, search_of
+from lmspan.instrumentation.dspy.candidates import search
+from lmspan.instrumentation.search import Expected, search_of
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import current_call
 
@@ -38,7 +40,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(kwargs.get(argument)) is list:
             call.found[fact] = len(kwargs[argument])
-    call.notes["search"] = Search(recorder.content, args[0] if args else kwargs.get("student"))
+    call.notes["search"] = search(recorder.content, args[0] if args else kwargs.get("student"))
     call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
         seeds = _seeds(call.instance, kwargs.get("restrict"))
@@ -50,19 +52,6 @@ def _seeds(instance: Any, restrict: Any) -> list[int]:
     count = _get(instance, "__dict__").get("num_candidate_sets", 0)
     wanted = set(restrict) if type(restrict) in (list, tuple, set) else None
     return [seed for seed in range(-3, count) if wanted is None or seed in wanted]
-
-
-def sum_up(recorder: Recorder, call: Call, ended: Any) -> None:
-    """Record what the search came to, or had when it was given up."""
-    del recorder, ended
-    search = search_of(call)
-    if search is None or not len(search):
-        return
-    call.found[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
-    put(call.found, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
-    put(call.found, sc.OPTIMIZER_BEST_SCORE, search.best, float)
-    if search.first is not None and search.best is not None:
-        call.found[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
 
 
 def patch(patches: Patches) -> None:
@@ -85,13 +74,13 @@ def patch(patches: Patches) -> None:
 def _tell_parameters(recorder: Recorder, chosen: Any) -> None:
     """Tell what MIPROv2 chose for its next candidate: `(sentences, {"0_predictor_instruction": 2, ...})`."""
     optimizer = current_call()
-    search = search_of(optimizer)
-    if optimizer is None or search is None:
+    tried = search_of(optimizer)
+    if optimizer is None or tried is None:
         return
     parameters = {f"{sc.HYPERPARAMETER}{name}": value for name, value in chosen[1].items() if type(value) is int}
     recorder.add_event(optimizer, Event.HYPERPARAMETER_UPDATE, parameters)
-    search.expected.clear()
-    search.expected.append(Expected(parameters))
+    tried.expected.clear()
+    tried.expected.append(Expected(parameters))
 
 
 OPTIMIZE: Final = Hook(begin, describe, sum_up, sum_up)

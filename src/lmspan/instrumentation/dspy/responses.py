@@ -5,25 +5,11 @@ Read from DSPy 3.4's `CallResult`, or from the OpenAI-shaped response that DSPy 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import put
-
-# usage field, or field of a details object -> attribute
-_USAGE: Final = (
-    (("prompt_tokens",), sc.USAGE_INPUT_TOKENS),
-    (("input_tokens",), sc.USAGE_INPUT_TOKENS),
-    (("completion_tokens",), sc.USAGE_OUTPUT_TOKENS),
-    (("output_tokens",), sc.USAGE_OUTPUT_TOKENS),
-    (("prompt_tokens_details", "cached_tokens"), sc.USAGE_CACHE_READ_TOKENS),
-    (("input_tokens_details", "cached_tokens"), sc.USAGE_CACHE_READ_TOKENS),
-    (("prompt_tokens_details", "cache_creation_tokens"), sc.USAGE_CACHE_WRITE_TOKENS),
-    (("prompt_tokens_details", "audio_tokens"), sc.USAGE_AUDIO_INPUT_TOKENS),
-    (("completion_tokens_details", "reasoning_tokens"), sc.USAGE_REASONING_TOKENS),
-    (("output_tokens_details", "reasoning_tokens"), sc.USAGE_REASONING_TOKENS),
-    (("completion_tokens_details", "audio_tokens"), sc.USAGE_AUDIO_OUTPUT_TOKENS),
-)
+from lmspan.instrumentation.usage import field, text_of, usage_facts
 
 
 def response_facts(result: Any) -> dict[str, Any]:
@@ -51,15 +37,6 @@ def _tokens(usage: Any) -> int:
     return sum(count for count in counts if type(count) is int)
 
 
-def usage_facts(facts: dict[str, Any], usage: Any) -> None:
-    """Add the token counts that were reported; what was not reported is absent, not 0."""
-    for path, attribute in _USAGE:
-        value = usage
-        for name in path:
-            value = field(value, name)
-        put(facts, attribute, value, int)
-
-
 def cost_facts(result: Any) -> dict[str, Any]:
     """Return what an answer cost and who says so, or why nobody knows."""
     facts: dict[str, Any] = {}
@@ -81,15 +58,3 @@ def cost_facts(result: Any) -> dict[str, Any]:
 
 def _reason(reason: Any) -> Any:
     return "tool_calls" if reason == "tool_call" else reason
-
-
-def text_of(value: Any) -> str:
-    """Return a string, else nothing."""
-    return value if type(value) is str else ""
-
-
-def field(value: Any, name: str) -> Any:
-    """Return a field of a mapping or an attribute of a response object, else None."""
-    if isinstance(value, dict):
-        return value.get(name)
-    return getattr(value, name, None)

@@ -15,7 +15,7 @@ from lmspan import semconv as sc
 from lmspan.content import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.dspy.responses import field
+from lmspan.instrumentation.usage import field
 from lmspan.lifecycle import Call, Event, Operation
 from lmspan.propagation import current_call
 

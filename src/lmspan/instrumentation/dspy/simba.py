@@ -15,8 +15,8 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, around
-from lmspan.instrumentation.dspy import candidates, examples
-from lmspan.instrumentation.dspy.search import Expected, Search, search_of
+from lmspan.instrumentation import candidates, examples
+from lmspan.instrumentation.search import Expected, Search, search_of
 from lmspan.propagation import Carried, current_call, restore
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _Run:
 
 def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
     del kwargs
-    return examples.begin(recorder, None, args[0], run.metric, run.program, run.scores)
+    return examples.begin(recorder, "dspy", None, args[0], run.metric, program=run.program, scores=run.scores)
 
 
 _around_run = around(Hook(_begin_run, examples.describe, examples.finish, examples.fail))

@@ -9,7 +9,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, around, text
-from lmspan.instrumentation.dspy.agents import agent_of
+from lmspan.instrumentation.turns import agent_of
 from lmspan.lifecycle import Operation
 from lmspan.propagation import current_call
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.content import digest
-from lmspan.instrumentation.calls import text
-from lmspan.instrumentation.dspy.describe import predictors
-from lmspan.instrumentation.dspy.lm import is_lm
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.content import Content
+    from collections.abc import Callable
+
     from lmspan.lifecycle import Call
 
 _LONGEST_DIFF: Final = 20_000
 _MOST: Final = 10_000
-
-_get = object.__getattribute__
-
 
 class Part(NamedTuple):
     """What makes one predictor of a program different from another's."""
@@ -32,6 +26,7 @@ class Part(NamedTuple):
     demos: str
     demo_count: int
     model: str
+    config: str = ""
 
 
 class Candidate:
@@ -61,7 +56,7 @@ class Candidate:
         return [
             f"{name}.{field}"
             for name, part in self.parts.items()
-            for field in ("instructions", "fields", "demos", "model")
+            for field in ("instructions", "fields", "demos", "model", "config")
             if name not in base.parts or getattr(part, field) != getattr(base.parts[name], field)
         ]
 
@@ -90,10 +85,11 @@ class Expected:
 class Search:
     """What one optimizer run has tried so far; kept on its call while it lasts."""
 
-    def __init__(self, content: Content, student: Any) -> None:
-        self._content = content
+    def __init__(self, parts: Callable[[Any], dict[str, Part]], student: Any) -> None:
+        """`parts` tells what a program is made of, as the source can read it."""
+        self._parts = parts
         self._known: dict[str, Candidate] = {}
-        self.student = Candidate(self._parts(student))
+        self.student = Candidate(parts(student))
         self.first: float | None = None
         self.best: float | None = None
         self._best_id = ""
@@ -142,23 +138,6 @@ class Search:
         if self.best is None or score > self.best:
             self.best, self._best_id = score, candidate.id
         return candidate.id == self._best_id
-
-    def _parts(self, program: Any) -> dict[str, Part]:
-        if not issubclass(type(program), sys.modules["dspy.primitives.module"].Module):
-            return {}
-        return {name: self._part(_get(each, "__dict__")) for name, each in predictors(program).items()}
-
-    def _part(self, stored: dict[str, Any]) -> Part:
-        signature, demos, lm = stored.get("signature"), stored.get("demos"), stored.get("lm")
-        fields = getattr(signature, "fields", {}) if issubclass(type(signature), type) else {}
-        said = {name: getattr(field, "json_schema_extra", None) or {} for name, field in fields.items()}
-        return Part(
-            instructions=text(getattr(signature, "instructions", "")),
-            fields=self._content.json({name: [extra.get("prefix"), extra.get("desc")] for name, extra in said.items()}),
-            demos=self._content.json(demos) if demos else "[]",
-            demo_count=len(demos) if type(demos) is list else 0,
-            model=text(_get(lm, "__dict__").get("model")) if is_lm(lm) else "",
-        )
 
 
 def search_of(call: Call | None) -> Search | None:
