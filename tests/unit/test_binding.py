@@ -16,7 +16,7 @@ ARGUMENTS = (
     Argument("args", lambda _: "ARGS", ("tool_args",)),
     Argument("process", lambda _: "PROCESS", by_name_only=True),
 )
-HEARD = Heard(Call(Operation.TOOL, "t", "test"))
+HEARD = Heard(Call(Operation.TOOL, "t", "test"), "", {})
 
 
 def call(function):

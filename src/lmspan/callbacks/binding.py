@@ -22,14 +22,23 @@ if TYPE_CHECKING:
 
 
 class Heard:
-    """What a hook hears: a call, and of its events the name and what was told."""
+    """What hooks hear: a call, and of its events the name and what was told. All hooks of one event are given one."""
 
-    __slots__ = ("attributes", "call", "event")
+    __slots__ = ("_made", "attributes", "call", "event")
 
-    def __init__(self, call: Call, event: str = "", attributes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
         self.call = call
         self.event = event
-        self.attributes = attributes or {}
+        self.attributes = attributes
+        self._made: dict[Any, Any] | None = None
+
+    def once(self, make: Getter) -> Any:
+        """Return what is made from this, made once for all who want it."""
+        if self._made is None:
+            self._made = {}
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
 
 class Argument(NamedTuple):

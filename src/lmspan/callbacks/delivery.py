@@ -1,4 +1,4 @@
-"""One hook, called: isolated from the program and from the others, counted, and stopped from hearing itself.
+"""Hooks, called: each isolated from the program and from the others, counted, and stopped from hearing itself.
 
 Async hooks run one after the other for each subscription: on the program's loop while a run is awaited there, else on
 a loop of our own, on a thread that is started when it is first needed.
@@ -13,17 +13,18 @@ import os
 import threading
 import time
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import guard
+from lmspan.callbacks.binding import Heard
 from lmspan.content import qualified_name
 from lmspan.errors import StopRun
 from lmspan.propagation import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping, Sequence
 
-    from lmspan.callbacks.binding import Heard
     from lmspan.callbacks.subscriptions import Bound, Subscription
     from lmspan.lifecycle import Call
 
@@ -33,36 +34,44 @@ _inside: ContextVar[frozenset[int]] = ContextVar("lmspan-inside", default=frozen
 """The subscriptions whose hooks are running here: they do not hear what those hooks do."""
 
 _STOP: Final = "stop"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def deliver(bound: Bound, heard: Heard, *, starting: bool = False) -> None:
-    """Call a hook. An `Exception` of its own is logged the first time and counted; it goes no further.
+def deliver(
+    hooks: Sequence[Bound],
+    call: Call,
+    event: str = "",
+    attributes: Mapping[str, Any] = _NOTHING,
+    *,
+    starting: bool = False,
+) -> None:
+    """Call hooks in order. An `Exception` of their own is logged the first time and counted; it goes no further.
 
     What a start hook wants raised into the program, `StopRun` or another `BaseException`, is noted on the call: the
     recorder raises it, when the call is known and can be ended.
     """
-    subscription = bound.subscription
-    inside = _inside.get()
-    if not subscription.active or subscription.number in inside:
-        return
-    token = _inside.set(inside | {subscription.number})
-    try:
-        gate = subscription.gate
-        if (gate is None or gate()) and (bound.when is None or bound.when(heard.call)):
-            result = bound.call(heard)
-            if result is not None and hasattr(result, "__await__"):
-                _schedule(bound, heard.call, result)
-    except Exception as error:  # noqa: BLE001 - a subscriber's failure is not the program's
-        _failed(bound, error, heard.call if starting else None)
-    except StopRun as stop:
-        heard.call.root.stop = stop
-        heard.call.raises = stop if starting else None
-    except BaseException as error:
-        if not starting:
-            raise
-        heard.call.raises = error
-    finally:
-        _inside.reset(token)
+    heard, inside = Heard(call, event, attributes), _inside.get()
+    for bound in hooks:
+        subscription, _, run, when = bound
+        if not subscription.active or subscription.number in inside:
+            continue
+        token = _inside.set(inside | subscription.alone if inside else subscription.alone)
+        try:
+            if (subscription.gate is None or subscription.gate()) and (when is None or when(call)):
+                result = run(heard)
+                if result is not None and hasattr(type(result), "__await__"):
+                    _schedule(bound, call, result)
+        except Exception as error:  # noqa: BLE001 - a subscriber's failure is not the program's
+            _failed(bound, error, call if starting else None)
+        except StopRun as stop:
+            call.root.stop = stop
+            call.raises = stop if starting else None
+        except BaseException as error:
+            if not starting:
+                raise
+            call.raises = error
+        finally:
+            _inside.reset(token)
 
 
 def _failed(bound: Bound, error: Exception, starting: Call | None) -> None:

@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from lmspan import semconv as sc
 from lmspan.callbacks import delivery, subscriptions
-from lmspan.callbacks.binding import Heard
 from lmspan.callbacks.dialects import ANY_EVENT
 from lmspan.guard import guarded
 from lmspan.lifecycle import LISTENING, STARTING, Call, Event, Operation
@@ -98,8 +97,7 @@ def begin(call: Call, table: Table) -> None:
     if call.result is None and not table.hears(operation):
         return
     call.watchers = (*call.watchers, Watch(table))
-    for bound in table.starts.get(operation, ()):
-        delivery.deliver(bound, Heard(call), starting=True)
+    delivery.deliver(table.starts.get(operation, ()), call, starting=True)
 
 
 @guarded
@@ -125,12 +123,10 @@ class Watch:
         heard = self._table.events.get(event, ())
         if event not in _KNOWN:
             heard = (*heard, *self._table.events.get(ANY_EVENT, ()))
-        for bound in heard:
-            delivery.deliver(bound, Heard(call, event, attributes))
+        delivery.deliver(heard, call, event, attributes)
 
     def end(self, call: Call) -> None:
         """Run the end hooks of the call."""
         if call.result is not None:
             call.result.add(call)
-        for bound in self._table.ends.get(call.operation, ()):
-            delivery.deliver(bound, Heard(call))
+        delivery.deliver(self._table.ends.get(call.operation, ()), call)

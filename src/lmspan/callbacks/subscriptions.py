@@ -76,6 +76,7 @@ class Subscription:
         self.failures = 0
         """How often a hook of this callback has raised."""
         self.number = next(_numbers)
+        self.alone = frozenset((self.number,))
         self.active = True
         self.scoped = False
         """Whether it hears only what runs in a scope: then it hears after those that hear everything."""

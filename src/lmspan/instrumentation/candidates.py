@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
+
 def start(recorder: Recorder, program: Any) -> Call | None:
     """Start a candidate, if the current call is an optimizer that searches."""
     optimizer = current_call()

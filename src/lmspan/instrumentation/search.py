@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LONGEST_DIFF: Final = 20_000
 _MOST: Final = 10_000
 
+
 class Part(NamedTuple):
     """What makes one predictor of a program different from another's."""
 

@@ -40,7 +40,7 @@ def _inputs(heard: Heard) -> Any:
 _START: Final = (
     Argument("call_id", lambda heard: heard.call.call_id),
     Argument("instance", lambda heard: heard.call.instance),
-    Argument("inputs", _inputs),
+    Argument("inputs", lambda heard: heard.once(_inputs)),
 )
 _END: Final = (
     Argument("call_id", lambda heard: heard.call.call_id),

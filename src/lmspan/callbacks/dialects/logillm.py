@@ -149,7 +149,10 @@ def _failed_here(call: Call) -> bool:
 
 
 def _hook(name: str, operations: frozenset[Operation], phase: Phase, when: Any = None, event: str = "") -> Hook:
-    return Hook(operations, phase, (Argument("event", _EVENTS[name], ("callback_event",)),), event, when)
+    make = _EVENTS[name]
+    return Hook(
+        operations, phase, (Argument("event", lambda heard: heard.once(make), ("callback_event",)),), event, when
+    )
 
 
 DIALECT: Final = Dialect(

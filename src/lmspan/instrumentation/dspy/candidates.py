@@ -11,7 +11,6 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import semconv as sc
 from lmspan.instrumentation.calls import Hook, text
 from lmspan.instrumentation.candidates import conclude, describe, fail, finish, start
 from lmspan.instrumentation.dspy.describe import predictors

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, around
 from lmspan.instrumentation import candidates, examples
+from lmspan.instrumentation.calls import Hook, around
 from lmspan.instrumentation.search import Expected, Search, search_of
 from lmspan.propagation import Carried, current_call, restore
 
