@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lmspan import config, instrumentation, propagation, providers, recorder
 from lmspan._version import __version__
+from lmspan.callbacks.subscriptions import subscribe
 from lmspan.content import CAPTURE_MODES, Content
 from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
@@ -90,6 +91,7 @@ def init(
     *,
     exporters: Iterable[Any] | str | None = None,
     instrument: Iterable[str] | str | None = None,
+    callbacks: Iterable[Any] = (),
     capture_content: str | None = None,
     redact: Callable[[str], str] | None = None,
     events: str = "span",
@@ -108,6 +110,7 @@ def init(
             variables say, else "file"; with a TracerProvider already there, that stack alone.
         instrument: names of libraries. None: every supported one that is installed; "all": also the other
             OpenTelemetry instrumentors that are installed.
+        callbacks: each is subscribed as with `subscribe()`, until the session is shut down.
         capture_content: "none", "span", "event" or "both". None: on spans while they only go to the local file or
             the terminal, else what OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for, else none.
         redact: sees every string before it is recorded and returns what may be. Secrets are never recorded anyway.
@@ -121,6 +124,7 @@ def init(
 
     Raises:
         ConfigurationError: an argument that cannot be used.
+        CallbackError: a callback that could never be called.
         InstrumentationError: a library asked for by name that is unknown or missing.
     """
     global _session  # noqa: PLW0603
@@ -144,8 +148,9 @@ def init(
             raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
         redactor = Redactor(redact, os.environ)
         session = Session()
-        session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
         try:
+            session._undo += [subscribe(callback).cancel for callback in callbacks]
+            session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
             _add_processors(session, resolved, redactor)
             _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
             _instrument(session, names)

@@ -284,6 +284,28 @@ def test_a_callback_that_could_never_be_called_is_refused(callback, why):
         lmspan.subscribe(callback, dialect="dspy" if why == "'tenant'" else None)
 
 
+def test_callbacks_given_to_init_hear_as_long_as_its_session():
+    done = run_python("""
+        import lmspan
+        heard = []
+        with lmspan.init(exporters="none", callbacks=[{"on_tool_start": lambda name, args: heard.append(name)}]):
+            with lmspan.operation("tool", "inside"):
+                pass
+        with lmspan.init(exporters="none"), lmspan.operation("tool", "outside"):
+            pass
+        print(heard)
+        try:
+            lmspan.init(exporters="none", callbacks=[object()])
+        except lmspan.CallbackError as error:
+            print(error)
+        print(lmspan.init(exporters="none").instrumented is not None)
+    """)
+    heard, refused, works = done.stdout.splitlines()
+    assert heard == "['inside']"
+    assert refused.startswith("object has no hook")
+    assert works == "True"
+
+
 def test_options_that_are_wrong_say_what_would_be_right():
     with pytest.raises(lmspan.CallbackError, match="use log or stop"):
         lmspan.subscribe(Everything(), on_error="raise")
