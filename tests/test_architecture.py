@@ -24,6 +24,7 @@ ROWS = (
     {"recorder"},
     {"metrics", "config", "shapes", "propagation", "runs", "layers"},
     {"content"},
+    {"processes"},
     {"redaction"},
     {"patching", "lifecycle", "semconv", "errors", "guard", "_version"},
 )

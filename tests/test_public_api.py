@@ -10,7 +10,7 @@ def test_the_public_names():
     assert lmspan.__all__ == [
         "Budget", "Call", "CallbackError", "ConfigurationError", "Event", "InstrumentationError", "LmspanError",
         "Operation", "Priority", "RunResult", "Session", "StopRun", "Subscription", "TraceFileError",
-        "__version__", "add_event", "agent", "disable", "enable", "evaluate", "init", "is_enabled", "lm",
+        "__version__", "add_event", "agent", "disable", "enable", "environ", "evaluate", "init", "is_enabled", "lm",
         "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool", "turn", "unsubscribe_all",
     ]  # fmt: skip
     assert all(hasattr(lmspan, name) for name in lmspan.__all__)
@@ -19,9 +19,9 @@ def test_the_public_names():
 def test_the_signature_of_init():
     parameters = inspect.signature(lmspan.init).parameters.values()
     assert [(each.name, each.default) for each in parameters] == [
-        ("service_name", None), ("exporters", None), ("instrument", None), ("capture_content", None), ("redact", None),
-        ("events", "span"), ("openinference", False), ("sampler", None), ("resource_attributes", None),
-        ("tracer_provider", None), ("meter_provider", None), ("logger_provider", None),
+        ("service_name", None), ("exporters", None), ("instrument", None), ("callbacks", ()),
+        ("capture_content", None), ("redact", None), ("events", "span"), ("openinference", False), ("sampler", None),
+        ("resource_attributes", None), ("tracer_provider", None), ("meter_provider", None), ("logger_provider", None),
     ]  # fmt: skip
 
 
@@ -47,5 +47,6 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
             "input",
             "output",
             "session",
+            "user",
         )
         assert (entry.meta.source == semconv.OWN) == name.startswith("lmspan.")

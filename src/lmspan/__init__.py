@@ -31,6 +31,7 @@ from lmspan.errors import (
     TraceFileError,
 )
 from lmspan.lifecycle import Call, Event, Operation
+from lmspan.processes import environ
 from lmspan.running import run
 from lmspan.runs import RunResult
 
@@ -56,6 +57,7 @@ __all__ = [
     "agent",
     "disable",
     "enable",
+    "environ",
     "evaluate",
     "init",
     "is_enabled",

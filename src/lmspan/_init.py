@@ -9,12 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from lmspan import config, instrumentation, propagation, providers, recorder
+from lmspan import config, instrumentation, processes, propagation, providers, recorder
 from lmspan._version import __version__
 from lmspan.callbacks.subscriptions import subscribe
 from lmspan.content import CAPTURE_MODES, Content
 from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
+from lmspan.patching import Patches
 from lmspan.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Session:
         self._undo: list[Callable[[], Any]] = []
         self._processors: list[SpanProcessor] = []
         self._provider: Any = None
+        self._patches = Patches()
         self._closed = False
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
@@ -64,6 +66,7 @@ class Session:
         for undo in reversed(self._undo):
             guarded(undo)()
         self._undo.clear()
+        self._patches.restore()
         deadline = time.monotonic() + timeout_s
         for processor in self._processors:
             guarded(providers.shut_down)(processor, max(deadline - time.monotonic(), 0))
@@ -158,6 +161,7 @@ def init(
             session.shutdown(timeout_s=0)
             raise
         atexit.register(session._exit)
+        processes.when_a_child_exits(session._patches, session, session._exit)
         _session = session
         return session
 

@@ -12,6 +12,7 @@ import decimal
 import hashlib
 import json
 import pathlib
+import traceback
 import uuid
 from dataclasses import dataclass
 from enum import EnumType
@@ -110,6 +111,14 @@ class Content:
     def object_json(self, value: Any) -> str:
         """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
         return self.json(value if issubclass(type(value), dict) else {"result": value})
+
+    def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
+        """Return the facts of an exception: its type, and where content may be told its message and its frames."""
+        facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
+        if told:
+            facts[sc.EXCEPTION_MESSAGE] = self.message(error)
+            facts[sc.EXCEPTION_STACKTRACE] = self.text("".join(traceback.format_tb(error.__traceback__)))
+        return facts
 
     def message(self, error: BaseException) -> str:
         """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""

@@ -106,6 +106,8 @@ class Call:
     # `failed`: something went wrong here, not only below; `orphan`: it names a parent that nobody knows.
     failed = False
     orphan = False
+    # `inherited`: it came into this process by a fork, and is its parent's to end.
+    inherited = False
     # Who hears of this call: told of its events and of its end. `raises` is what one of them wants raised where the
     # call starts; `stop`, on the outermost call of a run, says that all of the run is to be stopped, and `pending`
     # there is what of theirs an awaited run waits for.

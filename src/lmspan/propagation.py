@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
+from lmspan import processes
 from lmspan.lifecycle import CURRENT, LISTENING, Call, Operation
 from lmspan.patching import Patches
+from lmspan.processes import Carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,16 +40,26 @@ def current_call() -> Call | None:
     return call  # type: ignore[no-any-return]
 
 
-def past_turns(call: Call) -> Call:
-    """Return who has the children of a call that has ended: itself, but of a turn its agent."""
-    while call.ended and call.operation is Operation.TURN and call.parent is not None:
-        call = call.parent
-    return call
-
-
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
     """Return a context with more entries, in one copy; the API's own functions copy twice for each."""
     return otel_context.Context({**context, **entries})
+
+
+def surroundings(found: Context, named: Call | None, outer: Context) -> tuple[Call | None, Context]:
+    """Return the parent of a call that starts in a context, and the context that its span is to start in.
+
+    `named` is the parent that was asked for, if one was; `outer` what this process was started in.
+    """
+    innermost: Any = found.get(CURRENT)
+    if named is not None:
+        return named, found if named is innermost else named.context
+    if innermost is None:
+        return None, found if not outer or SPAN in found else with_entries(outer, found)
+    parent = innermost
+    while parent.ended and parent.operation is Operation.TURN and parent.parent is not None:
+        parent = parent.parent  # a turn that has ended has no more children: its agent has
+    foreign = found.get(SPAN) is not innermost.span
+    return parent, found if parent is innermost or foreign else parent.context
 
 
 def restore(call: Call) -> None:
@@ -83,25 +95,6 @@ async def settle(call: Call) -> None:
         await asyncio.wait(waiting, timeout=_SETTLE_S)
 
 
-class Carried:
-    """A function that runs in the OpenTelemetry context in which it was submitted."""
-
-    __slots__ = ("context", "function")
-
-    def __init__(self, function: Callable[..., Any], context: Context) -> None:
-        self.function = function
-        self.context = context
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it."""
-        before = otel_context.get_current()
-        otel_context.attach(self.context)
-        try:
-            return self.function(*args, **kwargs)
-        finally:
-            otel_context.attach(before)  # by value: a token could not be reset if the function changed threads
-
-
 def _submit(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = otel_context.get_current()
     if not args or (CURRENT not in context and LISTENING not in context):
@@ -115,11 +108,12 @@ _users = 0
 
 
 def install() -> None:
-    """Start carrying context into thread pools; calls nest."""
+    """Start carrying context into pools and processes; calls nest."""
     global _users  # noqa: PLW0603 - a count of who needs it
     _users += 1
     if _users == 1:
         _patches.wrap(ThreadPoolExecutor, "submit", _submit)
+        processes.patch(_patches)
 
 
 def uninstall() -> None:

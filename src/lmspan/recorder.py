@@ -13,8 +13,8 @@ the attached one under `CURRENT`, where the program's own code finds the innermo
 
 from __future__ import annotations
 
+import os
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -26,7 +26,8 @@ from lmspan import semconv as sc
 from lmspan.content import Content, qualified_name
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
-from lmspan.propagation import SPAN, past_turns, restore, with_entries
+from lmspan.processes import BAGGAGE, from_environment, who
+from lmspan.propagation import SPAN, restore, surroundings, with_entries
 from lmspan.runs import keeps_totals, totals_of
 from lmspan.shapes import EVENT_NAMES, SHAPES
 
@@ -60,6 +61,7 @@ class Recorder:
         self.content = content or Content()
         self.metrics = metrics
         self.clock = clock
+        self.outer = from_environment(os.environ)
         self.open: dict[str, Call] = {}
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
@@ -89,9 +91,7 @@ class Recorder:
         A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
         """
         call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
-        innermost: Any = found.get(CURRENT)
-        current = innermost if innermost is None or not innermost.ended else past_turns(innermost)
-        parent = self.open.get(parent_id, current) if parent_id else current
+        parent, context = surroundings(found, self.open.get(parent_id) if parent_id else None, self.outer)
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
         call.parent = parent
@@ -101,8 +101,7 @@ class Recorder:
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         call.call_id = call_id
-        there = parent is innermost or (not parent_id and found.get(SPAN) is not innermost.span)
-        span = self._start_span(call, facts or {}, found if parent is None or there else parent.context)
+        span = self._start_span(call, facts or {}, context)
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
@@ -133,6 +132,8 @@ class Recorder:
         if shape.genai:
             word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
         attributes.update(facts)
+        if BAGGAGE in context:
+            attributes.update(who(context))
         if call.parent_id:
             attributes[sc.CALL_PARENT_ID] = call.parent_id
         if self._openinference:
@@ -203,7 +204,7 @@ class Recorder:
         end_time: int | None = None,
     ) -> None:
         """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
-        if call.ended:
+        if call.ended or call.inherited:
             restore(call)  # it was ended from another thread, where its context was not current
             return
         for child in tuple((call.waiting or {}).values()):
@@ -269,16 +270,11 @@ class Recorder:
         told = self.content.capture.span or self.content.capture.event
         message = self.content.message(error) if error is not None and told else None
         call.span.set_status(StatusCode.ERROR, message or None)
-        if error is None or not call.failed:
-            return
-        attributes = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
-        if told:
-            attributes[sc.EXCEPTION_MESSAGE] = message or ""
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            attributes[sc.EXCEPTION_STACKTRACE] = self.content.text(frames)
-        client = SHAPES[call.operation].kind is SpanKind.CLIENT
-        event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
-        self.add_event(call, event, attributes, severity=SeverityNumber.WARN)
+        if error is not None and call.failed:
+            facts = self.content.exception(error, told=told)
+            client = SHAPES[call.operation].kind is SpanKind.CLIENT
+            event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
+            self.add_event(call, event, facts, severity=SeverityNumber.WARN)
 
     def close(self) -> None:
         """Stop recording and end what is still open, innermost first."""
@@ -296,3 +292,13 @@ def install(recorder: Recorder) -> Recorder:
     before: Recorder = globals().get("active", recorder)
     active = recorder
     return before
+
+
+def _inherit() -> None:
+    """Leave what was open in the parent of a forked process to that parent."""
+    for call in active.open.values():
+        call.inherited = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_inherit)

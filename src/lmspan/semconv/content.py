@@ -52,3 +52,4 @@ OI_INPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=Tr
 OI_OUTPUT: Annotated[str, Meta(STRING, OPENINFERENCE, "the output", content=True)] = "output.value"
 OI_OUTPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=True)] = "output.mime_type"
 SESSION_ID: Annotated[str, Meta(STRING, OTEL, "the session that the application named")] = "session.id"
+USER_ID: Annotated[str, Meta(STRING, OTEL, "the user that the application named")] = "user.id"

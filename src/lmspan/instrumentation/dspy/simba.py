@@ -17,7 +17,8 @@ from lmspan.guard import guarded
 from lmspan.instrumentation import candidates, examples
 from lmspan.instrumentation.calls import Hook, around
 from lmspan.instrumentation.search import Expected, Search, search_of
-from lmspan.propagation import Carried, current_call, restore
+from lmspan.processes import Carried
+from lmspan.propagation import current_call, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
