@@ -88,7 +88,7 @@ class Recorder:
     ) -> Call:
         """Start a span and make it current. `facts` are known now: samplers and processors see them.
 
-        A call that is not `owned` has nobody who is sure to end it: it ends with its parent at the latest.
+        A call that is not `owned` ends with its parent at the latest. Raises only what a subscriber wants raised.
         """
         call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
         parent, context = surroundings(found, self.open.get(parent_id) if parent_id else None, self.outer)
@@ -112,14 +112,10 @@ class Recorder:
         if not owned:
             call.wait_for_parent()
         if call.raises is not None or call.root.stop is not None:
-            self._raise(call)
+            error = call.raises or call.root.stop.again()  # type: ignore[union-attr] # one of them is there
+            self.end(call, error=error)
+            raise error
         return call
-
-    def _raise(self, call: Call) -> None:
-        """Raise what a subscriber wants raised, or stop a run that is to be stopped, where its operation starts."""
-        error = call.raises or call.root.stop.again()  # type: ignore[union-attr] # one of them is there
-        self.end(call, error=error)
-        raise error
 
     def hold(self, call: Call) -> None:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
