@@ -7,13 +7,14 @@ consumer holds the generator, its span is not current: what the consumer does in
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as otel_context
 
 from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.errors import AbandonedStream
+from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 
 _NOTHING: tuple[Any, ...] = ()
+
+
+class Listener(NamedTuple):
+    """Who adds to the call of a generator, guarded by whoever made it: what ends it, and hears what it gives."""
+
+    end: Callable[[recording.Recorder, Call, Any, BaseException | None], None]
+    item: Callable[[recording.Recorder, Call, Any], None] | None = None
 
 
 def wrap(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +49,7 @@ def wrap(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]:
                 except StopIteration as stop:
                     stream.finish()
                     return stop.value
+                stream.take(item)
                 try:
                     step, sent = generator.send, ((yield item),)
                 except GeneratorExit:
@@ -55,12 +64,12 @@ def wrap(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def wrap_async(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_async(begin: Begin, function: Callable[..., Any], listener: Listener | None = None) -> Callable[..., Any]:
     """Record an async generator function."""
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        stream = _Stream(begin, args, kwargs)
+        stream = _Stream(begin, args, kwargs, listener)
         generator = function(*args, **kwargs)
         try:
             step, sent = generator.__anext__, _NOTHING
@@ -70,6 +79,7 @@ def wrap_async(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]
                 except StopAsyncIteration:
                     stream.finish()
                     return
+                stream.take(item)
                 try:
                     step, sent = generator.asend, ((yield item),)
                 except GeneratorExit:
@@ -87,8 +97,11 @@ def wrap_async(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]
 class _Stream:
     """The call of a generator: begun at its first step, current only while it runs, ended once."""
 
-    def __init__(self, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any], listener: Listener | None = None
+    ) -> None:
         self._begin = begin
+        self._listener = listener
         self._arguments = args, kwargs
         self._recorder = recording.active
         self._call: Call | None = None
@@ -106,28 +119,34 @@ class _Stream:
             otel_context.attach(self._call.context)
         return before
 
-    def _leave(self, before: Any) -> None:
+    def take(self, item: Any) -> None:
+        """Count an item that goes to the consumer; of a model's answer, tell when the first one came."""
         self._items += 1
-        otel_context.attach(before)
+        call = self._call
+        if call is None or not call.observed:
+            return
+        if self._items == 1 and call.operation is Operation.LM:
+            first = (self._recorder.clock() - call.start_time_unix_nano) / 1e9
+            call.found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+        if self._listener is not None and self._listener.item is not None:
+            self._listener.item(self._recorder, call, item)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
         before = self._enter()
         try:
             return step(*args)
         finally:
-            self._leave(before)
+            otel_context.attach(before)
 
     async def arun(self, step: Callable[..., Any], *args: Any) -> Any:
         before = self._enter()
         try:
             return await step(*args)
         finally:
-            self._leave(before)
+            otel_context.attach(before)
 
     def finish(self) -> None:
-        if self._call is not None:
-            self._call.found[sc.STREAM_CHUNK_COUNT] = self._items - 1
-            self._recorder.end(self._call)
+        self._end(None)
 
     def close(self, close: Callable[[], Any]) -> None:
         self.run(close)
@@ -138,5 +157,14 @@ class _Stream:
         self.fail(AbandonedStream())
 
     def fail(self, error: BaseException) -> None:
-        if self._call is not None:
-            self._recorder.end(self._call, error=error)
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        call = self._call
+        if call is None or call.ended:
+            return
+        call.found[sc.STREAM_CHUNK_COUNT] = self._items
+        if self._listener is not None:
+            self._listener.end(self._recorder, call, None, error)
+        else:
+            self._recorder.end(call, error=error)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lmspan import propagation
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, around, around_async
+from lmspan.instrumentation.calls import Hook, around, around_async, around_stream
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 logger = logging.getLogger("lmspan")
 
-Seams = tuple[tuple[str, str, dict[str, Hook]], ...]
-"""Module, class, and the hook around each of the class's methods."""
+Methods = Mapping[str, "Hook | Callable[..., Any]"]
+"""By the method's name: a hook, or a wrapper with wrapt's four arguments where there is no call to begin."""
+Seams = tuple[tuple[str, str, Methods], ...]
+"""Module, class, and what is put around the class's methods."""
 
 
 class Instrumentor:
@@ -81,13 +84,13 @@ class Instrumentor:
             if base is not None:
                 self._wrap_family(base, methods)
 
-    def _wrap(self, owner: Any, methods: dict[str, Hook]) -> None:
+    def _wrap(self, owner: Any, methods: Methods) -> None:
         for name, hook in methods.items():
             original = vars(owner).get(name) if owner is not None else None
             if callable(original):
-                self.patches.wrap(owner, name, around_async(hook) if _is_async(original) else around(hook))
+                self.patches.wrap(owner, name, _wrapper(hook, original))
 
-    def _wrap_family(self, base: type, methods: dict[str, Hook]) -> None:
+    def _wrap_family(self, base: type, methods: Methods) -> None:
         for cls in _family(base):
             self._wrap(cls, methods)
         original = vars(base).get("__init_subclass__")
@@ -118,5 +121,11 @@ def _family(base: type) -> Iterator[type]:
         yield from _family(cls)
 
 
-def _is_async(function: Any) -> bool:
-    return inspect.iscoroutinefunction(inspect.unwrap(function))
+def _wrapper(hook: Hook | Callable[..., Any], original: Any) -> Callable[..., Any]:
+    """Return the wrapper that a function's kind asks for."""
+    if not isinstance(hook, Hook):
+        return hook
+    function = inspect.unwrap(original)
+    if inspect.isasyncgenfunction(function):
+        return around_stream(hook)
+    return around_async(hook) if inspect.iscoroutinefunction(function) else around(hook)

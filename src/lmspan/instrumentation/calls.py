@@ -5,6 +5,8 @@
     finish(recorder, call, outputs)           adds what became known; only when somebody will see it
     fail(recorder, call, error)               the same when the original raised, which passes as the same object
     release(recorder, call, error)            lets go of what the source keeps, whether anybody sees the call or not
+    cause(error)                              what a library's own exception only wraps: that is recorded in its place
+    chunk(recorder, call, item)               what an async generator gives, one by one; its `finish` gets None
 
 Each step is guarded by itself: a call that was begun is ended whatever happens to its description.
 """
@@ -13,12 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lmspan import generators
 from lmspan import recorder as recording
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.propagation import awaited, current_call, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
@@ -32,6 +35,8 @@ class Hook(NamedTuple):
     finish: Callable[[Recorder, Call, Any], None]
     fail: Callable[[Recorder, Call, BaseException], None] | None = None
     release: Callable[[Recorder, Call, BaseException | None], None] | None = None
+    cause: Callable[[BaseException], BaseException] | None = None
+    chunk: Callable[[Recorder, Call, Any], None] | None = None
 
 
 def around(hook: Hook) -> Callable[..., Any]:
@@ -85,10 +90,27 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
     return wrapper
 
 
+def around_stream(hook: Hook) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """Return a wrapt wrapper for an async generator method."""
+    begin, end = _guard(hook)
+    listener = generators.Listener(end, guarded(hook.chunk) if hook.chunk is not None else None)
+
+    def wrapper(
+        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AsyncGenerator[Any, Any]:
+        def begin_one(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+            return begin(recorder, instance, args, kwargs)  # type: ignore[no-any-return]
+
+        stream: AsyncGenerator[Any, Any] = generators.wrap_async(begin_one, wrapped, listener)(*args, **kwargs)
+        return stream
+
+    return wrapper
+
+
 def _guard(hook: Hook) -> tuple[Any, Any]:
+    """Return how a call starts and how it ends, each step guarded by itself."""
     begin, describe, finish = guarded(hook.begin), guarded(hook.describe), guarded(hook.finish)
-    fail = guarded(hook.fail) if hook.fail is not None else None
-    release = guarded(hook.release) if hook.release is not None else None
+    fail, release, cause = (guarded(each) if each else None for each in (hook.fail, hook.release, hook.cause))
 
     def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = begin(recorder, instance, args, kwargs)
@@ -97,6 +119,8 @@ def _guard(hook: Hook) -> tuple[Any, Any]:
         return call
 
     def end(recorder: Recorder, call: Call, outputs: Any, error: BaseException | None) -> None:
+        if error is not None and cause is not None:
+            error = cause(error) or error
         if call.observed:
             if error is None:
                 finish(recorder, call, outputs)

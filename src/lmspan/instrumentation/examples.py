@@ -58,6 +58,22 @@ def further_scores(score: Any) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+class Indexes:
+    """Which example of a data set an object is; the next one, where the same object stands there several times."""
+
+    def __init__(self, data: Any) -> None:
+        """Only a list is looked through: reading anything else could use it up."""
+        indexes: dict[int, list[int]] = {}
+        for index, example in enumerate(data if type(data) is list else ()):
+            indexes.setdefault(id(example), []).append(index)
+        self._indexes = {key: (iter(each), each[-1]) for key, each in indexes.items()}
+
+    def of(self, example: Any) -> int | None:
+        """Return the index of an example, None for what is not in the data."""
+        indexes, last = self._indexes.get(id(example), (iter(()), None))
+        return next(indexes, last)
+
+
 def adopt(recorder: Recorder, call: Call) -> None:
     """Hold the span of an example's program. A module that judges for a metric is not it."""
     parent = call.parent
@@ -85,7 +101,7 @@ def begin(
     """
     facts = {} if index is None else {sc.EXAMPLE_INDEX: index}
     call = recorder.start(Operation.EXAMPLE, "", source, facts, inputs=example, owned=owned)
-    call.notes.update(metric=metric_name(metric), program=program, scores=scores)
+    call.notes.update(metric=metric if type(metric) is str else metric_name(metric), program=program, scores=scores)
     return call
 
 
@@ -102,7 +118,7 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     failed = getattr(call.notes.get("call"), "error", None)
     facts: dict[str, Any] = {}
     put(facts, sc.EVALUATION_SCORE, number(given), float)
-    if failed is not None or call.notes.get("raised"):
+    if failed is not None or call.notes.get("failed"):
         kind = qualified_name(type(failed)) if failed is not None else "_OTHER"
         facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
     metadata = outputs.get("output_metadata") if type(outputs) is dict else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.content import describe_as
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from lmspan.instrumentation.structure import walk
 
 _get = object.__getattribute__
 _signature_facts: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
@@ -46,35 +44,19 @@ def tool_definition(tool: Any) -> dict[str, Any]:
     }
 
 
-def submodules(module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that a module stores, in attributes or one list, tuple or dict deep, with where they are."""
-    base = sys.modules["dspy.primitives.module"].Module
-    for name, value in _get(module, "__dict__").items():
-        if issubclass(type(value), base):
-            yield name, value
-        elif type(value) in (list, tuple):
-            yield from ((f"{name}[{index}]", each) for index, each in enumerate(value) if issubclass(type(each), base))
-        elif type(value) is dict:
-            yield from (
-                (f"{name}[{key!r}]", each)
-                for key, each in value.items()
-                if type(key) in (str, int) and issubclass(type(each), base)
-            )
+def base() -> type:
+    """Return the class that every module of DSPy derives from."""
+    found: type = sys.modules["dspy.primitives.module"].Module
+    return found
 
 
 def predictors(module: Any) -> dict[str, Any]:
     """Return the predictors of a program by where they are; a bare predictor is "self"."""
-    found: dict[str, Any] = {}
-    waiting, seen = [("", module)], {id(module)}
-    while waiting:
-        path, each = waiting.pop(0)
-        if "Predict" in (base.__name__ for base in type(each).__mro__):
-            found[path or "self"] = each
-        for name, child in submodules(each):
-            if id(child) not in seen:
-                seen.add(id(child))
-                waiting.append((f"{path}.{name}" if path else name, child))
-    return found
+    return {
+        path or "self": each
+        for path, each in walk(module, base())
+        if "Predict" in (kind.__name__ for kind in type(each).__mro__)
+    }
 
 
 def signature_facts(signature: Any) -> dict[str, Any]:

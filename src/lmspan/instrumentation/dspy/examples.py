@@ -32,25 +32,17 @@ class Each:
         self.program = evaluation.inputs.get("program")
         self.scores: deque[Any] = deque()
         self.failures: deque[int | None] = deque()
-        indexes: dict[int, list[int]] = {}
-        for index, example in enumerate(data if type(data) is list else ()):
-            indexes.setdefault(id(example), []).append(index)
-        self._indexes = {key: (iter(each), each[-1]) for key, each in indexes.items()}
+        self.indexes = examples.Indexes(data)
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""
         return _around_each(self.function, self, (example,), {})
 
-    def index(self, example: Any) -> int | None:
-        """Return which example of the data it is; the next one, where the same object stands there several times."""
-        indexes, last = self._indexes.get(id(example), (iter(()), None))
-        return next(indexes, last)
-
 
 def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     del kwargs
     call = examples.begin(
-        recorder, "dspy", each.index(args[0]), args[0], each.metric, program=each.program, scores=each.scores
+        recorder, "dspy", each.indexes.of(args[0]), args[0], each.metric, program=each.program, scores=each.scores
     )
     call.notes.update(failure_score=each.evaluation.notes.get("failure_score"), failures=each.failures)
     return call
@@ -77,7 +69,7 @@ def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kw
 
 def finish_bootstrap(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record the result; of a metric that raised, the optimizer only counts the exception."""
-    call.notes["raised"] = call.notes["optimizer"].get("error_count") != call.notes["errors"]
+    call.notes["failed"] = call.notes["optimizer"].get("error_count") != call.notes["errors"]
     examples.finish(recorder, call, outputs)
 
 

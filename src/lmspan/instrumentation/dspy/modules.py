@@ -10,16 +10,14 @@ from lmspan.instrumentation import examples, turns
 from lmspan.instrumentation.calls import Hook
 from lmspan.instrumentation.dspy import rivals
 from lmspan.instrumentation.dspy.agents import LOOPS
-from lmspan.instrumentation.dspy.describe import signature_facts, submodules
+from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
+from lmspan.instrumentation.structure import MODULES, is_outermost, path_in, submodules
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
-
-_MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
 _get = object.__getattribute__
 
@@ -49,7 +47,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     del args, kwargs
     call.found.update(signature_facts(_get(call.instance, "__dict__").get("signature")))
     parent = turns.agent_of(call.parent) or call.parent
-    path = _path(call.instance, parent) if parent is not None and parent.operation in _MODULES else ""
+    path = path_in(call.instance, parent, base()) if parent is not None and parent.operation in MODULES else ""
     if path:
         call.notes["path"] = call.found[sc.MODULE_PATH] = path
     if recorder.captures(call):
@@ -79,25 +77,9 @@ def release(recorder: Recorder, call: Call, error: BaseException | None) -> None
 
 
 def _operation(kind: type, instance: Any) -> Operation:
-    if not kind.__module__.startswith("dspy.") and _is_outermost() and any(submodules(instance)):
+    if not kind.__module__.startswith("dspy.") and is_outermost() and any(submodules(instance, base())):
         return Operation.WORKFLOW
     return Operation.MODULE
-
-
-def _is_outermost() -> bool:
-    """Tell whether no module encloses what starts now; an evaluation or an optimizer run may."""
-    call = current_call()
-    while call is not None and call.operation not in _MODULES:
-        call = call.parent
-    return call is None
-
-
-def _path(instance: Any, parent: Call) -> str:
-    """Return where the module sits: the attribute, under the parent's own path, that holds this very object."""
-    if parent.source != "dspy" or parent.ended:
-        return ""
-    found = next((name for name, child in submodules(parent.instance) if child is instance), "")
-    return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found
 
 
 MODULE: Final = Hook(begin, describe, finish, release=release)
