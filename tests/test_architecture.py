@@ -116,6 +116,7 @@ def test_import_loads_no_sdk_no_exporter_and_no_framework():
         "grpc",
         "requests",
         "dspy",
+        "logillm",
         "rich",
         "google",
     )

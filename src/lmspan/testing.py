@@ -51,15 +51,16 @@ _EPOCH: Final = 1_700_000_000_000_000_000
 _INDENT: Final = "  "
 _TOTAL: Final = "lmspan.total."
 
-# attribute type of the table -> the Python type that a span must hold
-_TYPES: Final = {
-    sc.STRING: str,
-    sc.JSON: str,
-    sc.INT: int,
-    sc.DOUBLE: float,
-    sc.BOOL: bool,
-    sc.STRINGS: tuple,
-    sc.INTS: tuple,
+# attribute type of the table -> the Python types that a span may hold
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    sc.STRING: (str,),
+    sc.JSON: (str,),
+    sc.INT: (int,),
+    sc.DOUBLE: (float,),
+    sc.BOOL: (bool,),
+    sc.STRINGS: (tuple,),
+    sc.INTS: (tuple,),
+    sc.SCALAR: (str, int, float, bool),
 }
 
 
@@ -190,7 +191,7 @@ def problems(span: ReadableSpan) -> list[str]:
         entry = sc.entry(name, table)
         if entry is None:
             found.append(f"{span.name}: {name} is in no table")
-        elif type(value) is not _TYPES[entry.meta.type]:
+        elif type(value) not in _TYPES[entry.meta.type]:
             found.append(f"{span.name}: {name} is {type(value).__name__}, not {entry.meta.type}")
     failed = span.status.status_code is StatusCode.ERROR
     if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:

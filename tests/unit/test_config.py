@@ -5,7 +5,7 @@ import logging
 import pytest
 
 import lmspan
-from lmspan import config
+from lmspan import config, instrumentation
 from lmspan.errors import ConfigurationError, InstrumentationError
 from support.processes import run_python
 
@@ -71,7 +71,7 @@ def test_a_wrong_argument_says_what_would_be_right(options, message):
 
 
 def test_an_unknown_and_a_missing_library(monkeypatch):
-    with pytest.raises(InstrumentationError, match="instrument: 'langchain' is not known; use dspy or \"all\""):
+    with pytest.raises(InstrumentationError, match="'langchain' is not known; use dspy, logillm or \"all\""):
         lmspan.init(instrument="langchain")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
@@ -109,7 +109,6 @@ def test_content_is_not_longer_than_the_sdk_would_cut_it():
 
 
 def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out(monkeypatch, caplog):
-    from lmspan import instrumentation  # noqa: PLC0415
 
     class Other:
         is_instrumented_by_opentelemetry = False
@@ -127,7 +126,7 @@ def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out
 
     found = [EntryPoint("broken", Broken), EntryPoint("other", Other), EntryPoint("lmspan-dspy", Broken)]
     monkeypatch.setattr(instrumentation, "entry_points", lambda group: found)
-    assert instrumentation.choose(("all",)) == ("dspy",)
+    assert instrumentation.choose(("all",)) == tuple(instrumentation.LIBRARIES)
     assert Other.is_instrumented_by_opentelemetry
     assert len(caplog.records) == 1
 
@@ -151,4 +150,4 @@ def test_a_variable_that_an_exporter_refuses_is_a_clear_error_and_leaves_nothing
     first, second, last = done.stdout.splitlines()
     assert first == second
     assert first.startswith("the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: ")
-    assert last == "('dspy',)"
+    assert last == str(tuple(instrumentation.LIBRARIES))

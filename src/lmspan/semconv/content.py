@@ -32,6 +32,9 @@ CANDIDATE_DEMOS: Annotated[str, Meta(JSON, OWN, "demonstrations by predictor", c
 CANDIDATE_DIFF: Annotated[str, Meta(STRING, OWN, "unified diff of the instructions to its parent's", content=True)] = (
     "lmspan.optimizer.candidate.diff"
 )
+ASSERTION_MESSAGE: Annotated[str, Meta(STRING, OWN, "what an assertion says that does not hold", content=True)] = (
+    "lmspan.assertion.message"
+)
 MODULE_INPUTS: Annotated[str, Meta(JSON, OWN, "the module's inputs", content=True)] = "lmspan.module.inputs"
 MODULE_OUTPUTS: Annotated[str, Meta(JSON, OWN, "the module's outputs", content=True)] = "lmspan.module.outputs"
 OPERATION_INPUTS: Annotated[str, Meta(JSON, OWN, "inputs of any other operation", content=True)] = (

@@ -19,6 +19,9 @@ ADAPTATION_FIELD: Annotated[str, Meta(STRING, OWN, "what the request asked that 
 )
 ADAPTATION_ACTION: Annotated[str, Meta(STRING, OWN, "what was done about it")] = "lmspan.lm.adaptation.action"
 ADAPTATION_REASON: Annotated[str, Meta(STRING, OWN, "why")] = "lmspan.lm.adaptation.reason"
+ASSERTION_SEVERITY: Annotated[str, Meta(STRING, OWN, "of an assertion that does not hold: hard or soft")] = (
+    "lmspan.assertion.severity"
+)
 EVENT_PREFIX = "lmspan.event."  # attributes of an event that has no names of its own
 
 # Events; attributes are above -----------------------------------------------------------------------------------
@@ -32,6 +35,7 @@ EVENT_ADAPTATION = "lmspan.lm.adaptation"
 EVENT_HYPERPARAMETER_UPDATE = "lmspan.optimizer.hyperparameter.update"
 EVENT_OPTIMIZER_CANDIDATE = "lmspan.optimizer.candidate"
 EVENT_STDERR_WRITE = "lmspan.stderr.write"
+EVENT_ASSERTION = "lmspan.assertion"
 EVENT_TRACE_COMPLETE = "lmspan.trace.complete"
 
 # Metrics -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 STRING, INT, DOUBLE, BOOL, JSON = "string", "int", "double", "boolean", "string (JSON)"
 STRINGS, INTS = "string[]", "int[]"
+SCALAR = "string, int, double or boolean"
 
 GENAI = "GenAI conventions"
 MCP = "MCP conventions"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lmspan.semconv.naming import BOOL, DOUBLE, GENAI, INT, INTS, JSON, MCP, OWN, STRING, STRINGS, Meta
+from lmspan.semconv.naming import BOOL, DOUBLE, GENAI, INT, INTS, JSON, MCP, OWN, SCALAR, STRING, STRINGS, Meta
 
 # Tools, retrieval, embeddings --------------------------------------------------------------------------------------
 TOOL_NAME: Annotated[str, Meta(STRING, GENAI, "the tool's name")] = "gen_ai.tool.name"
@@ -91,6 +91,10 @@ OPTIMIZER_IMPROVEMENT: Annotated[str, Meta(DOUBLE, OWN, "best score less first s
 OPTIMIZER_CANDIDATE_COUNT: Annotated[str, Meta(INT, OWN, "different programs that were evaluated")] = (
     "lmspan.optimizer.candidate_count"
 )
+OPTIMIZER_STRATEGY: Annotated[str, Meta(STRING, OWN, "how it searches, in its own word")] = "lmspan.optimizer.strategy"
+OPTIMIZER_ITERATIONS: Annotated[str, Meta(INT, OWN, "iterations, as the optimizer counts them")] = (
+    "lmspan.optimizer.iterations"
+)
 CANDIDATE_ID: Annotated[str, Meta(STRING, OWN, "digest of its instructions, fields, demonstrations, models")] = (
     "lmspan.optimizer.candidate.id"
 )
@@ -103,7 +107,7 @@ CANDIDATE_STEP: Annotated[str, Meta(INT, OWN, "the optimizer's step or iteration
 CANDIDATE_SEED: Annotated[str, Meta(INT, OWN, "the seed of a random search; below 0 are its three fixed programs")] = (
     "lmspan.optimizer.candidate.seed"
 )
-HYPERPARAMETER: Annotated[str, Meta(INT, OWN, "what the optimizer chose for the candidate, by name")] = (
+HYPERPARAMETER: Annotated[str, Meta(SCALAR, OWN, "what the optimizer chose for the candidate, by name")] = (
     "lmspan.optimizer.hyperparameter."
 )
 CANDIDATE_PARENT_IDS: Annotated[str, Meta(STRINGS, OWN, "the candidates that it was made from")] = (

@@ -1,0 +1,147 @@
+"""LogiLLM as a source: wrappers around what its own callbacks tell of, and around what they leave out.
+
+LogiLLM's callbacks are not used: they have no end for what fails or is cancelled, none for tools, adapters, streams and
+most optimizers, and its deep copies replace whatever is registered. They work as before, and `disable()` is theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.guard import guarded
+from lmspan.instrumentation.base import Instrumentor, Seams
+from lmspan.instrumentation.logillm import (
+    adapters,
+    agents,
+    assertions,
+    candidates,
+    describe,
+    embeddings,
+    evaluation,
+    examples,
+    lm,
+    modules,
+    optimizers,
+    requests,
+    simba,
+    stops,
+    tools,
+    wire,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+logger = logging.getLogger("lmspan")
+
+TESTED: Final = ("0.2.17",)
+_OPTIMIZERS: Final = "logillm.optimizers"
+
+# module, class -> the methods that are wrapped where the class itself defines them
+METHODS: Final[Seams] = (
+    ("logillm.core.modules", "Module", {"__call__": modules.MODULE, "batch_process": stops.gathering}),
+    ("logillm.core.avatar", "Avatar", {"_update_actor_signature": agents.update_signature}),
+    ("logillm.core.adapters", "AdapterChain", adapters.PHASES),
+    ("logillm.optimizers.format_adapter_base", "Adapter", adapters.PHASES),
+    ("logillm.core.assertions", "AssertionContext", {"check_all": assertions.check_all}),
+    ("logillm.core.knn", "KNN", {"retrieve": embeddings.RETRIEVE}),
+    ("logillm.providers.base", "Provider", {"__init__": requests.init_provider}),
+    (
+        "logillm.evaluate.evaluator",
+        "Evaluate",
+        {"__call__": evaluation.EVALUATE, "_evaluate_example": examples.EXAMPLE},
+    ),
+    ("logillm.evaluate.evaluator", "Evaluate", {"_parallel_evaluate": stops.gathering}),
+    ("logillm.core.optimizers", "Trace", {"__init__": examples.trace}),
+    (f"{_OPTIMIZERS}.hyperparameter", "HyperparameterOptimizer", {"_evaluate_module": evaluation.LOOP}),
+    (f"{_OPTIMIZERS}.hyperparameter", "HyperparameterOptimizer", {"_evaluate_module": candidates.CANDIDATE}),
+    (f"{_OPTIMIZERS}.miprov2", "MIPROv2Optimizer", {"_evaluate_module": evaluation.LOOP}),
+    (f"{_OPTIMIZERS}.miprov2", "MIPROv2Optimizer", {"_evaluate_module": candidates.CANDIDATE}),
+    (
+        f"{_OPTIMIZERS}.multi_objective",
+        "MultiObjectiveOptimizer",
+        {
+            "_evaluate_all_objectives": candidates.OBJECTIVES,
+            "evaluate_with_metric": evaluation.LOOP,
+            "_evaluate_latency": evaluation.objective("latency"),
+            "_evaluate_cost": evaluation.objective("cost"),
+            "_evaluate_consistency": evaluation.objective("consistency"),
+        },
+    ),
+    (
+        f"{_OPTIMIZERS}.format_optimizer",
+        "FormatOptimizer",
+        {"_adaptive_evaluate": candidates.FORMAT, "_fixed_evaluate": candidates.FORMAT},
+    ),
+    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": simba.evaluate_batch}),
+    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": stops.gathering}),
+    (
+        f"{_OPTIMIZERS}.avatar_optimizer",
+        "AvatarOptimizer",
+        {
+            "optimize": optimizers.optimize(candidates.search),
+            "_get_pos_neg_results": candidates.CANDIDATE,
+            "_evaluate_avatar": evaluation.EVALUATE,
+            "_process_example": examples.EXAMPLE,
+        },
+    ),
+)
+# The same for a base class and every subclass, present and future, that defines the method again.
+FAMILIES: Final[Seams] = (
+    ("logillm.providers.base", "Provider", {"complete": lm.attempt}),
+    (
+        "logillm.providers.base",
+        "Provider",
+        {
+            "complete": lm.LM,  # around the attempt
+            "complete_with_retry": lm.LM,
+            "stream": lm.STREAM,
+            "embed": embeddings.HOSTED,
+            "_get_cached": wire.get_cached,
+            "_prepare_params": wire.prepare_params,
+            "_parse_completion": wire.parse_completion,
+        },
+    ),
+    ("logillm.core.adapters.base", "BaseAdapter", adapters.PHASES),
+    ("logillm.core.tools.base", "Tool", {"__call__": tools.TOOL, "acall": tools.TOOL}),
+    ("logillm.core.embedders", "Embedder", {"embed": embeddings.LOCAL}),
+    ("logillm.core.optimizers", "Optimizer", {"evaluate": evaluation.LOOP}),
+    (
+        "logillm.core.optimizers",
+        "Optimizer",
+        {"evaluate": candidates.CANDIDATE, "optimize": optimizers.optimize(candidates.search)},
+    ),
+    (f"{_OPTIMIZERS}.search_strategies", "SearchStrategy", {"suggest_next": optimizers.suggest_next}),
+)
+# Functions, where the module that calls them has them.
+FUNCTIONS: Final = (
+    (f"{_OPTIMIZERS}.simba", "prepare_models_for_resampling", simba.prepare),
+    (f"{_OPTIMIZERS}.simba", "wrap_program", simba.wrap_program),
+)
+
+
+class LogiLLMInstrumentor(Instrumentor):
+    """Record LogiLLM programs, from any thread, before or after its import, whatever its callbacks are set to."""
+
+    module = "logillm"
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Return the LogiLLM versions that this instrumentor is made for."""
+        return ("logillm >= 0.2.17, < 0.3",)
+
+    def patch(self, library: Any) -> None:
+        """Put the wrappers on an imported LogiLLM."""
+        version = str(getattr(library, "__version__", "unknown"))
+        if not version.startswith(TESTED):
+            logger.warning(
+                "lmspan: LogiLLM %s was not tested (%s were); what is found there is recorded", version, TESTED
+            )
+        self.wrap_methods(METHODS)
+        self.wrap_families(FAMILIES)
+        for module, name, wrapper in FUNCTIONS:
+            if module in sys.modules:
+                self.patches.wrap(sys.modules[module], name, wrapper)
+        describe.register()
+        guarded(wire.patch)(self.patches)

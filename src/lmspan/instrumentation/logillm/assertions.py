@@ -1,0 +1,37 @@
+"""Assertions: each that does not hold is an event on the operation whose result was asserted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVENT: Final = "assertion"
+
+
+def check_all(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """See the results of `AssertionContext.check_all(value)`; LogiLLM then asks again, or raises."""
+    results = wrapped(*args, **kwargs)
+    _tell(results)
+    return results
+
+
+@guarded
+def _tell(results: Any) -> None:
+    call, recorder = current_call(), recording.active
+    if call is None or not call.recording or type(results) is not list:
+        return
+    for fields in map(stored, results):
+        if fields.get("passed") is False:
+            facts = {sc.ASSERTION_SEVERITY: text(stored(fields.get("severity")).get("_value_")) or "hard"}
+            if recorder.captures(call):
+                facts[sc.ASSERTION_MESSAGE] = recorder.content.text(fields.get("message"))
+            recorder.add_event(call, EVENT, facts)

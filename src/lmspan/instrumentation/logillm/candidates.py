@@ -1,0 +1,110 @@
+"""LogiLLM's candidates: the variants of a program that an optimizer evaluates."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.instrumentation.calls import Hook, text
+from lmspan.instrumentation.candidates import Part, Search, conclude, describe, fail, start
+from lmspan.instrumentation.examples import number
+from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import base, instructions, signature_fields, signature_of, stored
+from lmspan.instrumentation.logillm.optimizers import choose
+from lmspan.instrumentation.structure import walk
+
+if TYPE_CHECKING:
+    from lmspan.content import Content
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_SETTINGS: Final = (str, int, float, bool)
+
+
+def search(content: Content, student: Any) -> Search:
+    """Return the search of an optimizer run that begins with this program."""
+    return Search(functools.partial(_parts, content), student)
+
+
+def _parts(content: Content, program: Any) -> dict[str, Part]:
+    """Return what a program is made of: itself, and the predictors in it."""
+    if not issubclass(type(program), base()):
+        return {}
+    found = walk(program, base())
+    return {path or "self": _part(content, each) for path, each in found if not path or _predicts(type(each))}
+
+
+def _predicts(kind: type) -> bool:
+    return "Predict" in (each.__name__ for each in kind.__mro__)
+
+
+def _part(content: Content, module: Any) -> Part:
+    fields, signature = stored(module), signature_of(module)
+    parameters = {name: stored(each).get("value") for name, each in _dict(fields.get("parameters")).items()}
+    demos = _demos(parameters.get("demonstrations"), parameters.get("demos"), fields.get("demo_manager"))
+    kept = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
+    adapter = type(fields["adapter"]).__name__ if fields.get("adapter") is not None else ""
+    told = {name: getattr(field, "description", None) for name, field in signature_fields(signature).items()}
+    return Part(
+        instructions=text(parameters.get("instruction")) or instructions(signature),
+        fields=content.json(told),
+        demos=content.json(demos),
+        demo_count=len(demos),
+        model=text(stored(fields.get("provider")).get("model")),
+        config=content.json({**_settings(fields.get("config")), **kept, "adapter": adapter}),
+    )
+
+
+def _demos(*places: Any) -> list[Any]:
+    """Return the demonstrations from the first place that has some: without the times at which they were made."""
+    for place in places:
+        demos = stored(place).get("demos", place) if type(place) is not list else place
+        if type(demos) is list and demos:
+            return [_demo(each if type(each) is dict else stored(each)) for each in demos]
+    return []
+
+
+def _demo(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields.get(name) for name in ("inputs", "outputs")}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """Return a module's settings: a dict, or what optimizers put in its place."""
+    return config if type(config) is dict else _dict(stored(config).get("_params"))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a candidate around an optimizer's evaluation of a program."""
+    del instance
+    return start(recorder, args[0] if args else kwargs.get("module", kwargs.get("avatar")))
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the score, the first of `(score, ...)` or what came."""
+    score = number(outputs[0] if type(outputs) is tuple and outputs else outputs)
+    conclude(recorder, call, score, call.notes.get("scores", ()))
+
+
+def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a candidate of `FormatOptimizer`: `_adaptive_evaluate(module, dataset, format, model_id)`."""
+    form = args[2] if len(args) > 2 else kwargs.get("format")  # noqa: PLR2004
+    choose(recorder, {"format": stored(form).get("_value_")})
+    return begin(recorder, instance, args, kwargs)
+
+
+def finish_objectives(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the scores of all objectives, `{"accuracy": ..., "latency": ...}`, and their weighted sum."""
+    parent = call.parent
+    weights = _dict(stored(parent.instance).get("weights")) if parent is not None else {}
+    scores = {name: found for name, score in _dict(outputs).items() if (found := number(score)) is not None}
+    weighted = sum((number(weights.get(name)) or 0.0) * score for name, score in scores.items())
+    conclude(recorder, call, weighted, [(None, scores)])
+
+
+CANDIDATE: Final = Hook(begin, describe, finish, fail, root_cause)
+FORMAT: Final = Hook(begin_format, describe, finish, fail, root_cause)
+OBJECTIVES: Final = Hook(begin, describe, finish_objectives, fail, root_cause)

@@ -1,0 +1,124 @@
+"""Embeddings and retrieval, which LogiLLM announces nowhere: `Provider.embed`, embedders in the process, `KNN`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, is_inside, put
+from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.logillm.requests import identity, learn_providers
+from lmspan.instrumentation.usage import field
+from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_DEFAULT: Final = {"OpenAIProvider": "text-embedding-3-small"}  # the model that LogiLLM asks for when none is said
+
+
+def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start `provider.embed(texts, model=...)`."""
+    if is_inside(instance, Operation.EMBEDDING):
+        return None
+    learn_providers(recorder, instance)
+    facts = identity(instance, "embeddings", kwargs.get("model", _DEFAULT.get(type(instance).__name__)))
+    return _start(recorder, instance, facts, args, kwargs)
+
+
+def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start `embedder.embed(texts)` of one that embeds by itself; a provider's embedding is a span of its own."""
+    if is_inside(instance, Operation.EMBEDDING) or type(instance).__name__ == "LLMEmbedder":
+        return None
+    facts = {
+        sc.OPERATION_NAME: "embeddings",
+        sc.PROVIDER_NAME: "custom",
+        sc.REQUEST_MODEL: type(instance).__name__,
+    }
+    call = _start(recorder, instance, facts, args, kwargs)
+    recorder.mark_internal(call)
+    return call
+
+
+def _start(
+    recorder: Recorder, instance: Any, facts: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call:
+    texts = args[0] if args else kwargs.get("texts")
+    model = facts[sc.REQUEST_MODEL]
+    return recorder.start(Operation.EMBEDDING, model, "logillm", facts, instance=instance, inputs=texts)
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add how many texts are embedded, and which."""
+    del args, kwargs
+    if type(call.inputs) is list:
+        call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Add the size of the vectors."""
+    del recorder
+    first = outputs[0] if type(outputs) is list and outputs else None
+    if type(first) is list:
+        call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = len(first)
+
+
+async def note_answer(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Add to an embedding what the API said of it, which LogiLLM drops."""
+    answer = await wrapped(*args, **kwargs)
+    _note(answer)
+    return answer
+
+
+@guarded
+def _note(answer: Any) -> None:
+    call = current_call()
+    if call is None or call.operation is not Operation.EMBEDDING or call.source != "logillm":
+        return
+    put(call.found, sc.RESPONSE_MODEL, field(answer, "model"), str)
+    put(call.found, sc.USAGE_INPUT_TOKENS, field(field(answer, "usage"), "prompt_tokens"), int)
+
+
+def begin_retrieval(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start `knn.retrieve(**inputs)`: a search in the process itself."""
+    del args
+    name = type(instance).__name__
+    facts = {sc.DATA_SOURCE_ID: name}
+    call = recorder.start(Operation.RETRIEVAL, name, "logillm", facts, instance=instance, inputs=kwargs)
+    recorder.mark_internal(call)
+    return call
+
+
+def describe_retrieval(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add how many examples are wanted, and what they are to be like."""
+    del args
+    put(call.found, sc.RETRIEVAL_TOP_K, stored(call.instance).get("k"), int)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.RETRIEVAL_QUERY: recorder.content.json(kwargs)})
+
+
+def finish_retrieval(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the examples that were found, with their similarity."""
+    found = [each for each in outputs if type(each) is dict] if type(outputs) is list else []
+    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(found)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: [_document(each) for each in found]})
+
+
+def _document(example: dict[str, Any]) -> dict[str, Any]:
+    content = {name: example.get(name) for name in ("inputs", "outputs")}
+    metadata = example.get("metadata")
+    return {"content": content, "score": metadata.get("similarity") if type(metadata) is dict else None}
+
+
+HOSTED: Final = Hook(begin_hosted, describe, finish, cause=root_cause)
+LOCAL: Final = Hook(begin_local, describe, finish, cause=root_cause)
+RETRIEVE: Final = Hook(begin_retrieval, describe_retrieval, finish_retrieval, cause=root_cause)

@@ -1,0 +1,102 @@
+"""Evaluations: `Evaluate`, `Optimizer.evaluate`, and those that optimizers have of their own."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import Hook, is_inside, put, text
+from lmspan.instrumentation.examples import Indexes, conclude, count_failures, metric_name, number
+from lmspan.instrumentation.logillm import examples
+from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_METRIC: Final = 2  # where `evaluate_with_metric(module, dataset, metric)` has it
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start `Evaluate(...)(module, dataset)` or `AvatarOptimizer._evaluate_avatar(avatar, dataset)`."""
+    metric = args[2] if len(args) > _METRIC else kwargs.get("metric")
+    return _start(recorder, instance, args, kwargs, metric if callable(metric) else stored(instance).get("metric"))
+
+
+def _start(
+    recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], metric: Any
+) -> Call | None:
+    if is_inside(instance, Operation.EVALUATE):
+        return None
+    data = (args[1] if len(args) > 1 else kwargs.get("dataset")) or stored(instance).get("dataset")
+    inputs = {"program": args[0] if args else kwargs.get("module"), "metric": metric, "devset": data}
+    name = name_of(metric)
+    facts = {sc.EVALUATION_NAME: name}
+    call = recorder.start(Operation.EVALUATE, name, "logillm", facts, instance=instance, inputs=inputs)
+    call.notes.update(metric=metric, scores=deque(), failures=set())
+    if type(data) is list:
+        call.notes["indexes"] = Indexes(data)
+    return call
+
+
+def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start an evaluation that runs its examples one after the other: `Optimizer.evaluate(module, dataset)`."""
+    call = begin(recorder, instance, args, kwargs)
+    if call is not None:
+        call.notes["loop"] = -1
+    return call
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add how much is evaluated."""
+    del recorder, args, kwargs
+    call.found[sc.EVALUATION_SCOPE] = "dataset"
+    if type(call.inputs["devset"]) is list:
+        call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
+    put(call.found, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the score: an `EvaluationResult`'s, the first of `(score, traces)`, or what came."""
+    examples.end_last(recorder, call)
+    if type(outputs).__name__ == "EvaluationResult":
+        outputs = stored(outputs).get("score")
+    conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Record how many examples had failed when the evaluation was given up."""
+    example = call.notes.pop("example", None)
+    if example is not None:
+        recorder.end(example, error=error)
+    count_failures(call)
+
+
+def objective(name: str) -> Hook:
+    """Return the hook around what a multi-objective optimizer measures without a metric."""
+
+    def begin_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        call = _start(recorder, instance, args, kwargs, name)
+        if call is not None:
+            call.notes["loop"] = -1
+        return call
+
+    return Hook(begin_one, describe, finish, fail, root_cause)
+
+
+def name_of(metric: Any) -> str:
+    """Return the name of a metric; of LogiLLM's own for any function, what it was called or that function's."""
+    if type(metric) is str:
+        return metric
+    fields = stored(metric) if type(metric).__name__ == "CustomMetric" else {}
+    given = text(fields.get("metric_name"))
+    if fields.get("eval_fn") is not None and given in ("", "custom"):
+        return metric_name(fields["eval_fn"])
+    return given or metric_name(metric)
+
+
+EVALUATE: Final = Hook(begin, describe, finish, fail, root_cause)
+LOOP: Final = Hook(begin_loop, describe, finish, fail, root_cause)

@@ -1,0 +1,103 @@
+"""The optimizers' `optimize`: one run, what it was given to choose from, what it chose, and what it came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import Hook, is_inside, put, text
+from lmspan.instrumentation.candidates import search_of, sum_up
+from lmspan.instrumentation.examples import number
+from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.instrumentation.candidates import Search
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+_SCALARS: Final = (str, int, float, bool)
+# what an `OptimizationResult` says -> the attribute, and its type
+_RESULT: Final = (
+    ("best_score", sc.OPTIMIZER_BEST_SCORE, float),
+    ("improvement", sc.OPTIMIZER_IMPROVEMENT, float),
+    ("iterations", sc.OPTIMIZER_ITERATIONS, int),
+)
+
+
+def optimize(search: Callable[[Any, Any], Search]) -> Hook:
+    """Return the hook around `optimize(module, dataset, validation_set)`; `search` begins a search with a program."""
+
+    def describe_one(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        describe(recorder, call, args, kwargs)
+        call.notes["search"] = search(recorder.content, call.inputs["student"])
+
+    return Hook(begin, describe_one, finish, fail, root_cause)
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a run; a `super().optimize()` inside is the same run."""
+    if is_inside(instance, Operation.OPTIMIZE):
+        return None
+    given = dict(zip(("student", "trainset", "valset"), args, strict=False))
+    inputs = {
+        "student": given.get("student", kwargs.get("module")),
+        "trainset": given.get("trainset", kwargs.get("dataset", kwargs.get("trainset"))),
+        "valset": given.get("valset", kwargs.get("validation_set", kwargs.get("valset"))),
+    }
+    name = type(instance).__name__
+    facts = {sc.OPTIMIZER_NAME: name}
+    return recorder.start(Operation.OPTIMIZE, name, "logillm", facts, instance=instance, inputs=inputs)
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add the sizes of the data sets, and the strategy."""
+    del recorder, args, kwargs
+    for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
+        if type(call.inputs[argument]) is list:
+            call.found[fact] = len(call.inputs[argument])
+    call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
+    strategy = stored(call.instance).get("strategy")
+    if strategy := text(strategy) or text(stored(strategy).get("_value_")):
+        call.found[sc.OPTIMIZER_STRATEGY] = strategy
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the search came to; where LogiLLM says it, in its words."""
+    del recorder
+    sum_up(call)
+    told = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}
+    for name, attribute, kind in _RESULT:
+        value = told.get(name)
+        put(call.found, attribute, number(value) if kind is float else value, kind)
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Record what the search had come to."""
+    del recorder, error
+    sum_up(call)
+
+
+def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """See what a search strategy chooses: what LogiLLM has an event for, and never sends."""
+    suggested = wrapped(*args, **kwargs)
+    choose(recording.active, suggested)
+    return suggested
+
+
+@guarded
+def choose(recorder: Recorder, chosen: Any) -> None:
+    """Tell what the optimizer chose for its next candidate; a strategy that asks another one chooses once."""
+    optimizer = current_call()
+    if type(chosen) is not dict or optimizer is None or search_of(optimizer) is None:
+        return
+    facts = {f"{sc.HYPERPARAMETER}{name}": value for name, value in chosen.items() if type(value) in _SCALARS}
+    if facts and optimizer.notes.get("next") != facts:
+        recorder.add_event(optimizer, Event.HYPERPARAMETER_UPDATE, facts)
+        optimizer.notes["next"] = facts

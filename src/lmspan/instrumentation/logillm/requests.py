@@ -1,0 +1,58 @@
+"""Whom a request goes to: the provider, its server, its key."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.content import qualified_name
+from lmspan.guard import guarded
+from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.requests import server_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.recorder import Recorder
+
+_PROVIDERS: Final = {**sc.PROVIDER_NAMES, "google": "gcp.gemini"}
+_REGISTRY: Final = "logillm.providers.registry"
+
+
+def identity(provider: Any, operation: str, model: Any = None) -> dict[str, Any]:
+    """Return what is known of a request from the provider alone: operation, who, which model, which server."""
+    fields = stored(provider)
+    name = text(fields.get("name")) or type(provider).__name__
+    return {
+        sc.OPERATION_NAME: operation,
+        sc.PROVIDER_NAME: _PROVIDERS.get(name, name),
+        sc.REQUEST_MODEL: text(model) or text(fields.get("model")) or type(provider).__name__,
+        **server_facts(_address(fields)),
+    }
+
+
+def _address(fields: dict[str, Any]) -> str:
+    """Return where a provider's requests go: its client knows, also when the environment says so."""
+    client = fields.get("async_client")
+    if qualified_name(type(client)).startswith(("openai.", "anthropic.")):
+        address = stored(client).get("_base_url")
+        if qualified_name(type(address)).startswith("httpx."):
+            return str(address)
+    return text(fields.get("base_url"))
+
+
+def learn_providers(recorder: Recorder, provider: Any) -> None:
+    """Learn the keys of a module's provider and of the registered ones, before what they may show up in is recorded."""
+    registered = getattr(sys.modules.get(_REGISTRY), "_provider_registry", None)
+    for each in (provider, *(registered.values() if type(registered) is dict else ())):
+        recorder.content.redactor.know(stored(each).get("api_key"))
+
+
+def init_provider(wrapped: Callable[..., Any], provider: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Learn a key when a provider is made with it."""
+    made = wrapped(*args, **kwargs)
+    guarded(learn_providers)(recording.active, provider)
+    return made

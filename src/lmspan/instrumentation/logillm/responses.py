@@ -1,0 +1,81 @@
+"""The facts of an answer: model, id, finish reason, tokens of every kind, cost, cache hit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import put
+from lmspan.instrumentation.usage import field, usage_facts
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+
+_ANTHROPIC: Final = (
+    ("cache_read_input_tokens", sc.USAGE_CACHE_READ_TOKENS),
+    ("cache_creation_input_tokens", sc.USAGE_CACHE_WRITE_TOKENS),
+)
+# LogiLLM's own counts: 0 stands for "not told" as well
+_OWN: Final = (
+    ("input_tokens", sc.USAGE_INPUT_TOKENS),
+    ("output_tokens", sc.USAGE_OUTPUT_TOKENS),
+    ("cached_tokens", sc.USAGE_CACHE_READ_TOKENS),
+    ("reasoning_tokens", sc.USAGE_REASONING_TOKENS),
+)
+
+
+def response_facts(call: Call, completion: Any) -> dict[str, Any]:
+    """Return the attributes of an answer: of LogiLLM's `Completion`, and of the API's own answer where it was seen."""
+    answer = call.notes.get("answer")
+    facts: dict[str, Any] = {}
+    put(facts, sc.RESPONSE_ID, field(answer, "id"), str)
+    put(facts, sc.RESPONSE_MODEL, field(answer, "model") or field(completion, "model"), str)
+    reasons = _reasons(answer) or [field(completion, "finish_reason")]
+    if all(type(reason) is str for reason in reasons):
+        facts[sc.RESPONSE_FINISH_REASONS] = reasons
+    usage = field(completion, "usage")
+    if "cached" in call.notes:
+        facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
+        put(facts, sc.CACHE_SAVED_TOKENS, _tokens(field(usage, "tokens")) or None, int)
+        return facts
+    _add_usage(facts, answer, field(usage, "tokens"))
+    put(facts, sc.COST_AMOUNT, field(usage, "cost"), float)
+    if sc.COST_AMOUNT in facts:
+        facts.update({sc.COST_UNIT: "USD", sc.COST_SOURCE: "logillm"})
+    return facts
+
+
+def _reasons(answer: Any) -> list[Any]:
+    """Return why each candidate ended: OpenAI's choices, else the one reason."""
+    choices = field(answer, "choices")
+    if type(choices) is list and choices:
+        return [field(choice, "finish_reason") for choice in choices]
+    reason = field(answer, "stop_reason") or field(answer, "finish_reason")
+    return [reason] if reason is not None else []
+
+
+def _add_usage(facts: dict[str, Any], answer: Any, tokens: Any) -> None:
+    """Add the token counts that the API reported, else those that LogiLLM has."""
+    usage = _merged(answer["usages"]) if type(answer) is dict and "usages" in answer else field(answer, "usage")
+    usage_facts(facts, usage)
+    for name, attribute in _ANTHROPIC:  # which its input tokens leave out
+        count = field(usage, name)
+        if type(count) is int:
+            put(facts, attribute, count, int)
+            facts[sc.USAGE_INPUT_TOKENS] = facts.get(sc.USAGE_INPUT_TOKENS, 0) + count
+    if sc.USAGE_INPUT_TOKENS not in facts and _tokens(tokens):
+        for name, attribute in _OWN:
+            put(facts, attribute, field(tokens, name) or None, int)
+
+
+def _merged(usages: list[Any]) -> Any:
+    """Return what the events of a stream said of usage, the later word for each count: Anthropic's say it in parts."""
+    if len(usages) == 1:
+        return usages[0]
+    names = ("input_tokens", "output_tokens", *(name for name, _ in _ANTHROPIC))
+    return {name: value for usage in usages for name in names if (value := field(usage, name)) is not None}
+
+
+def _tokens(tokens: Any) -> int:
+    counts = (field(tokens, "input_tokens"), field(tokens, "output_tokens"))
+    return sum(count for count in counts if type(count) is int)

@@ -1,0 +1,120 @@
+"""SIMBA: it evaluates by itself, several candidates in one batch.
+
+Each step first samples trajectories of programs that it has, which are no candidates, and then runs its new programs on
+the same examples; at last the best on all the data. So a candidate starts when its first example is prepared, and ends
+when its batch has run; in between its examples run under it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation import candidates, examples
+from lmspan.instrumentation.calls import Hook, around
+from lmspan.lifecycle import Operation
+from lmspan.propagation import Carried, current_call, restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+    Arguments = tuple[Any, ...]
+    Keywords = dict[str, Any]
+
+
+def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """A step begins: what runs next are samples."""
+    optimizer = current_call()
+    if candidates.search_of(optimizer) is not None and optimizer is not None:
+        optimizer.notes["step"] = optimizer.notes.get("step", -1) + 1
+        optimizer.notes["sampling"] = True
+    return wrapped(*args, **kwargs)
+
+
+def wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Return SIMBA's function that runs a program on an example and scores it, recorded."""
+    runs = wrapped(*args, **kwargs)
+    return _recorded(runs, *args, **kwargs) or runs
+
+
+@guarded
+def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable[[Any], Any] | None:
+    optimizer = current_call()
+    if optimizer is None or candidates.search_of(optimizer) is None:
+        return None
+    if optimizer.notes.get("sampling"):
+        return _Run(runs, metric, None)
+    batch = optimizer.notes.setdefault("batch", {})
+    if id(program) not in batch:
+        batch[id(program)] = _start(recording.active, optimizer, program)
+    call = batch[id(program)]
+    return Carried(_Run(runs, metric, call.notes["scores"]), call.context)
+
+
+def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
+    """Start a candidate without leaving it current: the next one is not under it."""
+    optimizer.notes["next"] = {sc.CANDIDATE_STEP: optimizer.notes.get("step", 0)}
+    call: Any = candidates.start(recorder, program)
+    candidates.describe(recorder, call, (), {})
+    call.notes["scores"] = deque()
+    restore(call)
+    return call  # type: ignore[no-any-return]
+
+
+async def evaluate_batch(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """End the candidates of a batch when all of it has run."""
+    optimizer = current_call()
+    if optimizer is None or optimizer.operation is not Operation.OPTIMIZE:
+        return await wrapped(*args, **kwargs)
+    batch = list(optimizer.notes.pop("batch", {}).values())
+    error: BaseException | None = None
+    try:
+        return await wrapped(*args, **kwargs)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        _end(recording.active, optimizer, batch, error)
+        del error
+
+
+@guarded
+def _end(recorder: Recorder, optimizer: Call, batch: list[Call], error: BaseException | None) -> None:
+    optimizer.notes["sampling"] = False
+    for call in batch:
+        scores = [score for score, _ in call.notes["scores"] if score is not None]
+        whole = optimizer.notes.get("trainset_size") in (None, len(scores))
+        call.notes["scope"] = "full" if whole else "minibatch"
+        candidates.conclude(recorder, call, sum(scores) / len(scores) if scores else None, call.notes["scores"])
+        recorder.end(call, error=error)
+
+
+class _Run:
+    """SIMBA's function for one program, with an example around each run."""
+
+    def __init__(self, function: Callable[[Any], Any], metric: Any, scores: Any) -> None:
+        self.function = function
+        self.metric = metric
+        self.scores = scores
+
+    def __call__(self, example: Any) -> Any:
+        """Run it."""
+        return _around_run(self.function, self, (example,), {})
+
+
+def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
+    del kwargs
+    return examples.begin(recorder, "logillm", None, args[0], run.metric, run.scores)
+
+
+def _finish_run(recorder: Recorder, call: Call, outputs: Any) -> None:
+    examples.finish(recorder, call, outputs.get("score") if type(outputs) is dict else None)
+
+
+_around_run = around(Hook(_begin_run, examples.describe, _finish_run, examples.fail))

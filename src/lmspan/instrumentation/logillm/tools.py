@@ -1,0 +1,57 @@
+"""Tools: `Tool`, called by an agent's loop, a registry, or the program itself.
+
+`execute` and `execute_sync`, which turn an error into a result, call `acall` and `__call__`: those are the spans, so an
+error is seen where it happens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.instrumentation.calls import Hook, is_inside, text
+from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.turns import agent_of
+from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recorder import Recorder
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a tool call; LogiLLM calls tools with keywords only."""
+    del args
+    if is_inside(instance, Operation.TOOL):
+        return None
+    name = text(stored(instance).get("name")) or "tool"
+    facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
+    caller = current_call()
+    agent = agent_of(caller)
+    if agent is not None:
+        facts[sc.AGENT_NAME] = agent.name
+    call = recorder.start(Operation.TOOL, name, "logillm", facts, instance=instance, inputs=kwargs)
+    if caller is not None and caller.operation is Operation.TURN:
+        caller.found[sc.TURN_TOOL_COUNT] = caller.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+    return call
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add what the tool says of itself and what it is called with."""
+    del args
+    description = stored(call.instance).get("desc")
+    if type(description) is str:
+        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the tool returned."""
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
+
+
+TOOL: Final = Hook(begin, describe, finish, cause=root_cause)

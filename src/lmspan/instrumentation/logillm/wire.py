@@ -1,0 +1,91 @@
+"""What is really sent and what comes back, noted on the LM call where it passes.
+
+LogiLLM's `Completion` keeps a part of an answer only: no id, no reasoning tokens, no cache tokens of Anthropic's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lmspan.guard import guarded
+from lmspan.instrumentation.logillm.embeddings import note_answer
+from lmspan.instrumentation.logillm.lm import lm_call
+from lmspan.instrumentation.usage import field
+from lmspan.lifecycle import Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.patching import Patches
+
+    Arguments = tuple[Any, ...]
+    Keywords = dict[str, Any]
+
+
+def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Note the parameters of a request as they are sent: LogiLLM converts some, adds some and drops others."""
+    parameters = wrapped(*args, **kwargs)
+    _note(provider, "parameters", parameters)
+    return parameters
+
+
+def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Note the answer as the client of the API has it."""
+    _note(provider, "answer", args[0] if args else kwargs.get("response"))
+    return wrapped(*args, **kwargs)
+
+
+async def get_cached(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Note that the provider's own cache had the answer."""
+    cached = await wrapped(*args, **kwargs)
+    if cached is not None:
+        _note(provider, "cached", cached)
+    return cached
+
+
+@guarded
+def _note(provider: Any, name: str, value: Any) -> None:
+    call = lm_call(provider)
+    if call is not None:
+        call.notes[name] = value
+
+
+def patch(patches: Patches) -> None:
+    """Patch the clients of the APIs, where the program imports them: what a stream says beside its text."""
+
+    @guarded
+    def patch_client(client: Any) -> None:
+        patches.wrap(client.BaseClient, "_process_response_data", _process)
+
+    @guarded
+    def patch_embeddings(resource: Any) -> None:
+        patches.wrap(resource.AsyncEmbeddings, "create", note_answer)
+
+    patches.when_imported("openai._base_client", patch_client)
+    patches.when_imported("anthropic._base_client", patch_client)
+    patches.when_imported("openai.resources.embeddings", patch_embeddings)
+
+
+def _process(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    event = wrapped(*args, **kwargs)
+    _note_event(event)
+    return event
+
+
+@guarded
+def _note_event(event: Any) -> None:
+    """Keep what an event of a stream says that is not text: who answers, why it ends, what it used."""
+    call = current_call()
+    if call is None or call.operation is not Operation.LM or "streamed" not in call.notes:
+        return
+    answer = call.notes.setdefault("answer", {})
+    message, delta = field(event, "message"), field(event, "delta")
+    for part in (event, message):
+        answer.update({name: field(part, name) for name in ("id", "model") if type(field(part, name)) is str})
+        if (usage := field(part, "usage")) is not None:
+            answer.setdefault("usages", []).append(usage)
+    for part in (delta, *(field(event, "choices") or ())):
+        reason = field(part, "stop_reason") or field(part, "finish_reason")
+        if type(reason) is str:
+            answer["finish_reason"] = reason
