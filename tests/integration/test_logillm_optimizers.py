@@ -27,6 +27,7 @@ PREDICT = """module Predict
 @pytest.fixture(autouse=True)
 def _same_choices(recwarn):
     random.seed(0)
+    lmspan.guard.failures.clear()
 
 
 def run(name, **options):

@@ -96,7 +96,7 @@ def _answer(call: Call, completion: Any) -> Any:
 
 
 def _sum_up(call: Call) -> None:
-    add_parameters(call.found, call.notes["parameters"])
+    add_parameters(call.found, call.notes.get("parameters", {}))
     if call.notes.get("attempts", 1) > 1:
         call.found[sc.ATTEMPT_COUNT] = call.notes["attempts"]
 
