@@ -245,7 +245,7 @@ async def test_examples_that_fail_are_told_although_evaluate_swallows_them():
         for span in recorded.named("module Predict")
         for event in span.events
     ]
-    assert labels == [(None, None), ("failed", None), ("failed", "Exception"), ("failed", "Exception")]
+    assert labels == [(None, None), ("failed", "_OTHER"), ("failed", "Exception"), ("failed", "Exception")]
 
 
 async def test_an_optimizers_evaluation_tells_each_example_with_its_score():

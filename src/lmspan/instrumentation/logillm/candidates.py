@@ -6,11 +6,12 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.instrumentation.calls import Hook, text
-from lmspan.instrumentation.candidates import Part, Search, conclude, describe, fail, start
+from lmspan.instrumentation.candidates import conclude, describe, fail, start
 from lmspan.instrumentation.examples import number
 from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import base, instructions, signature_fields, signature_of, stored
 from lmspan.instrumentation.logillm.optimizers import choose
+from lmspan.instrumentation.search import Part, Search
 from lmspan.instrumentation.structure import walk
 
 if TYPE_CHECKING:
@@ -105,6 +106,6 @@ def finish_objectives(recorder: Recorder, call: Call, outputs: Any) -> None:
     conclude(recorder, call, weighted, [(None, scores)])
 
 
-CANDIDATE: Final = Hook(begin, describe, finish, fail, root_cause)
-FORMAT: Final = Hook(begin_format, describe, finish, fail, root_cause)
-OBJECTIVES: Final = Hook(begin, describe, finish_objectives, fail, root_cause)
+CANDIDATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)
+FORMAT: Final = Hook(begin_format, describe, finish, fail, cause=root_cause)
+OBJECTIVES: Final = Hook(begin, describe, finish_objectives, fail, cause=root_cause)

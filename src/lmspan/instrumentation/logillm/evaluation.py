@@ -84,7 +84,7 @@ def objective(name: str) -> Hook:
             call.notes["loop"] = -1
         return call
 
-    return Hook(begin_one, describe, finish, fail, root_cause)
+    return Hook(begin_one, describe, finish, fail, cause=root_cause)
 
 
 def name_of(metric: Any) -> str:
@@ -98,5 +98,5 @@ def name_of(metric: Any) -> str:
     return given or metric_name(metric)
 
 
-EVALUATE: Final = Hook(begin, describe, finish, fail, root_cause)
-LOOP: Final = Hook(begin_loop, describe, finish, fail, root_cause)
+EVALUATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)
+LOOP: Final = Hook(begin_loop, describe, finish, fail, cause=root_cause)

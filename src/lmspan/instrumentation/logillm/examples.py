@@ -43,7 +43,9 @@ def advance(recorder: Recorder, instance: Any) -> None:
     index = evaluation.notes["loop"] = evaluation.notes["loop"] + 1
     data, notes = evaluation.inputs.get("devset"), evaluation.notes
     example = data[index] if type(data) is list and index < len(data) else None
-    call = examples.begin(recorder, "logillm", index, example, notes["metric"], notes["scores"], owned=False)
+    call = examples.begin(
+        recorder, "logillm", index, example, notes["metric"], program=instance, scores=notes["scores"], owned=False
+    )
     notes["example"] = call
     examples.describe(recorder, call, (), {})
 
@@ -53,7 +55,7 @@ def end_last(recorder: Recorder, evaluation: Call) -> None:
     example = evaluation.notes.pop("example", None)
     if example is None or example.ended:
         return
-    error = getattr(example.notes.get("program"), "error", None)
+    error = getattr(example.notes.get("call"), "error", None)
     if error is not None:
         evaluation.notes["failures"].add(evaluation.notes["loop"])
         example.notes["failure_score"] = 0.0
@@ -88,7 +90,9 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     notes = evaluation.notes if evaluation is not None else {}
     example = args[1] if len(args) > 1 else kwargs.get("example")
     index = notes["indexes"].of(example) if "indexes" in notes else None
-    call = examples.begin(recorder, "logillm", index, example, stored(instance).get("metric"), notes.get("scores"))
+    call = examples.begin(
+        recorder, "logillm", index, example, stored(instance).get("metric"), scores=notes.get("scores")
+    )
     call.notes["index"] = index
     return call
 
@@ -107,4 +111,4 @@ def _evaluating() -> Call | None:
     return call if call is not None and call.operation is Operation.EVALUATE else None
 
 
-EXAMPLE: Final = Hook(begin, examples.describe, finish, examples.fail, root_cause)
+EXAMPLE: Final = Hook(begin, examples.describe, finish, examples.fail, cause=root_cause)

@@ -155,5 +155,5 @@ def _tell(recorder: Recorder, call: Call, error_type: str, failed_at: int | None
     recorder.add_event(call, Event.RETRY, facts)
 
 
-LM: Final = Hook(begin, describe, finish, fail, root_cause)
-STREAM: Final = Hook(begin, describe_stream, finish, fail, root_cause, chunk)
+LM: Final = Hook(begin, describe, finish, fail, cause=root_cause)
+STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, chunk=chunk)

@@ -57,14 +57,14 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the module returned."""
-    turns.chosen(call)
-    turns.end_turn(recorder, call)
     if recorder.captures(call):
         recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """End the turn that failed with its agent."""
+def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
+    """End the last turn of an agent; and note what a turn's predictor has chosen."""
+    if error is None:
+        turns.chosen(call)
     turns.end_turn(recorder, call, error)
 
 
@@ -73,4 +73,4 @@ def _operation(kind: type, instance: Any) -> Operation:
     return Operation.WORKFLOW if own and is_outermost() and any(submodules(instance, base())) else Operation.MODULE
 
 
-MODULE: Final[Hook] = Hook(begin, describe, finish, fail, root_cause)
+MODULE: Final[Hook] = Hook(begin, describe, finish, release=release, cause=root_cause)

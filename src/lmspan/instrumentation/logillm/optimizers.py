@@ -8,17 +8,18 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation.calls import Hook, is_inside, put, text
-from lmspan.instrumentation.candidates import search_of, sum_up
+from lmspan.instrumentation.candidates import sum_up
 from lmspan.instrumentation.examples import number
 from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.search import Expected, search_of
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.instrumentation.candidates import Search
+    from lmspan.instrumentation.search import Search
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
@@ -38,7 +39,7 @@ def optimize(search: Callable[[Any, Any], Search]) -> Hook:
         describe(recorder, call, args, kwargs)
         call.notes["search"] = search(recorder.content, call.inputs["student"])
 
-    return Hook(begin, describe_one, finish, fail, root_cause)
+    return Hook(begin, describe_one, finish, sum_up, cause=root_cause)
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -70,18 +71,11 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the search came to; where LogiLLM says it, in its words."""
-    del recorder
-    sum_up(call)
+    sum_up(recorder, call, outputs)
     told = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}
     for name, attribute, kind in _RESULT:
         value = told.get(name)
         put(call.found, attribute, number(value) if kind is float else value, kind)
-
-
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """Record what the search had come to."""
-    del recorder, error
-    sum_up(call)
 
 
 def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,9 +89,11 @@ def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwa
 def choose(recorder: Recorder, chosen: Any) -> None:
     """Tell what the optimizer chose for its next candidate; a strategy that asks another one chooses once."""
     optimizer = current_call()
-    if type(chosen) is not dict or optimizer is None or search_of(optimizer) is None:
+    search = search_of(optimizer)
+    if type(chosen) is not dict or optimizer is None or search is None:
         return
     facts = {f"{sc.HYPERPARAMETER}{name}": value for name, value in chosen.items() if type(value) in _SCALARS}
-    if facts and optimizer.notes.get("next") != facts:
+    if facts and facts not in [each.facts for each in search.expected]:
         recorder.add_event(optimizer, Event.HYPERPARAMETER_UPDATE, facts)
-        optimizer.notes["next"] = facts
+        search.expected.clear()
+        search.expected.append(Expected(facts))

@@ -15,8 +15,10 @@ from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation import candidates, examples
 from lmspan.instrumentation.calls import Hook, around
+from lmspan.instrumentation.search import Expected, search_of
 from lmspan.lifecycle import Operation
-from lmspan.propagation import Carried, current_call, restore
+from lmspan.processes import Carried
+from lmspan.propagation import current_call, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """A step begins: what runs next are samples."""
     optimizer = current_call()
-    if candidates.search_of(optimizer) is not None and optimizer is not None:
+    if search_of(optimizer) is not None and optimizer is not None:
         optimizer.notes["step"] = optimizer.notes.get("step", -1) + 1
         optimizer.notes["sampling"] = True
     return wrapped(*args, **kwargs)
@@ -46,20 +48,22 @@ def wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: K
 @guarded
 def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable[[Any], Any] | None:
     optimizer = current_call()
-    if optimizer is None or candidates.search_of(optimizer) is None:
+    if optimizer is None or search_of(optimizer) is None:
         return None
     if optimizer.notes.get("sampling"):
-        return _Run(runs, metric, None)
+        return _Run(runs, metric, program, None)
     batch = optimizer.notes.setdefault("batch", {})
     if id(program) not in batch:
         batch[id(program)] = _start(recording.active, optimizer, program)
     call = batch[id(program)]
-    return Carried(_Run(runs, metric, call.notes["scores"]), call.context)
+    return Carried(_Run(runs, metric, program, call.notes["scores"]), call.context)
 
 
 def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
     """Start a candidate without leaving it current: the next one is not under it."""
-    optimizer.notes["next"] = {sc.CANDIDATE_STEP: optimizer.notes.get("step", 0)}
+    search = search_of(optimizer)
+    if search is not None:
+        search.expected.append(Expected({sc.CANDIDATE_STEP: optimizer.notes.get("step", 0)}))
     call: Any = candidates.start(recorder, program)
     candidates.describe(recorder, call, (), {})
     call.notes["scores"] = deque()
@@ -98,9 +102,10 @@ def _end(recorder: Recorder, optimizer: Call, batch: list[Call], error: BaseExce
 class _Run:
     """SIMBA's function for one program, with an example around each run."""
 
-    def __init__(self, function: Callable[[Any], Any], metric: Any, scores: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], metric: Any, program: Any, scores: Any) -> None:
         self.function = function
         self.metric = metric
+        self.program = program
         self.scores = scores
 
     def __call__(self, example: Any) -> Any:
@@ -110,7 +115,7 @@ class _Run:
 
 def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
     del kwargs
-    return examples.begin(recorder, "logillm", None, args[0], run.metric, run.scores)
+    return examples.begin(recorder, "logillm", None, args[0], run.metric, program=run.program, scores=run.scores)
 
 
 def _finish_run(recorder: Recorder, call: Call, outputs: Any) -> None:
