@@ -267,6 +267,22 @@ def test_a_class_made_while_recording_is_recorded_and_one_made_after_is_left_alo
     assert not isinstance(vars(made())["complete"], wrapt.FunctionWrapper)
 
 
+def test_a_method_that_is_written_otherwise_than_the_librarys_works():
+    class Mine(MockProvider):
+        def complete(self, messages, **kwargs):
+            return super().complete(messages, **kwargs)
+
+    class Bare(MockProvider):
+        def complete(self, messages, **kwargs):
+            return "at once"
+
+    with recording() as recorded:
+        assert asyncio.run(Mine(response_text="yes").complete(HELLO)).text == "yes"
+        assert Bare().complete(HELLO) == "at once"
+    recorded.assert_tree("chat mock-model")
+    recorded.assert_conventions()
+
+
 class Hostile:
     """Raises whatever is asked of it."""
 

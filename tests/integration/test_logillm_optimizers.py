@@ -144,6 +144,10 @@ def test_a_grid_in_full():
         sc.OPTIMIZER_CANDIDATE_COUNT: 3,
         sc.OPTIMIZER_ITERATIONS: 2,
     }
+    results = [
+        event.attributes[sc.EVALUATION_SCORE] for span in recorded.named("module Predict") for event in span.events
+    ]
+    assert results == [1.0] * 6
     sent = [span.attributes.get(sc.REQUEST_TEMPERATURE) for span in recorded.named("chat mock-model")]
     assert sent == [0.0, 0.0, 1.0, 1.0, None, None]
 
@@ -154,6 +158,17 @@ def test_new_instructions_and_demonstrations_are_what_changed():
     assert all(sc.CANDIDATE_DIFF in span.attributes for span in recorded.named("candidate"))
     _, recorded = run("LabeledFewShot")
     assert told(recorded, "optimize LabeledFewShot", "changed", "demos.counts") == [(("self.demos",), (2,)), ((), (0,))]
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "scores"),
+    [("SIMBA", "module Predict", [1.0] * 4), ("AvatarOptimizer", "invoke_agent Avatar", [0.0, 1.0])],
+)
+def test_examples_that_run_beside_each_other_tell_their_scores(name, program, scores):
+    _, recorded = run(name)
+    told = [each.attributes[sc.EVALUATION_SCORE] for span in recorded.named(program) for each in span.events]
+    assert sorted(told) == scores
+    assert sorted(span.attributes[sc.EVALUATION_SCORE] for span in recorded.named("example")) == scores
 
 
 def test_several_objectives_are_metrics_of_the_candidate():

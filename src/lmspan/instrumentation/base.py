@@ -84,15 +84,15 @@ class Instrumentor:
             if base is not None:
                 self._wrap_family(base, methods)
 
-    def _wrap(self, owner: Any, methods: Methods) -> None:
+    def _wrap(self, owner: Any, methods: Methods, base: Any = None) -> None:
         for name, hook in methods.items():
             original = vars(owner).get(name) if owner is not None else None
-            if callable(original):
+            if callable(original) and _fits(original, vars(base).get(name) if base is not None else None):
                 self.patches.wrap(owner, name, _wrapper(hook, original))
 
     def _wrap_family(self, base: type, methods: Methods) -> None:
         for cls in _family(base):
-            self._wrap(cls, methods)
+            self._wrap(cls, methods, base)
         original = vars(base).get("__init_subclass__")
 
         def init_subclass(cls: Any, /, **kwargs: Any) -> None:
@@ -101,7 +101,7 @@ class Instrumentor:
             else:
                 super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type] # mypy knows no such base
             if self.is_instrumented_by_opentelemetry:
-                self._wrap(cls, methods)
+                self._wrap(cls, methods, base)
 
         self.patches.replace(base, "__init_subclass__", classmethod(init_subclass))
 
@@ -119,6 +119,16 @@ def _family(base: type) -> Iterator[type]:
     subclasses: list[type] = type.__subclasses__(base)
     for cls in subclasses:
         yield from _family(cls)
+
+
+def _fits(original: Any, first: Any) -> bool:
+    """Tell whether a method may be wrapped as the base class's is: a plain one that gives an awaitable may not."""
+    return first is None or not _is_awaited(first) or _is_awaited(original)
+
+
+def _is_awaited(function: Any) -> bool:
+    function = inspect.unwrap(function)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _wrapper(hook: Hook | Callable[..., Any], original: Any) -> Callable[..., Any]:

@@ -107,6 +107,7 @@ FAMILIES: Final[Seams] = (
     ("logillm.core.adapters.base", "BaseAdapter", adapters.PHASES),
     ("logillm.core.tools.base", "Tool", {"__call__": tools.TOOL, "acall": tools.TOOL}),
     ("logillm.core.embedders", "Embedder", {"embed": embeddings.LOCAL}),
+    ("logillm.core.optimizers", "Metric", {"__call__": examples.metric}),
     ("logillm.core.optimizers", "Optimizer", {"evaluate": evaluation.LOOP}),
     (
         "logillm.core.optimizers",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
 
-__all__ = ["EXAMPLE", "adopt", "advance", "end_last", "trace"]
+__all__ = ["EXAMPLE", "adopt", "advance", "end_last", "metric", "trace"]
 
 
 def _evaluation_of(call: Call | None) -> Call | None:
@@ -51,7 +51,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
 
 
 def end_last(recorder: Recorder, evaluation: Call) -> None:
-    """End the example that is open; of one whose program failed, it is known that it counts nothing."""
+    """End the example that is open, with its score where the metric told; one whose program failed counts nothing."""
     example = evaluation.notes.pop("example", None)
     if example is None or example.ended:
         return
@@ -60,7 +60,23 @@ def end_last(recorder: Recorder, evaluation: Call) -> None:
         evaluation.notes["failures"].add(evaluation.notes["loop"])
         example.notes["failure_score"] = 0.0
         examples.fail(recorder, example, error)
+    elif "score" in example.notes:
+        examples.finish(recorder, example, example.notes["score"])
     recorder.end(example)
+
+
+def metric(wrapped: Callable[..., Any], asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """See what a `Metric` says of an example; a plain function cannot be seen in a loop."""
+    score = wrapped(*args, **kwargs)
+    _note_score(asked, score)
+    return score
+
+
+@guarded
+def _note_score(asked: Any, score: Any) -> None:
+    evaluation = _evaluation_of(current_call())
+    if evaluation is not None and evaluation.notes["metric"] is asked and "example" in evaluation.notes:
+        evaluation.notes["example"].notes["score"] = score
 
 
 def trace(wrapped: Callable[..., Any], made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

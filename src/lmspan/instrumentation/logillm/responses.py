@@ -70,8 +70,8 @@ def _add_usage(facts: dict[str, Any], answer: Any, tokens: Any) -> None:
 
 def _merged(usages: list[Any]) -> Any:
     """Return what the events of a stream said of usage, the later word for each count: Anthropic's say it in parts."""
-    if len(usages) == 1:
-        return usages[0]
+    if len(usages) == 1 or field(usages[-1], "prompt_tokens") is not None:
+        return usages[-1]
     names = ("input_tokens", "output_tokens", *(name for name, _ in _ANTHROPIC))
     return {name: value for usage in usages for name in names if (value := field(usage, name)) is not None}
 

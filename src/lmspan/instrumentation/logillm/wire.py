@@ -84,7 +84,7 @@ def _note_event(event: Any) -> None:
     for part in (event, message):
         answer.update({name: field(part, name) for name in ("id", "model") if type(field(part, name)) is str})
         if (usage := field(part, "usage")) is not None:
-            answer.setdefault("usages", []).append(usage)
+            answer["usages"] = [*answer.get("usages", ())[:1], usage]  # the first and the last are all that is needed
     for part in (delta, *(field(event, "choices") or ())):
         reason = field(part, "stop_reason") or field(part, "finish_reason")
         if type(reason) is str:
