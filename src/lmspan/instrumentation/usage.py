@@ -26,10 +26,14 @@ _USAGE: Final = (
 def usage_facts(facts: dict[str, Any], usage: Any) -> None:
     """Add the token counts that were reported; what was not reported is absent, not 0."""
     for path, attribute in _USAGE:
-        value = usage
-        for name in path:
-            value = field(value, name)
-        put(facts, attribute, value, int)
+        put(facts, attribute, at(usage, path), int)
+
+
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    """Return what is at a path of fields, else None."""
+    for name in path:
+        value = field(value, name)
+    return value
 
 
 def text_of(value: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation import attempts
 from lmspan.instrumentation.calls import Hook, is_inside, text
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.messages import input_messages, output_messages
@@ -80,7 +81,7 @@ def _add_origin(call: Call) -> None:
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Add the facts of the answer, and its messages."""
-    _attempts(call)
+    _count(call)
     result = call.notes.get("result")
     if result is not None:
         call.found.update(response_facts(result))
@@ -96,16 +97,12 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
 def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
     """Add the attempt that was the last one, when there was more than one."""
     del error
-    _attempts(call)
-    if sc.ATTEMPT_COUNT in call.found and "failed" in call.notes:
-        facts = {sc.RETRY_ATTEMPT: call.found[sc.ATTEMPT_COUNT], sc.ERROR_TYPE: call.notes["failed"]}
-        recorder.add_event(call, Event.RETRY, facts)
+    _count(call)
+    attempts.last_failed(recorder, call)
 
 
-def _attempts(call: Call) -> None:
-    attempts = call.notes.get("attempts", 1)
-    if attempts > 1:
-        call.found[sc.ATTEMPT_COUNT] = attempts
+def _count(call: Call) -> None:
+    attempts.count(call)
     if "chunks" in call.notes:
         call.found[sc.STREAM_CHUNK_COUNT] = call.notes["chunks"]
 

@@ -14,9 +14,9 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.content import qualified_name
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.calls import put
+from lmspan.instrumentation.attempts import patch_client, retrying
 from lmspan.instrumentation.usage import field
-from lmspan.lifecycle import Call, Event, Operation
+from lmspan.lifecycle import Call, Operation
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def _patch_litellm_road(patches: Patches) -> None:
 
     _when_imported(patches, "litellm", "litellm", "completion_with_retries", _litellm_retries)
     _when_imported(patches, "litellm", "litellm", "acompletion_with_retries", _litellm_retries)
-    _when_imported(patches, "openai._base_client", "SyncAPIClient", "_sleep_for_retry", _openai_retry)
-    _when_imported(patches, "openai._base_client", "AsyncAPIClient", "_sleep_for_retry", _openai_retry)
+    patch_client(patches, "openai", _lm_call)
 
 
 def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper: Callable[..., Any]) -> None:
@@ -68,7 +67,8 @@ def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper
 
 def _lm_call() -> Call | None:
     call = current_call()
-    return call if call is not None and call.operation is Operation.LM and call.observed else None
+    ours = call is not None and call.operation is Operation.LM and call.source == "dspy" and call.observed
+    return call if ours else None
 
 
 # DSPy 3.4 ---------------------------------------------------------------------------------------------------------
@@ -117,22 +117,9 @@ def _note_failure(error: BaseException) -> None:
         call.notes["failed"] = qualified_name(type(error))
 
 
-@guarded
-def _retrying(call: Call | None, error_type: str, delay: Any = None) -> None:
-    """Tell that the current attempt has failed and another follows; `attempts` numbers the current one."""
-    if call is None:
-        return
-    attempt = call.notes.get("attempts", 1)
-    facts: dict[str, Any] = {sc.RETRY_ATTEMPT: attempt, sc.ERROR_TYPE: error_type}
-    put(facts, sc.RETRY_DELAY, delay, float)
-    recording.active.add_event(call, Event.RETRY, facts)
-    call.notes["attempts"] = attempt + 1
-    call.notes.pop("failed", None)
-
-
 def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     delay = wrapped(*args, **kwargs)
-    _retrying(_lm_call(), qualified_name(type(args[0])) if args else "_OTHER", delay)
+    retrying(_lm_call(), qualified_name(type(args[0])) if args else "_OTHER", delay)
     return delay
 
 
@@ -213,14 +200,7 @@ def _try_again_async(call: Call, original: Callable[..., Any]) -> Callable[..., 
 
 def _begin_again(call: Call) -> None:
     if "failed" in call.notes:
-        _retrying(call, call.notes["failed"])
-
-
-def _openai_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Count the attempts of the OpenAI client under LiteLLM: it sleeps after each that failed."""
-    status = field(kwargs.get("response"), "status_code")
-    _retrying(_lm_call(), str(status) if type(status) is int else "_OTHER")
-    return wrapped(*args, **kwargs)
+        retrying(call, call.notes["failed"])
 
 
 def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
