@@ -26,7 +26,7 @@ ROWS = (
     {"content"},
     {"processes"},
     {"redaction"},
-    {"patching", "lifecycle", "semconv", "errors", "guard", "_version"},
+    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

@@ -29,6 +29,7 @@ class Library(NamedTuple):
 LIBRARIES: Final[dict[str, Library]] = {
     "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor", "dspy>=3.1"),
     "logillm": Library("logillm", "lmspan.instrumentation.logillm", "LogiLLMInstrumentor", "logillm>=0.2.17,<0.3"),
+    "llmproc": Library("llmproc", "lmspan.instrumentation.llmproc", "LLMProcInstrumentor", "llmproc>=0.9.5,<0.10"),
 }
 
 

@@ -18,6 +18,9 @@ WORKFLOW_NAME: Annotated[str, Meta(STRING, GENAI, "the program's own class name"
 CONVERSATION_ID: Annotated[str, Meta(STRING, GENAI, "a conversation id that the application gave")] = (
     "gen_ai.conversation.id"
 )
+CONVERSATION_COMPACTED: Annotated[str, Meta(BOOL, GENAI, "true when the history was made shorter before")] = (
+    "gen_ai.conversation.compacted"
+)
 SERVER_ADDRESS: Annotated[str, Meta(STRING, OTEL, "host of the model server")] = "server.address"
 SERVER_PORT: Annotated[str, Meta(INT, OTEL, "port of the model server")] = "server.port"
 ERROR_TYPE: Annotated[

@@ -9,6 +9,9 @@ from lmspan.semconv.naming import GENAI, JSON, OPENINFERENCE, OTEL, OWN, STRING,
 # Content: only as the content rule allows --------------------------------------------------------------------------
 INPUT_MESSAGES: Annotated[str, Meta(JSON, GENAI, "the messages sent", content=True)] = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Annotated[str, Meta(JSON, GENAI, "the messages received", content=True)] = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Annotated[
+    str, Meta(JSON, GENAI, "the system prompt, where it is sent apart from the messages", content=True)
+] = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Annotated[str, Meta(JSON, GENAI, "the tools offered", content=True)] = "gen_ai.tool.definitions"
 TOOL_CALL_ARGUMENTS: Annotated[str, Meta(JSON, GENAI, "what the tool was called with", content=True)] = (
     "gen_ai.tool.call.arguments"

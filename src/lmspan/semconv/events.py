@@ -22,6 +22,8 @@ ADAPTATION_REASON: Annotated[str, Meta(STRING, OWN, "why")] = "lmspan.lm.adaptat
 ASSERTION_SEVERITY: Annotated[str, Meta(STRING, OWN, "of an assertion that does not hold: hard or soft")] = (
     "lmspan.assertion.severity"
 )
+STDERR_LENGTH: Annotated[str, Meta(INT, OWN, "characters written")] = "lmspan.stderr.length"
+STDERR_TEXT: Annotated[str, Meta(STRING, OWN, "what was written", content=True)] = "lmspan.stderr.text"
 EVENT_PREFIX = "lmspan.event."  # attributes of an event that has no names of its own
 
 # Events; attributes are above -----------------------------------------------------------------------------------

@@ -17,6 +17,12 @@ TOOL_CALLER: Annotated[str, Meta(STRING, OWN, "interpreter, when generated code 
 TOOL_SENTINEL: Annotated[str, Meta(BOOL, OWN, "true for the tool by which an agent says that it is done")] = (
     "lmspan.tool.sentinel"
 )
+TOOL_ALIAS_OF: Annotated[str, Meta(STRING, OWN, "the tool's own name, where the model knows it by an alias")] = (
+    "lmspan.tool.alias_of"
+)
+TOOL_ABORTS: Annotated[str, Meta(BOOL, OWN, "true when the tool asks that the rest of the answer be left")] = (
+    "lmspan.tool.aborts"
+)
 MCP_METHOD: Annotated[str, Meta(STRING, MCP, "tools/call, on a tool that an MCP server runs")] = "mcp.method.name"
 MCP_PROTOCOL_VERSION: Annotated[str, Meta(STRING, MCP, "the version that was agreed on")] = "mcp.protocol.version"
 RETRIEVAL_TOP_K: Annotated[str, Meta(INT, GENAI, "documents asked for")] = "gen_ai.retrieval.top_k"
@@ -53,6 +59,10 @@ ADAPTER_RESPONSE_LENGTH: Annotated[str, Meta(INT, OWN, "characters that parse wa
 )
 ADAPTER_FALLBACK: Annotated[str, Meta(STRING, OWN, "the adapter that takes over after a parse failure")] = (
     "lmspan.adapter.fallback"
+)
+AGENT_MAX_ITERATIONS: Annotated[str, Meta(INT, OWN, "turns that the run may take")] = "lmspan.agent.max_iterations"
+AGENT_ACCESS_LEVEL: Annotated[str, Meta(STRING, OWN, "what the process's tools may do: read, write or admin")] = (
+    "lmspan.agent.access_level"
 )
 TURN_INDEX: Annotated[str, Meta(INT, OWN, "which iteration of an agent's loop, from 0")] = "lmspan.turn.index"
 TURN_TOOL_COUNT: Annotated[str, Meta(INT, OWN, "tools called in the turn")] = "lmspan.turn.tool_count"

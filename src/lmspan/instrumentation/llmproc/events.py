@@ -1,0 +1,123 @@
+"""What passes `LLMProcess.trigger_event`: turns, requests and answers, writes to stderr.
+
+A turn and an LM call begin before the process's own callbacks hear of them and end after, so that in such a callback
+the current span is the one that it hears of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lmspan import recorder as recording
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.base import find
+from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.llmproc import requests, runs
+from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
+    from lmspan.recorder import Recorder
+
+    Step = Callable[[Recorder, Any, tuple[Any, ...]], None]
+
+_get = object.__getattribute__
+
+
+def run_of(process: Any) -> Call | None:
+    """Return the run of this very process that is under way here: of several at once, that of the current context."""
+    call = current_call()
+    while call is not None and call.operation is not Operation.AGENT:
+        call = call.parent
+    return call if call is not None and call.instance is process and call.observed else None
+
+
+def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    del told
+    run = run_of(process)
+    if run is None:
+        return
+    runs.end_turn(recorder, run)
+    index = run.notes["turns"] = run.notes.get("turns", -1) + 1
+    facts = {sc.TURN_INDEX: index}
+    run.notes["turn"] = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
+
+
+def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    run = run_of(process)
+    if run is None or "turn" not in run.notes:
+        return
+    _, response, results = told
+    run.notes["turn"].notes["tool_results"] = results
+    runs.end_turn(recorder, run, response=response)
+
+
+def _request(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    run = run_of(process)
+    if run is not None:
+        requests.begin(recorder, run, told[0])
+
+
+def _response(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    run = run_of(process)
+    if run is not None:
+        requests.finish(recorder, run, told[0])
+
+
+def _stderr(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    """Tell of a write where it is made: LLMProc announces it on the process that was created last."""
+    del process
+    call = current_call()
+    if call is None or call.source != "llmproc":
+        return
+    message = text(told[0])
+    facts: dict[str, Any] = {sc.STDERR_LENGTH: len(message)}
+    if recorder.captures(call):
+        facts[sc.STDERR_TEXT] = recorder.content.text(message)
+    recorder.add_event(call, Event.STDERR_WRITE, facts)
+
+
+def _nothing(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+    """Do nothing."""
+
+
+class _Around(NamedTuple):
+    before: Step = _nothing
+    after: Step = _nothing
+
+
+_STEPS: Final = {
+    "turn_start": _Around(before=_turn_start),
+    "api_request": _Around(before=_request),
+    "api_response": _Around(after=_response),
+    "stderr_write": _Around(before=_stderr),
+    "turn_end": _Around(after=_turn_end),
+}
+
+
+def patch(patches: Patches) -> None:
+    """Patch where events pass."""
+    process = find("llmproc.llm_process", "LLMProcess")
+    if process is not None:
+        patches.wrap(process, "trigger_event", _trigger_event)
+
+
+def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    recorder = recording.active
+    around = _around(args) if recorder.awake else None
+    if around is None:
+        return wrapped(*args, **kwargs)
+    guarded(around.before)(recorder, process, args[1:])
+    result = wrapped(*args, **kwargs)
+    guarded(around.after)(recorder, process, args[1:])
+    return result
+
+
+@guarded
+def _around(args: tuple[Any, ...]) -> _Around | None:
+    return _STEPS.get(_get(args[0], "__dict__").get("_value_"))

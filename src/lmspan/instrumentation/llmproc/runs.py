@@ -1,0 +1,90 @@
+"""Runs: `LLMProcess._async_run`, which sync and async processes, and whichever loop they run on, go through.
+
+What a run began and did not end, because the API failed or the run was cancelled or stopped, ends with it, by the same
+error: LLMProc itself says nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import lineage
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.instrumentation.base import find
+from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.llmproc import requests
+from lmspan.instrumentation.llmproc.describe import client_facts, learn_key
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
+    from lmspan.recorder import Recorder
+
+_get = object.__getattribute__
+
+
+def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start a run."""
+    stored = _get(process, "__dict__")
+    model = text(stored.get("model_name"))
+    name = text(stored.get("display_name")) or model
+    facts = {sc.AGENT_NAME: name, sc.REQUEST_MODEL: model}
+    inputs = {**dict(zip(("user_input", "max_iterations"), args, strict=False)), **kwargs}
+    learn_key(recorder, stored.get("client"))
+    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add what the process may do, and what it is asked."""
+    del args, kwargs
+    stored = _get(call.instance, "__dict__")
+    call.notes["server"] = client_facts(stored.get("client"))
+    put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
+    put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
+    if recorder.captures(call):
+        asked = {"role": "user", "parts": [{"type": "text", "content": call.inputs.get("user_input")}]}
+        recorder.capture(call, {sc.INPUT_MESSAGES: [asked]})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Add why the run ended, and its last words. `outputs` is LLMProc's own RunResult."""
+    end_turn(recorder, call)
+    stored = _get(outputs, "__dict__")
+    if type(stored.get("stop_reason")) is str:
+        call.found[sc.RESPONSE_FINISH_REASONS] = [stored["stop_reason"]]
+    if recorder.captures(call) and stored.get("last_message"):
+        said = {"role": "assistant", "parts": [{"type": "text", "content": stored["last_message"]}]}
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: [said]})
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """End the LM call and the turn that failed with their run."""
+    requests.end(recorder, call, error)
+    end_turn(recorder, call, error)
+
+
+def end_turn(recorder: Recorder, run: Call, error: BaseException | None = None, response: Any = None) -> None:
+    """End the turn that is open, if one is."""
+    turn = run.notes.pop("turn", None)
+    if turn is not None:
+        recorder.end(turn, response, error)
+
+
+def patch(patches: Patches) -> None:
+    """Patch where a process is made from another."""
+    owner = find("llmproc.process_forking", "ProcessForkingMixin")
+    if owner is not None:
+        patches.wrap(owner, "_fork_process", _fork)
+
+
+async def _fork(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    child = await wrapped(*args, **kwargs)
+    guarded(lineage.note)(child, process)
+    return child
+
+
+RUN: Final = Hook(begin, describe, finish, fail)

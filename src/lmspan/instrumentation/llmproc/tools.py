@@ -1,0 +1,129 @@
+"""Tools: `LLMProcess.call_tool`, which never raises: what went wrong is in its result, and the exception is lost.
+
+It is found again where the result is made from it. The id of a tool call is that of the block of the answer whose input
+is the very object that the tool is called with.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content import qualified_name
+from lmspan.guard import guarded
+from lmspan.instrumentation.base import find
+from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.llmproc.responses import tool_call_id
+from lmspan.lifecycle import Event, Operation
+from lmspan.propagation import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+    from lmspan.patching import Patches
+    from lmspan.recorder import Recorder
+
+_get = object.__getattribute__
+
+# how LLMProc's own refusals begin -> error.type
+_REFUSALS: Final = (("Access denied:", "access_denied"), ("This tool is not available", "tool_not_available"))
+_DEEPEST: Final = 3
+_MCP: Final = "llmproc.tools.mcp."
+
+
+def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Start a tool call of this process."""
+    given = {**dict(zip(("tool_name", "args_dict"), args, strict=False)), **kwargs}
+    name, caller = text(given.get("tool_name")) or "tool", current_call()
+    facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
+    turn = caller if caller is not None and caller.operation is Operation.TURN and caller.instance is process else None
+    if turn is not None and turn.parent is not None:
+        facts[sc.AGENT_NAME] = turn.parent.name
+        turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+    return recorder.start(Operation.TOOL, name, "llmproc", facts, instance=process, inputs=given.get("args_dict"))
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add what was said of the tool, who runs it, and what it is called with."""
+    del args, kwargs
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
+    turn = call.parent.notes if call.parent is not None else {}
+    put(call.found, sc.TOOL_CALL_ID, tool_call_id(turn.get("response"), call.inputs), str)
+    offered = turn.get("tools")
+    for definition in offered if type(offered) is list else ():
+        if definition.get("name") == call.name and type(definition.get("description")) is str:
+            call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
+    registry = _get(call.instance, "__dict__")["tool_manager"].runtime_registry
+    call.notes["resolved"] = resolved = registry.tool_aliases.get(call.name, call.name)
+    if resolved != call.name:
+        call.found[sc.TOOL_ALIAS_OF] = resolved
+    if getattr(registry.tool_handlers.get(resolved), "__module__", "").startswith(_MCP):
+        call.found[sc.MCP_METHOD] = "tools/call"
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the tool returned, what went wrong, and that it asks to let the rest of the answer be."""
+    stored = _stored(outputs)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: stored.get("content")})
+    if stored.get("abort_execution") is True:
+        call.found[sc.TOOL_ABORTS] = True
+        _compacted(call)
+    if stored.get("is_error") is True:
+        _failed(recorder, call, text(stored.get("content")))
+
+
+def _compacted(call: Call) -> None:
+    """Note that the next request is of a history that was made shorter: that is what `goto` aborts for."""
+    if call.notes.get("resolved") == "goto" and call.parent is not None and call.parent.parent is not None:
+        call.parent.parent.notes["compacted"] = True
+
+
+def _failed(recorder: Recorder, call: Call, said: str) -> None:
+    """Make the span an error, though nothing was raised: its exception, if there was one, is told here."""
+    error = call.notes.get("raised")
+    refusal = next((word for start, word in _REFUSALS if said.startswith(start)), "")
+    if refusal or error is None:
+        call.found[sc.ERROR_TYPE], call.failed = refusal or "tool_error", True
+        return
+    call.found[sc.ERROR_TYPE] = qualified_name(type(error))
+    call.failed = call.notes.get("error") is not error  # else it was counted below, where it was raised
+    if call.failed:
+        facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
+        if recorder.captures(call):
+            facts[sc.EXCEPTION_MESSAGE] = recorder.content.message(error)
+        recorder.add_event(call, Event.EXCEPTION, facts)
+
+
+def patch(patches: Patches) -> None:
+    """Patch where a result is made from an exception."""
+    result = find("llmproc.common.results", "ToolResult")
+    if result is not None:
+        patches.wrap(result, "from_error", _from_error)
+
+
+def _from_error(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    _note_exception(sys.exc_info()[1])
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note_exception(error: BaseException | None) -> None:
+    call = current_call()
+    if error is not None and call is not None and call.operation is Operation.TOOL and call.source == "llmproc":
+        call.notes["raised"] = error
+
+
+def _stored(outputs: Any) -> dict[str, Any]:
+    """Return the fields of a result: LLMProc puts one that the tool itself made into another, which hides its own."""
+    kind, stored = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
+    for _ in range(_DEEPEST):
+        if issubclass(type(stored.get("content")), kind):
+            stored = _get(stored["content"], "__dict__")
+    return stored
+
+
+TOOL: Final = Hook(begin, describe, finish)
