@@ -71,7 +71,8 @@ def test_a_wrong_argument_says_what_would_be_right(options, message):
 
 
 def test_an_unknown_and_a_missing_library(monkeypatch):
-    with pytest.raises(InstrumentationError, match="'langchain' is not known; use dspy, logillm or \"all\""):
+    known = ", ".join(instrumentation.LIBRARIES)
+    with pytest.raises(InstrumentationError, match=f"instrument: 'langchain' is not known; use {known} or \"all\""):
         lmspan.init(instrument="langchain")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
@@ -109,7 +110,6 @@ def test_content_is_not_longer_than_the_sdk_would_cut_it():
 
 
 def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out(monkeypatch, caplog):
-
     class Other:
         is_instrumented_by_opentelemetry = False
 

@@ -1,0 +1,283 @@
+"""What goes wrong in LLMProc programs: every attempt is told, every span ended, the program's error its own."""
+
+import asyncio
+import threading
+import traceback
+
+import anthropic
+import openai
+import pytest
+
+import lmspan
+from lmspan import semconv as sc
+from lmspan.demo.server import Reply
+from lmspan.testing import recording
+from support.llmproc import MODEL, asking, program, weather
+from support.wires import WireServer, called, serving, tokens
+
+TRIES = "LLMPROC_RETRY_MAX_ATTEMPTS"
+LOOK = called(("toolu_1", "weather", {"city": "Graz"}), usage=tokens(30, 7))
+SUN = Reply("sun", usage=tokens(40, 5))
+ERRORS = f"""
+  invoke_agent helper !
+    turn !
+      chat {MODEL} !"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays(monkeypatch):
+    for client in ("anthropic", "openai"):  # the wait of a client between its attempts
+        monkeypatch.setattr(f"{client}._base_client.BaseClient._calculate_retry_timeout", lambda *_: 0.0)
+    yield
+    lmspan.unsubscribe_all()
+
+
+async def fails(made, *replies, kind=Exception, tries="1", **settings):
+    """Run a program that fails; give what was recorded and the error."""
+    with serving(*replies) as server, asking(server, **{TRIES: tries}), recording(instrument=("llmproc",)) as recorded:
+        process = await made.start()
+        with pytest.raises(kind) as raised:
+            await process.run("Weather?", **settings)
+    recorded.assert_conventions()
+    return recorded, raised.value
+
+
+def retries(recorded, name=f"chat {MODEL}"):
+    return [
+        (facts[sc.RETRY_ATTEMPT], facts[sc.ERROR_TYPE])
+        for event, facts in recorded.events(name)
+        if event == "lmspan.lm.retry"
+    ]
+
+
+async def test_attempts_of_the_client_and_of_llmproc_are_numbered_through():
+    limit, broken = Reply(status=429), Reply(status=500)
+    with serving(limit, broken, limit, broken, SUN) as server, asking(server):
+        with recording(instrument=("llmproc",)) as recorded:
+            process = await program().start()
+            assert (await process.run("Weather?")).api_calls == 1
+    recorded.assert_conventions()
+    recorded.assert_tree(ERRORS.replace(" !", ""))
+    assert retries(recorded) == [(1, "429"), (2, "500"), (3, "anthropic.RateLimitError"), (4, "500")]
+    assert recorded.attributes(f"chat {MODEL}")[sc.ATTEMPT_COUNT] == len(server.exchanges) == 5
+
+
+async def test_attempts_that_all_fail():
+    recorded, error = await fails(program(), Reply("slow down", status=429), tries="2", kind=anthropic.RateLimitError)
+    recorded.assert_tree(ERRORS)
+    chat = recorded.attributes(f"chat {MODEL}")
+    assert (chat[sc.ATTEMPT_COUNT], chat[sc.ERROR_TYPE]) == (6, "anthropic.RateLimitError")
+    assert [number for number, _ in retries(recorded)] == [1, 2, 3, 4, 5, 6]
+    assert recorded.totals("invoke_agent helper")["errors"] == 1
+    assert [event for event, _ in recorded.events(f"chat {MODEL}")][-1] == "gen_ai.client.operation.exception"
+    assert recorded.events("turn") == recorded.events("invoke_agent helper") == []
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    assert [name for name in files if "/instrumentation/" in name] == []
+
+
+async def test_openais_client_tries_again_too():
+    with serving(Reply(status=500), Reply(status=429), SUN) as server, asking(server):
+        with recording(instrument=("llmproc",)) as recorded:
+            await (await program(provider="openai", model="gpt-4o-mini").start()).run("Weather?")
+    recorded.assert_conventions()
+    assert retries(recorded, "chat gpt-4o-mini") == [(1, "500"), (2, "429")]
+    assert recorded.attributes("chat gpt-4o-mini")[sc.ATTEMPT_COUNT] == 3
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "reply", "kind", "told"),
+    [
+        ("anthropic", MODEL, Reply(status=400), anthropic.BadRequestError, "anthropic.BadRequestError"),
+        ("anthropic", MODEL, Reply("x" * 9999, cut=True), anthropic.APIConnectionError, "anthropic.APIConnectionError"),
+        ("anthropic", MODEL, Reply(garbage="<html>"), Exception, None),
+        ("openai", "gpt-4o-mini", Reply(status=400), openai.BadRequestError, "openai.BadRequestError"),
+        ("openai", "gpt-4o-mini", Reply(garbage="<html>"), Exception, None),
+        ("openai", "gpt-4o-mini", Reply("x" * 9999, cut=True), openai.APIConnectionError, "openai.APIConnectionError"),
+        ("gemini", "gemini-2.5-pro", Reply(status=429), ValueError, "google.genai.errors.ClientError"),
+        ("gemini", "gemini-2.5-pro", Reply(status=500), ValueError, "google.genai.errors.ServerError"),
+        ("gemini", "gemini-2.5-pro", Reply(garbage="<html>"), Exception, None),
+    ],
+)
+async def test_requests_that_fail_end_their_spans(provider, model, reply, kind, told):
+    recorded, error = await fails(program(provider=provider, model=model), reply, kind=kind)
+    name = f"chat {model}"
+    recorded.assert_tree(ERRORS.replace(f"chat {MODEL}", name))
+    raised = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    assert recorded.attributes(name)[sc.ERROR_TYPE] == (told or raised)
+    assert recorded.attributes("invoke_agent helper")[sc.ERROR_TYPE] == raised
+
+
+async def test_an_empty_question_is_an_error_of_the_run():
+    with serving(SUN) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        process = await program().start()
+        with pytest.raises(ValueError, match="cannot be empty"):
+            await process.run(" ")
+    recorded.assert_tree("invoke_agent helper !")
+    recorded.assert_conventions()
+
+
+async def test_tools_of_openai_are_refused_by_llmproc():
+    recorded, _ = await fails(program(weather, provider="openai", model="gpt-4o-mini"), SUN, kind=ValueError)
+    recorded.assert_tree("invoke_agent helper !")
+
+
+async def test_a_cancelled_run_ends_all_its_spans():
+    asked, gone = threading.Event(), threading.Event()
+
+    def script(request):
+        asked.set()
+        gone.wait(10)
+        return SUN
+
+    with WireServer(script) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        task = asyncio.create_task((await program().start()).run("Weather?"))
+        await asyncio.to_thread(asked.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gone.set()
+    recorded.assert_conventions()
+    recorded.assert_tree(ERRORS)
+    assert {span.attributes[sc.ERROR_TYPE] for span in recorded.spans} == {"asyncio.exceptions.CancelledError"}
+
+
+async def test_a_cancelled_tool():
+    started = asyncio.Event()
+
+    async def wait() -> str:
+        """Wait for ever."""
+        started.set()
+        await asyncio.Event().wait()
+
+    with (
+        serving(called(("toolu_1", "wait", {}))) as server,
+        asking(server),
+        recording(instrument=("llmproc",)) as recorded,
+    ):
+        task = asyncio.create_task((await program(wait).start()).run("Wait!"))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper !
+        turn !
+          chat {MODEL}
+          execute_tool wait !""")
+
+
+async def test_a_base_exception_of_a_process_callback_passes_and_ends_the_spans():
+    class Out(BaseException):
+        pass
+
+    stop = Out("enough")
+
+    def callback(event, *args):
+        if event.value == "api_request":
+            raise stop
+
+    with serving(SUN) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        process = await program().start()
+        process.add_callback(callback)
+        with pytest.raises(Out) as raised:
+            await process.run("Weather?")
+    assert raised.value is stop
+    recorded.assert_conventions()
+    recorded.assert_tree(ERRORS)
+
+
+# Stops -------------------------------------------------------------------------------------------------------------
+
+
+def monitor(limit):
+    class CostMonitoringCallback:
+        """As LLMProc's documentation has it; there it stops nothing."""
+
+        def turn_start(self, process, run_result=None):
+            if run_result and run_result.usd_cost > limit:
+                raise Exception(f"Cost exceeds limit ${limit:.4f}")  # noqa: TRY002 - the document's
+
+    return CostMonitoringCallback()
+
+
+async def test_the_documented_cost_limit_stops_a_run():
+    lmspan.subscribe(monitor(0.0001), on_error="stop")
+    with serving(LOOK) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        process = await program(weather).start()
+        with pytest.raises(lmspan.StopRun) as stopped:
+            await process.run("Weather?")
+    assert len(server.exchanges) == 1
+    assert str(stopped.value.__cause__) == "Cost exceeds limit $0.0001"
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper !
+        turn
+          chat {MODEL}
+          execute_tool weather
+        turn !""")
+    assert recorded.attributes("invoke_agent helper")[sc.STOP_REASON].startswith("CostMonitoringCallback.turn_start")
+
+
+@pytest.mark.parametrize("way", ["async", "sync", "another loop"])
+def test_a_budget_stops_a_run_at_the_next_lm_call(way):
+    lmspan.subscribe(lmspan.Budget(max_lm_calls=2))
+    with serving(LOOK) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        with pytest.raises(lmspan.StopRun, match="the budget of 2 LM calls is spent"):
+            _run(way)
+    assert len(server.exchanges) == 2
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper !
+        turn
+          chat {MODEL}
+          execute_tool weather
+        turn
+          chat {MODEL}
+          execute_tool weather
+        turn !
+          chat {MODEL} !""")
+    assert recorded.attributes("invoke_agent helper")[sc.STOP_REASON] == "the budget of 2 LM calls is spent"
+
+
+def _run(way):
+    if way == "sync":
+        process = program(weather).start_sync()
+        try:
+            return process.run("Weather?")
+        finally:
+            process.close()
+    if way == "async":
+        return asyncio.run(_start_and_run())
+    process = asyncio.run(program(weather).start())
+    process._set_loop(None, None)  # it makes one of its own, on a thread
+    try:
+        return asyncio.run(process.run("Weather?"))
+    finally:
+        asyncio.run(process.aclose())
+
+
+async def _start_and_run():
+    return await (await program(weather).start()).run("Weather?")
+
+
+async def test_a_stop_in_a_spawned_process_stops_its_parent_too():
+    spawn = called(("toolu_1", "spawn", {"prompt": "Look", "program_name": "scout"}))
+    scout = program(weather, display_name="scout")
+    made = program("spawn", linked_programs={"scout": scout})
+    lmspan.subscribe(lmspan.Budget(max_lm_calls=2))
+    with serving(spawn, LOOK) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        with pytest.raises(lmspan.StopRun):
+            await (await made.start()).run("Weather?")
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper !
+        turn !
+          chat {MODEL}
+          execute_tool spawn !
+            invoke_agent scout !
+              turn
+                chat {MODEL}
+                execute_tool weather
+              turn !
+                chat {MODEL} !""")
