@@ -64,6 +64,9 @@ AGENT_MAX_ITERATIONS: Annotated[str, Meta(INT, OWN, "turns that the run may take
 AGENT_ACCESS_LEVEL: Annotated[str, Meta(STRING, OWN, "what the process's tools may do: read, write or admin")] = (
     "lmspan.agent.access_level"
 )
+AGENT_FORKED_FROM: Annotated[str, Meta(STRING, OWN, "call id of the run whose history a forked process has")] = (
+    "lmspan.agent.forked_from"
+)
 TURN_INDEX: Annotated[str, Meta(INT, OWN, "which iteration of an agent's loop, from 0")] = "lmspan.turn.index"
 TURN_TOOL_COUNT: Annotated[str, Meta(INT, OWN, "tools called in the turn")] = "lmspan.turn.tool_count"
 INTERPRETER_NAME: Annotated[str, Meta(STRING, OWN, "the interpreter's class")] = "lmspan.interpreter.name"

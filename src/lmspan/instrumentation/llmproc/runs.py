@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _get = object.__getattribute__
 
+_latest: Final = lineage.ByIdentity()
+"""The call id of the latest run of each process."""
+_forked_from: Final = lineage.ByIdentity()
+"""Of each forked process, the call id of the run that it remembers."""
+
 
 def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start a run."""
@@ -35,7 +40,11 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
     facts = {sc.AGENT_NAME: name, sc.REQUEST_MODEL: model}
     inputs = {**dict(zip(("user_input", "max_iterations"), args, strict=False)), **kwargs}
     learn_key(recorder, stored.get("client"))
-    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
+    if origin := _forked_from.get(process):
+        facts[sc.AGENT_FORKED_FROM] = origin
+    call = recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
+    _latest.set(process, call.call_id)
+    return call
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -83,8 +92,14 @@ def patch(patches: Patches) -> None:
 
 async def _fork(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     child = await wrapped(*args, **kwargs)
-    guarded(lineage.note)(child, process)
+    _note_fork(child, process)
     return child
+
+
+@guarded
+def _note_fork(child: Any, process: Any) -> None:
+    lineage.note(child, process)
+    _forked_from.set(child, _latest.get(process))
 
 
 RUN: Final = Hook(begin, describe, finish, fail)
