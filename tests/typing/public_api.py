@@ -37,5 +37,6 @@ async def use() -> None:
     with lmspan.init("shop", exporters=["file"], capture_content="none") as session:
         assert_type(session, lmspan.Session)
         assert_type(session.force_flush(timeout_s=1.0), bool)
+    assert_type(lmspan.subscribe({"on_tool_start": print}, scope=session), lmspan.Subscription)
     double("wrong")  # type: ignore[arg-type]
     lmspan.init(colour="blue")  # type: ignore[call-arg]

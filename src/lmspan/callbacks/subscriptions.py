@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from opentelemetry import context as otel_context
 
 from lmspan.callbacks import detection
+from lmspan.callbacks.scope import within
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING, Operation, Phase
 
@@ -201,6 +202,7 @@ def subscribe(
     on_error: str = "log",
     dialect: str | None = None,
     name: str | None = None,
+    scope: Any = None,
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
@@ -213,11 +215,13 @@ def subscribe(
         on_error: "log" a hook's exception once and go on; or "stop" the run when a start hook raises.
         dialect: the system that the callback is written for, where it could be several.
         name: what it is called in messages; its class's name by default.
+        scope: an object of the program, such as an LLMProc process or a DSPy module: hear only what it does and what
+            runs below that, and the same of processes forked from it. It is not kept alive.
 
     Raises:
         CallbackError: nothing to call, a hook that could never be called, or a callback that could mean two systems.
     """
-    subscription = _make(callback, hooks, priority, on_error, dialect, name)
+    subscription = _make(callback, hooks, priority, on_error, dialect, name, scope)
     _registry.add(subscription)
     return subscription
 
@@ -228,7 +232,6 @@ def subscribed(callback: Any, **options: Any) -> Iterator[Subscription]:
 
     Options and errors are those of `subscribe`.
     """
-    options = {"hooks": None, "priority": None, "on_error": "log", "dialect": None, "name": None, **options}
     subscription = _make(callback, **options)
     subscription.scoped = True
     before = otel_context.get_current()
@@ -251,15 +254,18 @@ def unsubscribe_all() -> None:
 
 def _make(
     callback: Any,
-    hooks: Iterable[str] | None,
-    priority: int | None,
-    on_error: str,
-    dialect: str | None,
-    name: str | None,
+    hooks: Iterable[str] | None = None,
+    priority: int | None = None,
+    on_error: str = "log",
+    dialect: str | None = None,
+    name: str | None = None,
+    scope: Any = None,
 ) -> Subscription:
     if on_error not in _ON_ERROR:
         raise CallbackError(f"on_error: {on_error!r} is not known; use {' or '.join(_ON_ERROR)}")
     found = detection.find(callback, dialect, frozenset(hooks) if hooks is not None else None)
+    if scope is not None:
+        found = within(scope, found)
     own = getattr(callback, "priority", None) if priority is None else priority
     chosen = Priority.NORMAL if not isinstance(own, int) else own
     return Subscription(found, callback, int(chosen), on_error, name or detection.name_of(callback))
