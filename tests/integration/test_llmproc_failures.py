@@ -3,17 +3,20 @@
 import asyncio
 import threading
 import traceback
+from types import SimpleNamespace
 
 import anthropic
 import openai
 import pytest
+from google import genai
 
 import lmspan
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
 from support.llmproc import MODEL, asking, program, weather
-from support.wires import WireServer, called, serving, tokens
+from support.processes import run_python
+from support.wires import KEY, WireServer, called, serving, tokens
 
 TRIES = "LLMPROC_RETRY_MAX_ATTEMPTS"
 LOOK = called(("toolu_1", "weather", {"city": "Graz"}), usage=tokens(30, 7))
@@ -82,6 +85,74 @@ async def test_openais_client_tries_again_too():
     recorded.assert_conventions()
     assert retries(recorded, "chat gpt-4o-mini") == [(1, "500"), (2, "429")]
     assert recorded.attributes("chat gpt-4o-mini")[sc.ATTEMPT_COUNT] == 3
+
+
+async def test_openais_client_tries_in_vain():
+    made = program(provider="openai", model="gpt-4o-mini")
+    recorded, _ = await fails(made, Reply(status=500), kind=openai.InternalServerError)
+    assert retries(recorded, "chat gpt-4o-mini") == [(1, "500"), (2, "500"), (3, "openai.InternalServerError")]
+
+
+async def test_geminis_client_tries_again_where_it_is_told_to():
+    made = program(provider="gemini", model="gemini-2.5-pro")
+    with serving(Reply(status=503), Reply(status=503), SUN) as server, asking(server):
+        with recording(instrument=("llmproc",)) as recorded:
+            process = await made.start()
+            again = {"attempts": 3, "initial_delay": 0.0, "max_delay": 0.0, "jitter": 0.0}
+            options = {"base_url": server.address, "retry_options": again}
+            process.client = genai.client.Client(api_key=KEY, http_options=options)
+            await process.run("Weather?")
+    recorded.assert_conventions()
+    assert retries(recorded, "chat gemini-2.5-pro") == [
+        (1, "google.genai.errors.ServerError"),
+        (2, "google.genai.errors.ServerError"),
+    ]
+    assert recorded.attributes("chat gemini-2.5-pro")[sc.ATTEMPT_COUNT] == 3
+
+
+async def test_a_client_of_the_programs_own_is_counted_too():
+    class Messages:
+        def __init__(self):
+            self.asked = []
+
+        async def create(self, **request):
+            self.asked.append(request)
+            if len(self.asked) == 1:
+                raise anthropic.APIConnectionError(request=None)
+            return SimpleNamespace(content=[], stop_reason="end_turn", usage={}, id="m")
+
+    own = SimpleNamespace(messages=Messages())
+    with serving(SUN) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        process = await program().start()
+        process.client = own
+        await process.run("Weather?")
+    recorded.assert_conventions()
+    assert retries(recorded) == [(1, "anthropic.APIConnectionError")]
+    assert server.exchanges == []
+
+
+def test_anthropics_client_makes_no_span_of_its_own_below_ours():
+    """Its own spans go to the provider of the process, so this is a process of its own."""
+    done = run_python("""
+        import asyncio, lmspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from lmspan.demo.server import Reply
+        from support.llmproc import asking, program
+        from support.wires import serving
+
+        async def main():
+            process = await program().start()
+            await process.run("Weather?")
+            await process.client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+
+        spans = InMemorySpanExporter()
+        with serving(Reply("sun")) as server, asking(server):
+            with lmspan.init("test", exporters=[SimpleSpanProcessor(spans)], instrument=["llmproc"]):
+                asyncio.run(main())
+        print(*(span.name for span in spans.get_finished_spans()), sep=", ")
+    """)
+    assert done.stdout == "chat claude-sonnet-4-5, turn, invoke_agent helper, anthropic.messages.create\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def gpt(server, **settings):
 
 
 def gemini(server):
-    return genai.Client(api_key=KEY, http_options={"base_url": server.address}).models
+    return genai.Client(api_key=KEY, http_options={"base_url": server.address})
 
 
 def test_a_reply_in_anthropic_words():
@@ -53,8 +53,8 @@ def test_a_reply_in_openai_words():
 
 def test_a_reply_in_gemini_words():
     with serving(SAID, TOOL) as server:
-        models = gemini(server)
-        said, tool = (models.generate_content(model="gemini-2.5-pro", contents="Weather?") for _ in range(2))
+        client = gemini(server)
+        said, tool = (client.models.generate_content(model="gemini-2.5-pro", contents="Weather?") for _ in range(2))
     assert (said.text, said.candidates[0].finish_reason.value, said.model_version) == (
         "Sun in Graz.",
         "STOP",
@@ -77,7 +77,8 @@ def test_streams():
         assert "".join(filter(None, chunks)) == "Sun in Graz."
         with client.messages.stream(model="claude-sonnet-4", max_tokens=10, messages=ASKED) as stream:
             assert stream.get_final_message().content[0].input == {"city": "Graz"}
-        chunks = list(gemini(server).generate_content_stream(model="gemini-2.5-pro", contents="Weather?"))
+        google = gemini(server)
+        chunks = list(google.models.generate_content_stream(model="gemini-2.5-pro", contents="Weather?"))
         assert [chunk.text for chunk in chunks] == ["Sun ", "in ", "Graz."]
         assert chunks[-1].usage_metadata.prompt_token_count == 30
 
@@ -88,8 +89,9 @@ def test_failures():
             claude(server)
         with pytest.raises(openai.InternalServerError):
             gpt(server)
+        client = gemini(server)
         with pytest.raises(genai.errors.ClientError, match="RESOURCE_EXHAUSTED"):
-            gemini(server).generate_content(model="gemini-2.5-pro", contents="Weather?")
+            client.models.generate_content(model="gemini-2.5-pro", contents="Weather?")
 
 
 def test_garbage_and_cut_connections():

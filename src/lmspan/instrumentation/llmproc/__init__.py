@@ -11,7 +11,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
-from lmspan.instrumentation import attempts
 from lmspan.instrumentation.base import Instrumentor, Seams
 from lmspan.instrumentation.llmproc import clients, describe, events, runs, tools
 
@@ -47,5 +46,3 @@ class LLMProcInstrumentor(Instrumentor):
         self.wrap_methods(METHODS)
         for part in (events, tools, runs, clients):
             guarded(part.patch)(self.patches)  # a seam that is not there must not cost the others
-        for package in ("anthropic", "openai"):
-            attempts.patch_client(self.patches, package, clients.lm_call)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import wrapt
+
 from lmspan.content import qualified_name
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.attempts import retrying
+from lmspan.instrumentation.attempts import patch_client, retrying
 from lmspan.lifecycle import Call, Operation
 from lmspan.propagation import current_call
 
@@ -31,12 +33,19 @@ def patch(patches: Patches) -> None:
     """Patch what sends requests: LLMProc's own loop around Anthropic's client, and the clients."""
     executor = import_module("llmproc.providers.anthropic_process_executor")
     patches.wrap(executor, "_call_with_retry", _call_with_retry)
+    for package in ("anthropic", "openai"):
+        patch_client(patches, package, lm_call)
 
     @guarded
     def quieten(client: Any) -> None:
         patches.wrap(client, "start_api_call_span", _no_span)
 
+    @guarded
+    def patch_gemini(client: Any) -> None:
+        patches.wrap(client.BaseApiClient, "_async_request_once", _request_once)
+
     patches.when_imported("anthropic._base_client", quieten)
+    patches.when_imported("google.genai._api_client", patch_gemini)
 
 
 def _call_with_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -44,29 +53,41 @@ def _call_with_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwarg
     if call is None or not args:
         return wrapped(*args, **kwargs)
     client, *rest = args
-    return wrapped(_Counted(client, call), *rest, **kwargs)
+    return wrapped(_Client(client, call), *rest, **kwargs)
 
 
-class _Counted:
-    """A client whose `messages.create` is counted, as LLMProc calls it: once for each attempt of its own."""
+class _Client(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A client whose `messages.create` is counted: LLMProc calls it once for each attempt of its own."""
 
     def __init__(self, client: Any, call: Call) -> None:
-        self._client = client
-        self._call = call
+        super().__init__(client)
+        self._self_call = call
 
     @property
-    def messages(self) -> _Counted:
-        return self
+    def messages(self) -> Any:
+        return _Messages(self.__wrapped__.messages, self._self_call)
 
-    async def create(self, **request: Any) -> Any:
-        if "failed" in self._call.notes:
-            retrying(self._call, self._call.notes["failed"])
-        try:
-            return await self._client.messages.create(**request)
-        except BaseException as error:
-            _note(self._call, error)
-            leave_no_trace(error)
-            raise
+
+class _Messages(_Client):
+    def create(self, *args: Any, **request: Any) -> Any:
+        return _attempt(self._self_call, self.__wrapped__.create, args, request)
+
+
+def _request_once(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Count the attempts of Gemini's client, where it is told to make several."""
+    call = lm_call()
+    return wrapped(*args, **kwargs) if call is None else _attempt(call, wrapped, args, kwargs)
+
+
+async def _attempt(call: Call, send: Callable[..., Any], args: Arguments, kwargs: Keywords) -> Any:
+    if "failed" in call.notes:
+        retrying(call, call.notes["failed"])
+    try:
+        return await send(*args, **kwargs)
+    except BaseException as error:
+        _note(call, error)
+        leave_no_trace(error)
+        raise
 
 
 @guarded

@@ -79,6 +79,7 @@ def end(recorder: Recorder, run: Call, error: BaseException) -> None:
     if call is None:
         return
     attempts.count(call)
+    call.notes.setdefault("failed", qualified_name(type(error)))
     attempts.last_failed(recorder, call)
     cause = error.__context__
     if type(error) is ValueError and maker_of(cause):
