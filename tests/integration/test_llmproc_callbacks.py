@@ -408,3 +408,64 @@ async def test_the_run_result_of_turn_start_is_ours_with_what_was_spent_so_far()
     lmspan.subscribe({"turn_start": turn_start})
     await run()
     assert spent == [(0, 0), (1, pytest.approx((30 * 3 + 7 * 15) / 1e6))]
+
+
+async def test_the_script_of_the_run_result_document(capsys):
+    """Its callbacks are given to the run, which here is lmspan's: LLMProc 0.9.5's own takes none any more."""
+    active_tools = set()
+
+    def on_tool_start(tool_name, args):
+        active_tools.add(tool_name)
+        print(f"Running tool: {tool_name} ({len(active_tools)} active tools)")
+
+    def on_tool_end(tool_name, result):
+        active_tools.discard(tool_name)
+        print(f"Completed tool: {tool_name} ({len(active_tools)} active tools)")
+
+    callbacks = {
+        "on_tool_start": on_tool_start,
+        "on_tool_end": on_tool_end,
+        "on_response": lambda content: print(f"Response: {content[:50]}..."),
+    }
+    with serving(LOOK, SUN) as server, asking(server), recording(instrument=("llmproc",)):
+        process = await program(weather).start()
+        with lmspan.run(callbacks=[callbacks]) as run_result:
+            await process.run("Use available tools.")
+        print(f"Response: {process.get_last_message()}")
+        print(f"API calls: {run_result.api_calls}")
+        for i, api_info in enumerate(run_result.api_call_infos):
+            print(f"API call {i + 1}:")
+            if "model" in api_info:
+                print(f"  Model: {api_info['model']}")
+            if "usage" in api_info:
+                print(f"  Usage: {api_info['usage']['output_tokens']}")
+    assert run_result.duration_ms >= 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Response: Let me look....",
+        "Running tool: weather (1 active tools)",
+        "Completed tool: weather (0 active tools)",
+        "Response: It is sunny....",
+        "Response: It is sunny.",
+        "API calls: 2",
+        "API call 1:",
+        f"  Model: {MODEL}",
+        "  Usage: 7",
+        "API call 2:",
+        f"  Model: {MODEL}",
+        "  Usage: 5",
+    ]
+
+
+async def test_turn_start_of_the_old_style_and_of_the_new():
+    heard = []
+
+    def old_turn_start(process):
+        heard.append(type(process).__name__)
+
+    def new_turn_start(process, run_result=None):
+        heard.append(f"cost so far: ${run_result.usd_cost if run_result else 0:.4f}")
+
+    lmspan.subscribe({"turn_start": old_turn_start})
+    lmspan.subscribe({"turn_start": new_turn_start})
+    await run(SUN)
+    assert heard == ["LLMProcess", "cost so far: $0.0000"]

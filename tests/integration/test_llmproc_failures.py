@@ -352,3 +352,30 @@ async def test_a_stop_in_a_spawned_process_stops_its_parent_too():
                 execute_tool weather
               turn !
                 chat {MODEL} !""")
+
+
+async def test_an_answer_that_resists_being_looked_at_ends_its_span_all_the_same():
+    class Answer:
+        """What LLMProc asks for, and nothing else."""
+
+        content = ()
+        stop_reason = "end_turn"
+        usage = None
+        id = "m"
+
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    class Messages:
+        async def create(self, **request):
+            return Answer()
+
+    with serving(SUN) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        process = await program().start()
+        process.client = SimpleNamespace(messages=Messages())
+        assert (await process.run("Weather?")).stop_reason == "end_turn"
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper
+        turn
+          chat {MODEL}""")

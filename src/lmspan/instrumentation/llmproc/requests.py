@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content import qualified_name
+from lmspan.guard import guarded
 from lmspan.instrumentation import attempts
 from lmspan.instrumentation.calls import text
 from lmspan.instrumentation.llmproc.describe import maker_of
@@ -62,15 +63,21 @@ def finish(recorder: Recorder, run: Call, response: Any) -> None:
     if call is None:
         return
     attempts.count(call)
-    call.found.update(response_facts(call.facts, response))
     call.notes["response"] = response
+    if "turn" in run.notes:
+        run.notes["turn"].notes["response"] = response
+    recorder.end(call, _describe(recorder, call, response))
+
+
+@guarded
+def _describe(recorder: Recorder, call: Call, response: Any) -> list[Any]:
+    """Add the facts of the answer, and return it as LM calls of every library give it."""
+    call.found.update(response_facts(call.facts, response))
     outputs = answers(response)
     if recorder.captures(call):
         reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
-    if "turn" in run.notes:
-        run.notes["turn"].notes["response"] = response
-    recorder.end(call, outputs)
+    return outputs
 
 
 def end(recorder: Recorder, run: Call, error: BaseException) -> None:

@@ -42,14 +42,13 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
     learn_key(recorder, stored.get("client"))
     if origin := _forked_from.get(process):
         facts[sc.AGENT_FORKED_FROM] = origin
-    call = recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
-    _latest.set(process, call.call_id)
-    return call
+    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the process may do, and what it is asked."""
     del args, kwargs
+    _latest.set(call.instance, call.call_id)
     stored = _get(call.instance, "__dict__")
     call.notes["server"] = client_facts(stored.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)

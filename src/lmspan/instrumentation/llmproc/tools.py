@@ -7,6 +7,7 @@ is the very object that the tool is called with.
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -60,7 +61,8 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     call.notes["resolved"] = resolved = registry.tool_aliases.get(call.name, call.name)
     if resolved != call.name:
         call.found[sc.TOOL_ALIAS_OF] = resolved
-    if getattr(registry.tool_handlers.get(resolved), "__module__", "").startswith(_MCP):
+    handler = registry.tool_handlers.get(resolved)
+    if type(handler) is FunctionType and handler.__module__.startswith(_MCP):
         call.found[sc.MCP_METHOD] = "tools/call"
 
 
