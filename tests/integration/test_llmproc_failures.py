@@ -1,6 +1,7 @@
 """What goes wrong in LLMProc programs: every attempt is told, every span ended, the program's error its own."""
 
 import asyncio
+import textwrap
 import threading
 import traceback
 from types import SimpleNamespace
@@ -352,6 +353,36 @@ async def test_a_stop_in_a_spawned_process_stops_its_parent_too():
                 execute_tool weather
               turn !
                 chat {MODEL} !""")
+
+
+async def test_a_stop_in_a_forked_process_stops_its_parent_too():
+    class NoChildren:
+        def __init__(self):
+            self.first = None
+
+        def turn_start(self, process):
+            self.first = self.first or process
+            if process is not self.first:
+                raise lmspan.StopRun("no children")
+
+    lmspan.subscribe(NoChildren())
+    ask = called(("toolu_1", "fork", {"prompts": ["one", "two"]}))
+    with serving(ask) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        with pytest.raises(lmspan.StopRun, match="no children"):
+            await (await program("fork").start()).run("Do both.")
+        await asyncio.sleep(0)
+    assert len(server.exchanges) == 1
+    recorded.assert_conventions()
+    assert recorded.tree().startswith(
+        textwrap.dedent(f"""
+      invoke_agent helper !
+        turn !
+          chat {MODEL}
+          execute_tool fork !
+            invoke_agent helper !
+              turn !""").lstrip()
+    )
+    assert recorded.spans[0].attributes[sc.STOP_REASON] == "no children"
 
 
 async def test_an_answer_that_resists_being_looked_at_ends_its_span_all_the_same():

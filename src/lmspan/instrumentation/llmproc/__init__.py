@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
 from lmspan.instrumentation.base import Instrumentor, Seams
-from lmspan.instrumentation.llmproc import clients, describe, events, runs, tools
+from lmspan.instrumentation.llmproc import clients, events, runs, tools
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,9 +21,7 @@ logger = logging.getLogger("lmspan")
 
 TESTED: Final = ("0.9.5",)
 
-METHODS: Final[Seams] = (
-    ("llmproc.llm_process", "LLMProcess", {"_async_run": runs.RUN, "call_tool": tools.TOOL}),
-)  # fmt: skip
+METHODS: Final[Seams] = (("llmproc.llm_process", "LLMProcess", {"_async_run": runs.RUN, "call_tool": tools.TOOL}),)
 
 
 class LLMProcInstrumentor(Instrumentor):
@@ -42,7 +40,6 @@ class LLMProcInstrumentor(Instrumentor):
             logger.warning(
                 "lmspan: LLMProc %s was not tested (%s was); what it still announces is recorded", version, TESTED[0]
             )
-        describe.register()
         self.wrap_methods(METHODS)
         for part in (events, tools, runs, clients):
             guarded(part.patch)(self.patches)  # a seam that is not there must not cost the others

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.base import find
 from lmspan.instrumentation.calls import text
 from lmspan.instrumentation.llmproc import requests, runs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _get = object.__getattribute__
 
 
-def run_of(process: Any) -> Call | None:
+def _run_of(process: Any) -> Call | None:
     """Return the run of this very process that is under way here: of several at once, that of the current context."""
     call = current_call()
     while call is not None and call.operation is not Operation.AGENT:
@@ -37,9 +37,10 @@ def run_of(process: Any) -> Call | None:
     return call if call is not None and call.instance is process and call.observed else None
 
 
+@guarded
 def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     del told
-    run = run_of(process)
+    run = _run_of(process)
     if run is None:
         return
     runs.end_turn(recorder, run)
@@ -48,8 +49,9 @@ def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None
     run.notes["turn"] = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
 
 
+@guarded
 def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
-    run = run_of(process)
+    run = _run_of(process)
     if run is None or "turn" not in run.notes:
         return
     _, response, results = told
@@ -57,18 +59,21 @@ def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     runs.end_turn(recorder, run, response=response)
 
 
+@guarded
 def _request(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
-    run = run_of(process)
+    run = _run_of(process)
     if run is not None:
         requests.begin(recorder, run, told[0])
 
 
+@guarded
 def _response(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
-    run = run_of(process)
+    run = _run_of(process)
     if run is not None:
         requests.finish(recorder, run, told[0])
 
 
+@guarded
 def _stderr(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     """Tell of a write where it is made: LLMProc announces it on the process that was created last."""
     del process
@@ -112,9 +117,13 @@ def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, .
     around = _around(args) if recorder.awake else None
     if around is None:
         return wrapped(*args, **kwargs)
-    guarded(around.before)(recorder, process, args[1:])
-    result = wrapped(*args, **kwargs)
-    guarded(around.after)(recorder, process, args[1:])
+    around.before(recorder, process, args[1:])
+    try:
+        result = wrapped(*args, **kwargs)
+    except BaseException as error:
+        leave_no_trace(error)
+        raise
+    around.after(recorder, process, args[1:])
     return result
 
 

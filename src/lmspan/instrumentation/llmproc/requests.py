@@ -9,7 +9,7 @@ from lmspan.content import qualified_name
 from lmspan.guard import guarded
 from lmspan.instrumentation import attempts
 from lmspan.instrumentation.calls import text
-from lmspan.instrumentation.llmproc.describe import maker_of
+from lmspan.instrumentation.llmproc.makers import maker_of
 from lmspan.instrumentation.llmproc.messages import asked, system
 from lmspan.instrumentation.llmproc.responses import answers, response_facts
 from lmspan.instrumentation.messages import output_messages
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _get = object.__getattribute__
 
-PROVIDERS: Final = {
+_PROVIDERS: Final = {
     # LLMProc's word -> the conventions', where they differ
     "anthropic_vertex": "gcp.vertex_ai",
     "gemini": "gcp.gemini",
@@ -35,9 +35,9 @@ def begin(recorder: Recorder, run: Call, request: Any) -> None:
     stored = _get(run.instance, "__dict__")
     model, provider = text(request.get("model")), text(stored.get("provider"))
     facts = {
-        sc.PROVIDER_NAME: PROVIDERS.get(provider, provider),
+        sc.PROVIDER_NAME: _PROVIDERS.get(provider, provider),
         sc.REQUEST_MODEL: model,
-        **run.notes.get("server", {}),
+        **(run.notes.get("server") or {}),
     }
     call = recorder.start(
         Operation.LM, model, "llmproc", facts, instance=stored.get("client"), inputs=request, owned=False

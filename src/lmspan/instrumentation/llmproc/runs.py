@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import lineage
 from lmspan import semconv as sc
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.base import find
 from lmspan.instrumentation.calls import Hook, put, text
 from lmspan.instrumentation.llmproc import requests
-from lmspan.instrumentation.llmproc.describe import client_facts, learn_key
+from lmspan.instrumentation.llmproc.makers import client_facts, learn_key
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ def patch(patches: Patches) -> None:
 
 
 async def _fork(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    child = await wrapped(*args, **kwargs)
+    try:
+        child = await wrapped(*args, **kwargs)
+    except BaseException as error:
+        leave_no_trace(error)
+        raise
     _note_fork(child, process)
     return child
 

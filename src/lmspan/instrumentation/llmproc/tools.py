@@ -49,8 +49,6 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what was said of the tool, who runs it, and what it is called with."""
     del args, kwargs
-    if recorder.captures(call):
-        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
     turn = call.parent.notes if call.parent is not None else {}
     put(call.found, sc.TOOL_CALL_ID, tool_call_id(turn.get("response"), call.inputs), str)
     offered = turn.get("tools")
@@ -64,18 +62,20 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     handler = registry.tool_handlers.get(resolved)
     if type(handler) is FunctionType and handler.__module__.startswith(_MCP):
         call.found[sc.MCP_METHOD] = "tools/call"
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the tool returned, what went wrong, and that it asks to let the rest of the answer be."""
     stored = _stored(outputs)
-    if recorder.captures(call):
-        recorder.capture(call, {sc.TOOL_CALL_RESULT: stored.get("content")})
     if stored.get("abort_execution") is True:
         call.found[sc.TOOL_ABORTS] = True
         _compacted(call)
     if stored.get("is_error") is True:
         _failed(recorder, call, text(stored.get("content")))
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: stored.get("content")})
 
 
 def _compacted(call: Call) -> None:

@@ -1,40 +1,25 @@
-"""How LLMProc's own objects, and the clients that it uses, are described: by what they store."""
+"""What the clients that LLMProc uses say of themselves: where they send requests, and with which key."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.content import describe_as
 from lmspan.guard import guarded
 from lmspan.instrumentation.requests import server_facts
 
 if TYPE_CHECKING:
     from lmspan.recorder import Recorder
 
-_get = object.__getattribute__
-
 _MAKERS: Final = ("anthropic", "openai", "google.genai")
 
 
-def register() -> None:
-    """Tell `content` how to describe a ToolResult. Called when LLMProc is patched."""
-    result = getattr(sys.modules.get("llmproc.common.results"), "ToolResult", None)
-    if result is not None:
-        describe_as(result, lambda value: dict(_get(value, "__dict__")))
-
-
+@guarded
 def client_facts(client: Any) -> dict[str, Any]:
     """Return where a client of OpenAI's, Anthropic's or Google's sends its requests."""
-    return server_facts(_address(client) or "")
-
-
-@guarded
-def _address(client: Any) -> str:
     maker = maker_of(client)
     if maker == "google.genai":
-        return str(client._api_client._http_options.base_url)  # noqa: SLF001
-    return str(client.base_url) if maker else ""
+        return server_facts(str(client._api_client._http_options.base_url))  # noqa: SLF001
+    return server_facts(str(client.base_url)) if maker else {}
 
 
 @guarded
