@@ -133,11 +133,14 @@ async def test_a_client_of_the_programs_own_is_counted_too():
 
 
 def test_anthropics_client_makes_no_span_of_its_own_below_ours():
-    """Its own spans go to the provider of the process, so this is a process of its own."""
+    """Its own spans go to the provider of the process, so this is a process of its own; LLMProc is imported late."""
     done = run_python("""
         import asyncio, lmspan
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        spans = InMemorySpanExporter()
+        session = lmspan.init("test", exporters=[SimpleSpanProcessor(spans)], instrument=["llmproc"])
         from lmspan.demo.server import Reply
         from support.llmproc import asking, program
         from support.wires import serving
@@ -147,13 +150,15 @@ def test_anthropics_client_makes_no_span_of_its_own_below_ours():
             await process.run("Weather?")
             await process.client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
 
-        spans = InMemorySpanExporter()
-        with serving(Reply("sun")) as server, asking(server):
-            with lmspan.init("test", exporters=[SimpleSpanProcessor(spans)], instrument=["llmproc"]):
-                asyncio.run(main())
-        print(*(span.name for span in spans.get_finished_spans()), sep=", ")
+        with session, serving(Reply(status=500), Reply("sun")) as server, asking(server):
+            asyncio.run(main())
+        finished = spans.get_finished_spans()
+        print(*(span.name for span in finished), sep=", ")
+        print(finished[0].attributes["lmspan.lm.attempt_count"])
     """)
-    assert done.stdout == "chat claude-sonnet-4-5, turn, invoke_agent helper, anthropic.messages.create\n", done.stderr
+    assert done.stdout.splitlines() == [
+        "chat claude-sonnet-4-5, turn, invoke_agent helper, anthropic.messages.create", "2",
+    ], done.stderr  # fmt: skip
 
 
 @pytest.mark.parametrize(

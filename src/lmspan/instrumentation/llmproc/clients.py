@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -31,10 +30,12 @@ def lm_call() -> Call | None:
 
 def patch(patches: Patches) -> None:
     """Patch what sends requests: LLMProc's own loop around Anthropic's client, and the clients."""
-    executor = import_module("llmproc.providers.anthropic_process_executor")
-    patches.wrap(executor, "_call_with_retry", _call_with_retry)
     for package in ("anthropic", "openai"):
         patch_client(patches, package, lm_call)
+
+    @guarded
+    def patch_executor(executor: Any) -> None:
+        patches.wrap(executor, "_call_with_retry", _call_with_retry)
 
     @guarded
     def quieten(client: Any) -> None:
@@ -44,6 +45,7 @@ def patch(patches: Patches) -> None:
     def patch_gemini(client: Any) -> None:
         patches.wrap(client.BaseApiClient, "_async_request_once", _request_once)
 
+    patches.when_imported("llmproc.providers.anthropic_process_executor", patch_executor)
     patches.when_imported("anthropic._base_client", quieten)
     patches.when_imported("google.genai._api_client", patch_gemini)
 
