@@ -2,16 +2,20 @@
 
 import json
 
+import dspy
 import pytest
 from llmproc.common.access_control import AccessLevel
 from llmproc.common.metadata import ToolMeta, attach_meta
 from llmproc.common.results import ToolResult
 from llmproc.tools.function_tools import register_tool
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
 from support.llmproc import MODEL, asking, program, weather
+from support.programs import fields, model
 from support.wires import KEY, called, serving, tokens
 
 ASKED = "Weather in Graz?"
@@ -351,3 +355,45 @@ async def test_content_only_with_the_switch_and_keys_never():
             )
             assert KEY not in whole
             assert ("my key" in whole.lower()) == (capture == "span")
+
+
+async def test_a_tool_that_runs_a_dspy_program_is_one_tree_with_its_process():
+    def advise(city: str) -> str:
+        """Ask a program."""
+        return dspy.Predict("city -> answer")(city=city).answer
+
+    replies = called(("toolu_1", "advise", {"city": "Graz"})), fields(answer="walk"), SUN
+    with serving(*replies) as server, asking(server), recording(instrument=("dspy", "llmproc")) as recorded:
+        with dspy.context(lm=model(server)):
+            await (await program(advise).start()).run(ASKED)
+    recorded.assert_conventions()
+    recorded.assert_tree(f"""
+      invoke_agent helper
+        turn
+          chat {MODEL}
+          execute_tool advise
+            module Predict
+              format ChatAdapter
+              chat gpt-4o-mini
+              parse ChatAdapter
+        turn
+          chat {MODEL}""")
+    assert recorded.totals("invoke_agent helper")["llm_calls"] == 3
+
+
+async def test_metrics_of_a_run():
+    reader = InMemoryMetricReader()
+    metrics = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    with serving(LOOK, SUN) as server, asking(server):
+        with recording(instrument=("llmproc",), meter_provider=metrics):
+            await (await program(weather).start()).run(ASKED)
+    found = {
+        metric.name: sum(point.count if hasattr(point, "count") else point.value for point in metric.data.data_points)
+        for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    }
+    assert {name: found.get(name) for name in (sc.METRIC_AGENT_DURATION, sc.METRIC_TOOL_DURATION)} == {
+        sc.METRIC_AGENT_DURATION: 1,
+        sc.METRIC_TOOL_DURATION: 1,
+    }
+    assert (found[sc.METRIC_OPERATION_DURATION], found[sc.METRIC_TOKEN_USAGE]) == (2, 4)
+    assert found[sc.METRIC_COST] == pytest.approx((70 * 3 + 12 * 15) / 1e6)

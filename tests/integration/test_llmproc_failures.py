@@ -415,3 +415,15 @@ async def test_an_answer_that_resists_being_looked_at_ends_its_span_all_the_same
       invoke_agent helper
         turn
           chat {MODEL}""")
+
+
+async def test_a_count_that_llmproc_stumbles_over_is_no_stumble_of_ours():
+    usage = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": None}
+    recorded, _ = await fails(program(), Reply("sun", usage=usage), kind=TypeError)
+    recorded.assert_tree(f"""
+      invoke_agent helper !
+        turn !
+          chat {MODEL}""")
+    chat = recorded.attributes(f"chat {MODEL}")
+    assert (chat[sc.USAGE_INPUT_TOKENS], chat[sc.COST_AMOUNT]) == (3, pytest.approx((3 * 3 + 2 * 15) / 1e6))
+    assert sc.USAGE_CACHE_READ_TOKENS not in chat
