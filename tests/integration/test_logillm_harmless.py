@@ -311,6 +311,22 @@ def test_hostile_values_pass_and_are_named():
     recorded.assert_conventions()
 
 
+def test_a_provider_that_gives_a_hostile_answer():
+    hostile = Hostile()
+
+    class Odd(MockProvider):
+        async def complete(self, messages, **kwargs):
+            return hostile
+
+    async def same():  # inside of the loop: asyncio itself asks a task's result for its class
+        return await Odd().complete(hostile, tools=hostile, temperature=hostile) is hostile
+
+    with recording() as recorded:
+        assert asyncio.run(same())
+    recorded.assert_tree("chat mock-model")
+    recorded.assert_conventions()
+
+
 def test_the_users_exception_passes_as_the_same_object_and_without_our_frames():
     class Mine(BaseException):
         pass

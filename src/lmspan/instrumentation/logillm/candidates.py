@@ -9,7 +9,7 @@ from lmspan.instrumentation.calls import Hook, text
 from lmspan.instrumentation.candidates import conclude, describe, fail, start
 from lmspan.instrumentation.examples import number
 from lmspan.instrumentation.logillm.causes import root_cause
-from lmspan.instrumentation.logillm.describe import base, instructions, signature_fields, signature_of, stored
+from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of, stored
 from lmspan.instrumentation.logillm.optimizers import choose
 from lmspan.instrumentation.search import Part, Search
 from lmspan.instrumentation.structure import walk
@@ -41,7 +41,7 @@ def _predicts(kind: type) -> bool:
 
 def _part(content: Content, module: Any) -> Part:
     fields, signature = stored(module), signature_of(module)
-    parameters = {name: stored(each).get("value") for name, each in _dict(fields.get("parameters")).items()}
+    parameters = {name: stored(each).get("value") for name, each in as_dict(fields.get("parameters")).items()}
     demos = _demos(parameters.get("demonstrations"), parameters.get("demos"), fields.get("demo_manager"))
     kept = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
     adapter = type(fields["adapter"]).__name__ if fields.get("adapter") is not None else ""
@@ -71,11 +71,7 @@ def _demo(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _settings(config: Any) -> dict[str, Any]:
     """Return a module's settings: a dict, or what optimizers put in its place."""
-    return config if type(config) is dict else _dict(stored(config).get("_params"))
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if type(value) is dict else {}
+    return config if type(config) is dict else as_dict(stored(config).get("_params"))
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -100,8 +96,8 @@ def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 def finish_objectives(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record the scores of all objectives, `{"accuracy": ..., "latency": ...}`, and their weighted sum."""
     parent = call.parent
-    weights = _dict(stored(parent.instance).get("weights")) if parent is not None else {}
-    scores = {name: found for name, score in _dict(outputs).items() if (found := number(score)) is not None}
+    weights = as_dict(stored(parent.instance).get("weights")) if parent is not None else {}
+    scores = {name: found for name, score in as_dict(outputs).items() if (found := number(score)) is not None}
     weighted = sum((number(weights.get(name)) or 0.0) * score for name, score in scores.items())
     conclude(recorder, call, weighted, [(None, scores)])
 

@@ -29,6 +29,11 @@ def stored(value: Any) -> dict[str, Any]:
     return found if type(found) is dict else {}
 
 
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return a dict as it is, and an empty one for anything else."""
+    return value if type(value) is dict else {}
+
+
 def base() -> type:
     """Return the class that every module of LogiLLM derives from."""
     found: type = sys.modules["logillm.core.modules"].Module

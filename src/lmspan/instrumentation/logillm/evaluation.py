@@ -31,7 +31,9 @@ def _start(
 ) -> Call | None:
     if is_inside(instance, Operation.EVALUATE):
         return None
-    data = (args[1] if len(args) > 1 else kwargs.get("dataset")) or stored(instance).get("dataset")
+    data = args[1] if len(args) > 1 else kwargs.get("dataset")
+    if data is None or (type(data) is list and not data):
+        data = stored(instance).get("dataset")
     inputs = {"program": args[0] if args else kwargs.get("module"), "metric": metric, "devset": data}
     name = name_of(metric)
     facts = {sc.EVALUATION_NAME: name}

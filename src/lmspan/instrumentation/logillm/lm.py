@@ -14,6 +14,7 @@ from lmspan.content import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.calls import Hook, is_inside, put
 from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.logillm.describe import as_dict, stored
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
 from lmspan.instrumentation.messages import input_messages, output_messages
@@ -47,7 +48,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     call.notes["parameters"] = kwargs
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: input_messages(call.inputs["messages"], None)}
-        if kwargs.get("tools"):
+        if kwargs.get("tools") is not None:
             payload[sc.TOOL_DEFINITIONS] = kwargs["tools"]
         recorder.capture(call, payload)
 
@@ -90,9 +91,9 @@ def _answer(call: Call, completion: Any) -> Any:
     """Return what the model said, with the tools that it wants called."""
     if completion is None:
         return "".join(call.notes.get("streamed", ()))
-    text, metadata = getattr(completion, "text", None), getattr(completion, "metadata", None)
-    calls = metadata.get("tool_calls") if type(metadata) is dict else None
-    return {"text": text, "tool_calls": calls} if calls else text
+    fields = stored(completion)
+    text, calls = fields.get("text"), as_dict(fields.get("metadata")).get("tool_calls")
+    return {"text": text, "tool_calls": calls} if type(calls) is list else text
 
 
 def _sum_up(call: Call) -> None:

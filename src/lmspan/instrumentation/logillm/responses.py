@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import put
+from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.usage import field, usage_facts
 
 if TYPE_CHECKING:
@@ -26,20 +27,22 @@ _OWN: Final = (
 
 def response_facts(call: Call, completion: Any) -> dict[str, Any]:
     """Return the attributes of an answer: of LogiLLM's `Completion`, and of the API's own answer where it was seen."""
-    answer = call.notes.get("answer")
+    answer, own = call.notes.get("answer"), stored(completion)
+    usage = stored(own.get("usage"))
+    tokens = stored(usage.get("tokens"))
     facts: dict[str, Any] = {}
     put(facts, sc.RESPONSE_ID, field(answer, "id"), str)
-    put(facts, sc.RESPONSE_MODEL, field(answer, "model") or field(completion, "model"), str)
-    reasons = _reasons(answer) or [field(completion, "finish_reason")]
+    put(facts, sc.RESPONSE_MODEL, own.get("model"), str)
+    put(facts, sc.RESPONSE_MODEL, field(answer, "model"), str)
+    reasons = _reasons(answer) or [own.get("finish_reason")]
     if all(type(reason) is str for reason in reasons):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
-    usage = field(completion, "usage")
     if "cached" in call.notes:
         facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
-        put(facts, sc.CACHE_SAVED_TOKENS, _tokens(field(usage, "tokens")) or None, int)
+        put(facts, sc.CACHE_SAVED_TOKENS, _tokens(tokens) or None, int)
         return facts
-    _add_usage(facts, answer, field(usage, "tokens"))
-    put(facts, sc.COST_AMOUNT, field(usage, "cost"), float)
+    _add_usage(facts, answer, tokens)
+    put(facts, sc.COST_AMOUNT, usage.get("cost"), float)
     if sc.COST_AMOUNT in facts:
         facts.update({sc.COST_UNIT: "USD", sc.COST_SOURCE: "logillm"})
     return facts
@@ -54,7 +57,7 @@ def _reasons(answer: Any) -> list[Any]:
     return [reason] if reason is not None else []
 
 
-def _add_usage(facts: dict[str, Any], answer: Any, tokens: Any) -> None:
+def _add_usage(facts: dict[str, Any], answer: Any, tokens: dict[str, Any]) -> None:
     """Add the token counts that the API reported, else those that LogiLLM has."""
     usage = _merged(answer["usages"]) if type(answer) is dict and "usages" in answer else field(answer, "usage")
     usage_facts(facts, usage)
@@ -65,7 +68,7 @@ def _add_usage(facts: dict[str, Any], answer: Any, tokens: Any) -> None:
             facts[sc.USAGE_INPUT_TOKENS] = facts.get(sc.USAGE_INPUT_TOKENS, 0) + count
     if sc.USAGE_INPUT_TOKENS not in facts and _tokens(tokens):
         for name, attribute in _OWN:
-            put(facts, attribute, field(tokens, name) or None, int)
+            put(facts, attribute, tokens.get(name) or None, int)
 
 
 def _merged(usages: list[Any]) -> Any:
@@ -76,6 +79,6 @@ def _merged(usages: list[Any]) -> Any:
     return {name: value for usage in usages for name in names if (value := field(usage, name)) is not None}
 
 
-def _tokens(tokens: Any) -> int:
-    counts = (field(tokens, "input_tokens"), field(tokens, "output_tokens"))
+def _tokens(tokens: dict[str, Any]) -> int:
+    counts = (tokens.get("input_tokens"), tokens.get("output_tokens"))
     return sum(count for count in counts if type(count) is int)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lmspan.content import qualified_name
 from lmspan.guard import guarded
 from lmspan.instrumentation.logillm.embeddings import note_answer
 from lmspan.instrumentation.logillm.lm import lm_call
@@ -31,8 +32,10 @@ def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, 
 
 
 def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Note the answer as the client of the API has it."""
-    _note(provider, "answer", args[0] if args else kwargs.get("response"))
+    """Note the answer as the client of the API has it, if it is one whose attributes may be asked for."""
+    answer = args[0] if args else kwargs.get("response")
+    if qualified_name(type(answer)).startswith(("openai.", "anthropic.")):
+        _note(provider, "answer", answer)
     return wrapped(*args, **kwargs)
 
 
