@@ -43,6 +43,7 @@ class Session:
         self._undo: list[Callable[[], Any]] = []
         self._processors: list[SpanProcessor] = []
         self._provider: Any = None
+        self._signals: list[Any] = []  # the providers of metrics and log records that are ours
         self._patches = Patches()
         self._closed = False
 
@@ -50,8 +51,8 @@ class Session:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
         deadline = time.monotonic() + timeout_s
         done = [
-            guarded(processor.force_flush)(max(int((deadline - time.monotonic()) * 1000), 0))
-            for processor in self._processors
+            guarded(each.force_flush)(max(int((deadline - time.monotonic()) * 1000), 0))
+            for each in (*self._processors, *self._signals)
         ]
         return all(done)
 
@@ -68,8 +69,8 @@ class Session:
         self._undo.clear()
         self._patches.restore()
         deadline = time.monotonic() + timeout_s
-        for processor in self._processors:
-            guarded(providers.shut_down)(processor, max(deadline - time.monotonic(), 0))
+        for each in (*self._processors, *self._signals):
+            guarded(providers.shut_down)(each, max(deadline - time.monotonic(), 0.1))
         guarded(providers.remove)(self._provider, self._processors)
         atexit.unregister(self._exit)
 
@@ -122,8 +123,10 @@ def init(
         sampler: for the provider that init makes; one that is already there keeps its own.
         resource_attributes: added to the resource of that provider.
         tracer_provider: use this one. None: the global one if the process has one, else a new one.
-        meter_provider: use this one. None: the global one, if the process has one.
-        logger_provider: for `events="log"`.
+        meter_provider: use this one. None: the global one if the process has one, else what `OTEL_METRICS_EXPORTER`
+            asks for ("otlp" or "console"), else no metrics.
+        logger_provider: for `events="log"`. None: the global one if the process has one, else OTLP where spans go there
+            or `OTEL_LOGS_EXPORTER=otlp` says so.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
@@ -204,6 +207,10 @@ def _install_recorder(
 
     from lmspan.metrics import Metrics, global_metrics  # noqa: PLC0415
 
+    if meter_provider is None and (meter_provider := providers.meters(resolved, session._provider, redactor)):
+        session._signals.append(meter_provider)
+    if logger_provider is None and (logger_provider := providers.loggers(resolved, session._provider, redactor)):
+        session._signals.append(logger_provider)
     made = recorder.Recorder(
         session._provider.get_tracer("lmspan", __version__),
         content=Content(CAPTURE_MODES[resolved.capture_content], redactor, max_bytes=resolved.content_max_bytes),

@@ -50,6 +50,8 @@ class Config:
     openinference: bool
     protocol: str
     content_max_bytes: int
+    metrics: str
+    logs: str
 
 
 def resolve(
@@ -80,6 +82,8 @@ def resolve(
         openinference=bool(openinference),
         protocol=_protocol(environ),
         content_max_bytes=_content_limit(environ),
+        metrics=_signal("OTEL_METRICS_EXPORTER", environ) or "none",
+        logs=_signal("OTEL_LOGS_EXPORTER", environ) or ("otlp" if "otlp" in chosen else "none"),
     )
 
 
@@ -136,6 +140,16 @@ def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(known)
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     return ("otlp",) if any(environ.get(name) for name in endpoints) else ("file",)
+
+
+def _signal(variable: str, environ: Mapping[str, str]) -> str:
+    """Return where metrics or log records go, "" where the environment does not say."""
+    value = environ.get(variable, "").strip()
+    known = ("otlp", "console", "none") if variable == "OTEL_METRICS_EXPORTER" else ("otlp", "none")
+    if value and value not in known:
+        _told(variable, value, _words(known), "nothing is exported")
+        return "none"
+    return value
 
 
 def _protocol(environ: Mapping[str, str]) -> str:

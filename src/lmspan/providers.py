@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from lmspan._version import __version__
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from lmspan import config
     from lmspan.redaction import Redactor
+
+logger = logging.getLogger("lmspan")
 
 _own_provider: TracerProvider | None = None
 
@@ -61,6 +64,35 @@ def make(
     return _own_provider
 
 
+def meters(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
+    """Return a MeterProvider of our own where one is asked for and the process has none; else None."""
+    from opentelemetry import metrics  # noqa: PLC0415
+
+    if resolved.metrics == "none" or hasattr(metrics.get_meter_provider(), "force_flush"):
+        return None
+    from lmspan.export.signals import meter_provider  # noqa: PLC0415
+
+    return meter_provider(resolved, provider.resource, redactor.secrets)
+
+
+def loggers(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
+    """Return a LoggerProvider of our own where events go to the log and the process has none; else None."""
+    from opentelemetry import _logs  # noqa: PLC0415
+
+    if resolved.events == "span" or hasattr(_logs.get_logger_provider(), "force_flush"):
+        return None
+    if resolved.logs == "none":
+        logger.warning(
+            'lmspan: events="%s": there is no LoggerProvider and no OTLP endpoint, so nobody hears the log records; '
+            "set OTEL_EXPORTER_OTLP_ENDPOINT or give logger_provider=",
+            resolved.events,
+        )
+        return None
+    from lmspan.export.signals import logger_provider  # noqa: PLC0415
+
+    return logger_provider(resolved, provider.resource, redactor.secrets)
+
+
 def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any:
     """Return the span processor for an exporter of the configuration: a name, an exporter or a processor."""
     from lmspan.export.queue import ExportQueue  # noqa: PLC0415
@@ -95,13 +127,17 @@ def _console() -> Any:
 
 
 def shut_down(processor: Any, timeout_s: float) -> None:
-    """Shut a processor down within a time, if it knows of one."""
+    """Shut a processor down within a time, if it knows of one; or a provider of metrics or log records."""
     from lmspan.export.queue import ExportQueue  # noqa: PLC0415
 
     if isinstance(processor, ExportQueue):
         processor.shutdown(int(timeout_s * 1000))
-    else:
+    elif hasattr(processor, "on_end"):
         processor.shutdown()
+    else:
+        from lmspan.export import signals  # noqa: PLC0415
+
+        signals.shut_down(processor, timeout_s)
 
 
 def remove(provider: Any, ours: list[SpanProcessor]) -> None:

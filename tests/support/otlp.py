@@ -23,6 +23,7 @@ class Received:
     def __init__(self):
         self.requests = []
         self.sizes = []
+        self.others = []  # (path, body) of what is no spans
 
     @property
     def spans(self):
@@ -62,8 +63,10 @@ def http_receiver(status=200, delay_s=0.0, limit=20 * 1024 * 1024):
                 body = gzip.decompress(body)
             time.sleep(delay_s)
             answer = 413 if len(body) > limit else status
-            if answer == 200:
+            if answer == 200 and self.path.endswith("/v1/traces"):
                 received.add(body)
+            elif answer == 200:
+                received.others.append((self.path, body))
             self.send_response(answer)
             self.send_header("Content-Length", "0")
             self.end_headers()

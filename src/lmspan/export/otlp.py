@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -27,7 +27,39 @@ _LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.sdk.metrics._internal.export",
+    "opentelemetry.sdk._shared_internal",
 )
+
+
+class Hush:
+    """While a thread is inside, what the exporters log there is not printed: the last line of it is `trouble`."""
+
+    def __init__(self, redact: Callable[[str], str], heard: Callable[[str], Any] | None = None) -> None:
+        self._redact = redact
+        self._heard = heard
+        self._threads: set[int] = set()
+        self.trouble = ""
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._keep)
+
+    def __enter__(self) -> Self:
+        self._threads.add(threading.get_ident())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.discard(threading.get_ident())
+
+    def _keep(self, record: logging.LogRecord) -> bool:
+        if record.thread not in self._threads:
+            return True
+        message = record.getMessage()
+        self.trouble = self._redact(message)[:300]
+        if self._heard is not None:
+            self._heard(message)
+        return False
 
 
 class QuietExporter(SpanExporter):
@@ -35,40 +67,32 @@ class QuietExporter(SpanExporter):
 
     def __init__(self, exporter: SpanExporter, redact: Callable[[str], str]) -> None:
         self._exporter = exporter
-        self._redact = redact
-        self._threads: set[int] = set()
-        self.trouble = ""
+        self._hush = Hush(redact, self._hear)
         self.queue: ExportQueue | None = None
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._keep)
+
+    @property
+    def trouble(self) -> str:
+        """What the exporter said last."""
+        return self._hush.trouble
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export one batch; called on the queue's worker thread, with the exporter's own retries and timeout."""
-        me = threading.get_ident()
-        self._threads.add(me)
-        try:
+        with self._hush:
             return self._exporter.export(spans)
-        finally:
-            self._threads.discard(me)
 
     def shutdown(self) -> None:
         """Close the connection and interrupt a wait between retries. What is said on the way is nobody's concern."""
-        self._threads.add(threading.get_ident())
-        self._exporter.shutdown()
+        with self._hush:
+            self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True: nothing is kept here."""
         del timeout_millis
         return True
 
-    def _keep(self, record: logging.LogRecord) -> bool:
-        if record.thread not in self._threads:
-            return True
-        message = record.getMessage()
-        self.trouble = self._redact(message)[:300]
+    def _hear(self, message: str) -> None:
         if self.queue is not None and message.startswith("Transient error"):
             self.queue.failing = True
-        return False
 
 
 def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
