@@ -53,6 +53,11 @@ _DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
     Operation.WORKFLOW: (sc.METRIC_WORKFLOW_DURATION, _WORKFLOW_SECONDS, (sc.WORKFLOW_NAME, sc.ERROR_TYPE)),
     Operation.MODULE: (sc.METRIC_MODULE_DURATION, _SECONDS, (sc.MODULE_NAME, sc.ERROR_TYPE)),
 }
+# operation -> the gauge of its score, where the score is, and what it is told apart by
+_SCORES: Final = {
+    Operation.EVALUATE: (sc.METRIC_EVALUATION_SCORE, sc.EVALUATION_SCORE, sc.EVALUATION_NAME),
+    Operation.OPTIMIZE: (sc.METRIC_OPTIMIZER_SCORE, sc.OPTIMIZER_BEST_SCORE, sc.OPTIMIZER_NAME),
+}
 _WAITING: Final = 256
 
 _all: WeakSet[Metrics] = WeakSet()
@@ -81,6 +86,7 @@ class Metrics:
             total: meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=_CALLS)
             for total, name, unit in _AGENT_COUNTS
         }
+        self._scores = {name: meter.create_gauge(name) for name, _, _ in _SCORES.values()}
         self._cost = meter.create_counter(sc.METRIC_COST, "USD")
         self._cache = meter.create_counter(sc.METRIC_CACHE_REQUESTS, "{request}")
         self._missing = meter.create_counter(sc.METRIC_MISSING_ENDS, "{call}")
@@ -129,6 +135,10 @@ class Metrics:
             self._cache.add(1, {sc.CACHE_HIT: hit}, context)
             if hit:
                 return
+        if operation in _SCORES:
+            name, score, apart = _SCORES[operation]
+            if score in facts:
+                self._scores[name].set(facts[score], {apart: facts[apart]}, context)
         instrument, names = self._durations.get(operation, (None, ()))
         if instrument is not None:
             attributes = {name: facts[name] for name in names if name in facts}

@@ -157,6 +157,23 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
     assert found[sc.METRIC_COST, client].value == 0.5
 
 
+def test_the_last_score_of_an_evaluation_and_of_an_optimizer_is_measured():
+    reader = InMemoryMetricReader()
+    with recording(instrument=(), meter_provider=MeterProvider([reader])):
+        for score in (50.0, 75.0):
+            call = start(Operation.EVALUATE, "exact", facts={sc.EVALUATION_NAME: "exact"})
+            call.found[sc.EVALUATION_SCORE] = score
+            end(call)
+        call = start(Operation.OPTIMIZE, "GEPA", facts={sc.OPTIMIZER_NAME: "GEPA"})
+        call.found[sc.OPTIMIZER_BEST_SCORE] = 90.0
+        end(call)
+        end(start(Operation.EVALUATE, "broken", facts={sc.EVALUATION_NAME: "broken"}))
+    assert {key: point.value for key, point in points(reader).items()} == {
+        (sc.METRIC_EVALUATION_SCORE, ((sc.EVALUATION_NAME, "exact"),)): 75.0,
+        (sc.METRIC_OPTIMIZER_SCORE, ((sc.OPTIMIZER_NAME, "GEPA"),)): 90.0,
+    }
+
+
 def test_a_dropped_span_is_still_recorded_while_somebody_listens():
     listening = True
     sampler = ListeningSampler(ALWAYS_OFF, lambda: listening)
