@@ -9,7 +9,6 @@ from logillm.core.predict import ChainOfThought
 from logillm.core.signatures import InputField, OutputField, Signature
 from logillm.core.types import CacheLevel, Prediction
 from logillm.exceptions import ModuleError
-from logillm.providers.anthropic import AnthropicProvider
 from logillm.providers.base import Provider, ProviderError
 from logillm.providers.mock import MockProvider
 from opentelemetry.trace import SpanKind
@@ -18,7 +17,7 @@ from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
 from support import wires
-from support.logillm_programs import KEY, mock, openai, predict, serving
+from support.logillm_programs import KEY, anthropic, mock, openai, predict, serving
 from support.wires import tokens
 
 PREDICT = """
@@ -420,8 +419,7 @@ async def test_embeddings_by_http():
 async def test_anthropics_answers_with_its_cache_and_its_tools():
     used = tokens(10, 5, cache_read=4, cache_write=2)
     with wires.serving(Reply("because", usage=used), Reply("the sun", usage=used)) as server, recording() as recorded:
-        address = server.url.removesuffix("/v1")
-        claude = AnthropicProvider(model="claude-sonnet-4", api_key=KEY, base_url=address, max_retries=1)
+        claude = anthropic(server)
         await predict(claude, config={"stop": "END", "presence_penalty": 1.0})(question="why?")
         assert "".join([text async for text in claude.stream(HELLO)]) == "the sun"
     for span in recorded.named("chat claude-sonnet-4"):

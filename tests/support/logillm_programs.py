@@ -16,6 +16,7 @@ from logillm.optimizers.format_optimizer import FormatOptimizerConfig
 from logillm.optimizers.miprov2 import MIPROv2Config
 from logillm.optimizers.optimizer_config import HybridOptimizerConfig
 from logillm.providers import register_provider
+from logillm.providers.anthropic import AnthropicProvider
 from logillm.providers.mock import MockProvider
 from logillm.providers.openai import OpenAIProvider
 
@@ -30,8 +31,21 @@ def serving(*replies):
     return ScriptedServer(lambda request: waiting.pop(0) if len(waiting) > 1 else waiting[0])
 
 
+# The clients of the APIs: one that is collected while the loop of another test runs closes itself there, and fails.
+_kept = []
+
+
 def openai(server, **settings):
-    return OpenAIProvider(model="gpt-4o-mini", api_key=KEY, base_url=server.url, **{"max_retries": 1, **settings})
+    made = OpenAIProvider(model="gpt-4o-mini", api_key=KEY, base_url=server.url, **{"max_retries": 1, **settings})
+    _kept.append(made)
+    return made
+
+
+def anthropic(server, **settings):
+    address = server.url.removesuffix("/v1")
+    made = AnthropicProvider(model="claude-sonnet-4", api_key=KEY, base_url=address, **{"max_retries": 1, **settings})
+    _kept.append(made)
+    return made
 
 
 def mock(*responses, **settings):
