@@ -11,11 +11,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
+from lmspan.instrumentation import simba
 from lmspan.instrumentation.base import Instrumentor, Seams
 from lmspan.instrumentation.logillm import (
     adapters,
     agents,
     assertions,
+    batches,
     candidates,
     describe,
     embeddings,
@@ -25,7 +27,6 @@ from lmspan.instrumentation.logillm import (
     modules,
     optimizers,
     requests,
-    simba,
     stops,
     tools,
     wire,
@@ -75,7 +76,7 @@ METHODS: Final[Seams] = (
         "FormatOptimizer",
         {"_adaptive_evaluate": candidates.FORMAT, "_fixed_evaluate": candidates.FORMAT},
     ),
-    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": simba.evaluate_batch}),
+    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": batches.evaluate_batch}),
     (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": stops.gathering}),
     (
         f"{_OPTIMIZERS}.avatar_optimizer",

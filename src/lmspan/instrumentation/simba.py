@@ -1,8 +1,8 @@
 """SIMBA: it evaluates by itself, several candidates in one batch.
 
-Each step first samples trajectories of programs that it has, which are no candidates, and then runs its new programs on
-the same examples; at last the best on all the data. So a candidate starts when its first example is prepared, and ends
-when its batch has run; in between its examples run under it.
+Each step first samples trajectories of programs that it has, which are no candidates, and then runs its new programs
+on the same examples. So a candidate starts when its first example is prepared, on the thread of the run, and ends
+when the whole batch has run; in between its examples run under it, on other threads or not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from lmspan import semconv as sc
 from lmspan.guard import guarded
 from lmspan.instrumentation import candidates, examples
 from lmspan.instrumentation.calls import Hook, around
-from lmspan.instrumentation.search import Expected, search_of
-from lmspan.lifecycle import Operation
+from lmspan.instrumentation.search import Expected, Search, search_of
 from lmspan.processes import Carried
 from lmspan.propagation import current_call, restore
 
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
     Arguments = tuple[Any, ...]
     Keywords = dict[str, Any]
 
+_get = object.__getattribute__
+
 
 def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """A step begins: what runs next are samples."""
     optimizer = current_call()
-    if search_of(optimizer) is not None and optimizer is not None:
+    if optimizer is not None and search_of(optimizer) is not None:
         optimizer.notes["step"] = optimizer.notes.get("step", -1) + 1
         optimizer.notes["sampling"] = True
     return wrapped(*args, **kwargs)
@@ -51,45 +52,45 @@ def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable
     if optimizer is None or search_of(optimizer) is None:
         return None
     if optimizer.notes.get("sampling"):
-        return _Run(runs, metric, program, None)
+        return _Run(runs, metric, program, None, optimizer.source)
     batch = optimizer.notes.setdefault("batch", {})
     if id(program) not in batch:
         batch[id(program)] = _start(recording.active, optimizer, program)
     call = batch[id(program)]
-    return Carried(_Run(runs, metric, program, call.notes["scores"]), call.context)
+    return Carried(_Run(runs, metric, program, call.notes["scores"], call.source), call.context)
 
 
 def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
     """Start a candidate without leaving it current: the next one is not under it."""
-    search = search_of(optimizer)
-    if search is not None:
-        search.expected.append(Expected({sc.CANDIDATE_STEP: optimizer.notes.get("step", 0)}))
+    notes = optimizer.notes
+    pool = notes.setdefault("pool", [_search(optimizer).student])
+    source = _get(program, "__dict__").get("simba_idx")
+    parents = (pool[source],) if type(source) is int and source < len(pool) else ()
+    _search(optimizer).expected.append(Expected({sc.CANDIDATE_STEP: notes.get("step", 0)}, parents=parents))
     call: Any = candidates.start(recorder, program)
     candidates.describe(recorder, call, (), {})
     call.notes["scores"] = deque()
+    pool.append(call.notes["candidate"])
     restore(call)
     return call  # type: ignore[no-any-return]
 
 
-async def evaluate_batch(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """End the candidates of a batch when all of it has run."""
-    optimizer = current_call()
-    if optimizer is None or optimizer.operation is not Operation.OPTIMIZE:
-        return await wrapped(*args, **kwargs)
-    batch = list(optimizer.notes.pop("batch", {}).values())
-    error: BaseException | None = None
-    try:
-        return await wrapped(*args, **kwargs)
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        _end(recording.active, optimizer, batch, error)
-        del error
+def _search(optimizer: Call) -> Search:
+    search = search_of(optimizer)
+    assert search is not None  # noqa: S101 - whoever comes here has asked
+    return search
+
+
+def batch_of(optimizer: Call | None) -> list[Call]:
+    """Return the candidates of the batch that is about to run, of SIMBA or of nobody."""
+    return list(optimizer.notes.pop("batch", {}).values()) if optimizer is not None else []
 
 
 @guarded
-def _end(recorder: Recorder, optimizer: Call, batch: list[Call], error: BaseException | None) -> None:
+def end(recorder: Recorder, optimizer: Call | None, batch: list[Call], error: BaseException | None) -> None:
+    """End a batch, when all of it has run."""
+    if optimizer is None or search_of(optimizer) is None:
+        return
     optimizer.notes["sampling"] = False
     for call in batch:
         scores = [score for score, _ in call.notes["scores"] if score is not None]
@@ -102,8 +103,9 @@ def _end(recorder: Recorder, optimizer: Call, batch: list[Call], error: BaseExce
 class _Run:
     """SIMBA's function for one program, with an example around each run."""
 
-    def __init__(self, function: Callable[[Any], Any], metric: Any, program: Any, scores: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], metric: Any, program: Any, scores: Any, source: str) -> None:
         self.function = function
+        self.source = source
         self.metric = metric
         self.program = program
         self.scores = scores
@@ -115,11 +117,7 @@ class _Run:
 
 def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
     del kwargs
-    return examples.begin(recorder, "logillm", None, args[0], run.metric, program=run.program, scores=run.scores)
+    return examples.begin(recorder, run.source, None, args[0], run.metric, program=run.program, scores=run.scores)
 
 
-def _finish_run(recorder: Recorder, call: Call, outputs: Any) -> None:
-    examples.finish(recorder, call, outputs.get("score") if type(outputs) is dict else None)
-
-
-_around_run = around(Hook(_begin_run, examples.describe, _finish_run, examples.fail))
+_around_run = around(Hook(_begin_run, examples.describe, examples.finish, examples.fail))
