@@ -28,7 +28,7 @@ from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.processes import BAGGAGE, from_environment, who
 from lmspan.propagation import SPAN, restore, surroundings, with_entries
-from lmspan.runs import keeps_totals, totals_of
+from lmspan.runs import count, totals_of
 from lmspan.shapes import EVENT_NAMES, SHAPES
 
 if TYPE_CHECKING:
@@ -241,7 +241,9 @@ class Recorder:
             call.failed = error is None or call.notes.get("error") is not error
             if error is not None and call.parent is not None:
                 call.parent.notes["error"] = error
-        self._total(call)
+        total = count(call)
+        if total and call.parent is None:
+            self.add_event(call, Event.TRACE_COMPLETE, total)
         if call.recording:
             found[sc.CALL_ID] = call.call_id
             call.span.set_attributes(found)
@@ -249,17 +251,6 @@ class Recorder:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
             self.add_event(call, Event.INFERENCE_DETAILS, {**call.facts, **call.notes.get("details", {})})
-
-    def _total(self, call: Call) -> None:
-        """Count the call, and put on it what it and all below it came to, if it keeps that."""
-        call.facts.update(call.found)
-        call.totals.add(call)
-        if keeps_totals(call):
-            total = call.totals.close(whole=call.parent is None)
-            call.found.update(total)
-            call.facts.update(total)
-            if call.parent is None:
-                self.add_event(call, Event.TRACE_COMPLETE, total)
 
     def _record_error(self, call: Call, error: BaseException | None) -> None:
         """Set the status; describe the exception once, where it was raised: outer calls only point to it."""

@@ -46,15 +46,22 @@ _MOST_NODES: Final = 10_000
 _PATIENCE_S: Final = 0.05
 
 
-def keeps_totals(call: Call) -> bool:
-    """Tell whether a call has totals of its own."""
-    return call.parent is None or call.operation in _KEEPERS
-
-
 def totals_of(call: Call) -> Totals:
     """Return the totals that a starting call counts in: its own, else its parent's."""
     outer: Totals | None = call.parent.totals if call.parent is not None else None
     return Totals(outer) if outer is None or call.operation in _KEEPERS else outer
+
+
+def count(call: Call) -> dict[str, Any]:
+    """Count an ended call; put on it what it and all below it came to, if it keeps totals, and return that."""
+    call.facts.update(call.found)
+    call.totals.add(call)
+    if call.parent is not None and call.operation not in _KEEPERS:
+        return {}
+    total: dict[str, Any] = call.totals.close(whole=call.parent is None)
+    call.found.update(total)
+    call.facts.update(total)
+    return total
 
 
 class Totals:
