@@ -61,6 +61,11 @@ def _request(heard: Heard) -> dict[str, Any]:
     return {"model": heard.call.facts.get(sc.REQUEST_MODEL, heard.call.name), **given}
 
 
+def _response(call: Call) -> Any:
+    """Return the provider's own response where the source has it, as LLMProc gives it; else what was answered."""
+    return call.notes.get("response", call.outputs)
+
+
 def _result(heard: Heard) -> Any:
     return heard.call.outputs if heard.call.error is None else heard.call.error
 
@@ -72,7 +77,7 @@ TOOL_ARGS: Final = Argument("args", lambda heard: heard.call.inputs or {}, ("too
 RESULT: Final = Argument("result", _result)
 CONTENT: Final = Argument("content", _text, ("text",))
 REQUEST: Final = Argument("api_request", _request, ("payload", "payload_dict", "request"))
-RESPONSE: Final = Argument("response", lambda heard: heard.call.outputs, ("response_obj",))
+RESPONSE: Final = Argument("response", lambda heard: _response(heard.call), ("response_obj",))
 RUN_RESULT: Final = Argument("run_result", lambda heard: heard.call.result)
 MESSAGE: Final = Argument("message", lambda heard: attribute(heard, "text"), ("text",))
 TOOL_RESULTS: Final = Argument("tool_results", lambda heard: heard.call.notes.get("tool_results", []))
