@@ -87,6 +87,7 @@ class Content:
             sc.INTERPRETER_CODE: self.text,
             sc.RETRIEVAL_QUERY: self.text,
             sc.CANDIDATE_DIFF: self.text,
+            sc.STDERR_TEXT: self.text,
         }
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:

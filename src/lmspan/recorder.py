@@ -162,14 +162,17 @@ class Recorder:
         event: Event | str,
         attributes: Mapping[str, Any],
         *,
+        content: Mapping[str, Any] | None = None,
         severity: SeverityNumber = SeverityNumber.INFO,
     ) -> None:
-        """Add a point in time to a call, as a span event or as a log record in the span's context."""
+        """Add a point in time to a call: a span event, or a log record. Its `content` as it is for watchers only."""
         if not call.recording:
             return
         name = EVENT_NAMES.get(event, f"lmspan.{event}")
         for watcher in call.watchers:
-            watcher.event(call, event, attributes)
+            watcher.event(call, event, {**attributes, **content} if content else attributes)
+        if content and self.captures(call):
+            attributes = {**attributes, **self.content.attributes(content)}
         now = self.clock()
         if self._span_events:
             call.span.add_event(name, attributes, now)

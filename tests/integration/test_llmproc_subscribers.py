@@ -221,7 +221,8 @@ async def test_the_async_callbacks_of_the_document_are_done_when_the_run_is():
         assert sorted(heard) == ["It is sunny.", "Let me look.", "sync start"]
 
 
-async def test_stderr_writes_are_heard_of_the_process_that_writes():
+@pytest.mark.parametrize("capture", ["none", "span"])
+async def test_stderr_writes_are_heard_of_the_process_that_writes(capture):
     heard = []
 
     class Listening:
@@ -229,7 +230,7 @@ async def test_stderr_writes_are_heard_of_the_process_that_writes():
             heard.append((text, process))
 
     with serving(called(("toolu_1", "write_stderr", {"message": "hm"})), SUN) as server, asking(server):
-        with recording(instrument=("llmproc",)), lmspan.subscribe(Listening()):
+        with recording(instrument=("llmproc",), capture_content=capture), lmspan.subscribe(Listening()):
             made = program("write_stderr")
             process = await made.start()
             await made.start()  # LLMProc now announces what the first writes on this one

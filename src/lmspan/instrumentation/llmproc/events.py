@@ -81,10 +81,8 @@ def _stderr(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     if call is None or call.source != "llmproc":
         return
     message = text(told[0])
-    facts: dict[str, Any] = {sc.STDERR_LENGTH: len(message)}
-    if recorder.captures(call):
-        facts[sc.STDERR_TEXT] = recorder.content.text(message)
-    recorder.add_event(call, Event.STDERR_WRITE, facts)
+    facts = {sc.STDERR_LENGTH: len(message)}
+    recorder.add_event(call, Event.STDERR_WRITE, facts, content={sc.STDERR_TEXT: message})
 
 
 def _nothing(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
