@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Link, Span, Tracer
 
     from lmspan.metrics import Metrics
 
@@ -84,6 +84,7 @@ class Recorder:
         call_id: str = "",
         parent_id: str = "",
         owned: bool = True,
+        links: tuple[Link, ...] = (),
         start_time: int | None = None,
     ) -> Call:
         """Start a span and make it current. `facts` are known now: samplers and processors see them.
@@ -101,7 +102,7 @@ class Recorder:
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         call.call_id = call_id
-        span = self._start_span(call, facts or {}, context)
+        span = self._start_span(call, facts or {}, context, links)
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
@@ -121,7 +122,7 @@ class Recorder:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
         call.held = call.wait_for_parent()
 
-    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context) -> Span:
+    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
         shape = SHAPES[call.operation]
         attributes = {sc.SOURCE: call.source}
         word = shape.word
@@ -140,6 +141,7 @@ class Recorder:
             with_entries(context, {STARTING: call}),
             shape.kind,
             attributes,
+            links,
             start_time=call.start_time_unix_nano,
         )
 
@@ -165,7 +167,7 @@ class Recorder:
         content: Mapping[str, Any] | None = None,
         severity: SeverityNumber = SeverityNumber.INFO,
     ) -> None:
-        """Add a point in time to a call: a span event, or a log record. Its `content` as it is for watchers only."""
+        """Add a point in time to a call: a span event, or a log record. `content` is heard as it is."""
         if not call.recording:
             return
         name = EVENT_NAMES.get(event, f"lmspan.{event}")

@@ -161,6 +161,8 @@ async def test_a_process_forked_by_the_program_runs_in_a_trace_of_its_own():
     first, second = recorded.named("invoke_agent helper")
     assert sc.AGENT_FORKED_FROM not in first.attributes
     assert second.attributes[sc.AGENT_FORKED_FROM] == first.attributes[sc.CALL_ID]
+    (link,) = second.links
+    assert (link.context, dict(link.attributes)) == (first.context, {sc.LINK_TYPE: "fork"})
 
 
 # The patches -------------------------------------------------------------------------------------------------------

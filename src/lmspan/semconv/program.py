@@ -64,6 +64,7 @@ AGENT_MAX_ITERATIONS: Annotated[str, Meta(INT, OWN, "turns that the run may take
 AGENT_ACCESS_LEVEL: Annotated[str, Meta(STRING, OWN, "what the process's tools may do: read, write or admin")] = (
     "lmspan.agent.access_level"
 )
+LINK_TYPE: Annotated[str, Meta(STRING, OWN, "on a link: fork")] = "lmspan.link.type"
 AGENT_FORKED_FROM: Annotated[str, Meta(STRING, OWN, "call id of the run whose history a forked process has")] = (
     "lmspan.agent.forked_from"
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.trace import Link
+
 from lmspan import lineage
 from lmspan import semconv as sc
 from lmspan.guard import guarded, leave_no_trace
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 _get = object.__getattribute__
 
 _latest: Final = lineage.ByIdentity()
-"""The call id of the latest run of each process."""
+"""The latest run of each process: its call id, and what a link to it needs."""
 _forked_from: Final = lineage.ByIdentity()
-"""Of each forked process, the call id of the run that it remembers."""
+"""The same of the run that a forked process remembers."""
 
 
 def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -40,15 +42,17 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
     facts = {sc.AGENT_NAME: name, sc.REQUEST_MODEL: model}
     inputs = {**dict(zip(("user_input", "max_iterations"), args, strict=False)), **kwargs}
     learn_key(recorder, stored.get("client"))
+    links: tuple[Link, ...] = ()
     if origin := _forked_from.get(process):
-        facts[sc.AGENT_FORKED_FROM] = origin
-    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs)
+        facts[sc.AGENT_FORKED_FROM], context = origin
+        links = (Link(context, {sc.LINK_TYPE: "fork"}),)
+    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs, links=links)
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the process may do, and what it is asked."""
     del args, kwargs
-    _latest.set(call.instance, call.call_id)
+    _latest.set(call.instance, (call.call_id, call.span.get_span_context()))
     stored = _get(call.instance, "__dict__")
     call.notes["server"] = client_facts(stored.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
