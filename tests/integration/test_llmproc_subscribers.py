@@ -279,6 +279,18 @@ async def test_a_plugin_of_llmproc_1_is_accepted():
     ]
 
 
+async def test_a_plugin_of_llmproc_1_that_waits_for_the_end_of_runs():
+    ended = []
+
+    class Plugin:
+        def run_end(self, run_result, process):
+            ended.append((run_result.api_calls, run_result.total_tool_calls, process.display_name))
+
+    lmspan.subscribe(Plugin())
+    await run()
+    assert ended == [(2, 1, "helper")]
+
+
 # One process only --------------------------------------------------------------------------------------------------
 
 

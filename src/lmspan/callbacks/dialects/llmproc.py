@@ -111,6 +111,7 @@ _OTHERS: Final = {
     "on_tool_start": _EVENTS[CallbackEvent.TOOL_START],
     "on_tool_end": _EVENTS[CallbackEvent.TOOL_END],
     "on_response": _EVENTS[CallbackEvent.RESPONSE],
+    "run_end": (Hook(frozenset((Operation.AGENT,)), Phase.END, (RUN_RESULT, OF_PROCESS)),),
 }
 
 DIALECT: Final = Dialect(
