@@ -193,12 +193,12 @@ def test_hyperparameter_updates_arrive():
 
     class Updates(AbstractCallback):
         def on_hyperparameter_update(self, event):
-            updates.append(event.parameters)
+            updates.append((event.iteration, event.parameters))
 
     CallbackManager().register(Updates())
     optimize("MIPROv2")
-    assert len(updates) == 3
-    assert set(updates[0]) >= {"0_predictor_instruction"}
+    assert [iteration for iteration, _ in updates] == [0, 1, 2]
+    assert set(updates[0][1]) >= {"0_predictor_instruction"}
 
 
 def test_errors_are_told_once_where_they_happened_and_ends_say_so():

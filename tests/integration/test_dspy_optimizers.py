@@ -6,12 +6,12 @@ import dspy
 import pytest
 
 from lmspan import semconv as sc
-from lmspan.demo.server import ScriptedServer
+from lmspan.demo.server import Reply, ScriptedServer
 from lmspan.testing import recording
 from support.processes import run_lmspan, run_python
 from support.programs import fields, model, serving
 from support.scenarios import ALL, execute
-from support.scenarios.core import CAREFUL, by_field, examples, metric, predict
+from support.scenarios.core import CAREFUL, by_field, examples, metric, predict, wanted
 
 PREFIX = "lmspan.optimizer.candidate."
 BY_NAME = {each.name: each for each in ALL}
@@ -156,10 +156,14 @@ def test_gepa_may_make_several_proposals_in_an_iteration():
     from gepa.strategies.proposal_sampling import SameParentSampling  # noqa: PLC0415 - where there is one
 
     drafts = iter(["Say nothing of use.", "Be careful."])
-    script = by_field(
-        answer=lambda asked: "yes" if "careful" in asked else "no",
-        new_instruction=lambda _: next(drafts, "Be silent."),
-    )
+
+    def script(request):
+        names, _ = wanted(request)
+        if names and "new_instruction" not in names:
+            return by_field(answer=lambda asked: "yes" if "careful" in asked else "no")(request)
+        draft = next(drafts, "Be silent.")  # DSPy 3.3 asks for it without a field
+        return by_field(new_instruction=draft)(request) if names else Reply(f"```\n{draft}\n```")
+
     with ScriptedServer(script) as server, recording() as recorded, dspy.context(lm=model(server)):
         optimize_with_gepa(gepa_kwargs={"sampling_strategy": SameParentSampling(2)})
     found = told(recorded, "optimize GEPA", "index", "scope", "score", "accepted")

@@ -157,6 +157,7 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
     assert found[sc.METRIC_COST, client].value == 0.5
 
 
+@pytest.mark.usefixtures("failures")
 def test_the_last_score_of_an_evaluation_and_of_an_optimizer_is_measured():
     reader = InMemoryMetricReader()
     with recording(instrument=(), meter_provider=MeterProvider([reader])):

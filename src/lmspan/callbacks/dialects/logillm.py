@@ -93,6 +93,21 @@ def _result(call: Call) -> Any:
     return logillm.OptimizationResult(call.outputs, improvement, facts.get(sc.OPTIMIZER_CANDIDATE_COUNT, 0), best)
 
 
+def _parameters(heard: Heard) -> dict[str, Any]:
+    return {
+        name.removeprefix(sc.HYPERPARAMETER): value
+        for name, value in heard.attributes.items()
+        if name.startswith(sc.HYPERPARAMETER)
+    }
+
+
+def _iteration(call: Call) -> int:
+    """Return which update of its optimizer this is, from 0: an event is made once for all who hear it."""
+    number: int = call.notes.get("logillm updates", 0)
+    call.notes["logillm updates"] = number + 1
+    return number
+
+
 _EVENTS: Final[dict[str, Callable[[Heard], Any]]] = {
     "module_start": lambda heard: logillm.ModuleStartEvent(
         _context(heard.call), heard.call.instance, heard.call.inputs or {}
@@ -130,8 +145,7 @@ _EVENTS: Final[dict[str, Callable[[Heard], Any]]] = {
         heard.call.facts.get(sc.EVALUATION_SCORE, 0.0), _duration(heard.call),
     ),
     "hyperparameter_update": lambda heard: logillm.HyperparameterUpdateEvent(
-        _context(heard.call), heard.call.instance, _module_of(heard.call),
-        {key.removeprefix(sc.HYPERPARAMETER): value for key, value in heard.attributes.items()},
+        _context(heard.call), heard.call.instance, _module_of(heard.call), _parameters(heard), _iteration(heard.call)
     ),
 }  # fmt: skip
 

@@ -43,19 +43,20 @@ def forget_query(search: Call) -> None:
     """Let go of what a search waited for, if it did not come."""
     key = search.notes.pop("query", None)
     with _lock:
-        left = [each for each in _searches.pop(key, ()) if each is not search]
-        if left:
-            _searches[key] = left
+        waiting = _searches.get(key, [])
+        if search in waiting:
+            waiting.remove(search)
+        if not waiting:
+            _searches.pop(key, None)
 
 
 def _search_for(inputs: Any) -> Call | None:
     """Return the search that waits longest for one of these texts; the next one who asks gets another."""
-    for text_of_search in inputs if type(inputs) is list else ():
-        found = _searches.get(id(text_of_search))
-        if found:
-            search = found[0]
-            forget_query(search)
-            return search
+    with _lock:
+        for asked in inputs if type(inputs) is list else ():
+            waiting = _searches.get(id(asked))
+            if waiting:
+                return waiting.pop(0)
     return None
 
 
