@@ -11,6 +11,7 @@ import runpy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lmspan import config
 from lmspan._version import __version__
@@ -107,10 +108,20 @@ def _demo(options: argparse.Namespace) -> int:
     print(f"stored in {session.trace_directory / 'traces.jsonl'}")
     if elsewhere:
         print(f"{'sent' if delivered else 'NOT delivered'} to your OpenTelemetry endpoint")
+        if jaeger := _jaeger():
+            print(f"in Jaeger, if it goes there: {jaeger}/trace/{trace.trace_id}")
     print(_WHAT_NEXT)
     if failed:
         raise LmspanError(failed)
     return 0 if delivered else 1
+
+
+def _jaeger() -> str:
+    """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside an endpoint of this machine."""
+    said = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    local = urlsplit(endpoint).hostname in ("localhost", "127.0.0.1", "::1")
+    return said or ("http://localhost:16686" if local else "")
 
 
 def _run_demo(options: argparse.Namespace) -> tuple[str, float]:

@@ -23,6 +23,7 @@ class Received:
     def __init__(self):
         self.requests = []
         self.sizes = []
+        self.authorizations = set()
         self.others = []  # (path, body) of what is no spans
 
     @property
@@ -63,6 +64,7 @@ def http_receiver(status=200, delay_s=0.0, limit=20 * 1024 * 1024):
                 body = gzip.decompress(body)
             time.sleep(delay_s)
             answer = 413 if len(body) > limit else status
+            received.authorizations.add(self.headers.get("Authorization"))
             if answer == 200 and self.path.endswith("/v1/traces"):
                 received.add(body)
             elif answer == 200:

@@ -1,0 +1,103 @@
+"""The documented way to Jaeger, with the real programs: what was recorded is there, span by span and fact by fact."""
+
+import dataclasses
+import json
+
+import pytest
+
+from lmspan.viewer import store
+from support.processes import run_lmspan, run_python
+from support.stack import Jaeger, collector_and_jaeger, eventually, fetch
+
+pytestmark = pytest.mark.e2e
+
+MANY = """
+import sys
+import lmspan
+
+session = lmspan.init("many", exporters=["otlp"], capture_content=sys.argv[3])
+text = "x" * int(sys.argv[2])
+with lmspan.operation("workflow", "all") as call:
+    for number in range(int(sys.argv[1]) - 1):
+        with lmspan.operation("tool", "step", inputs={"text": text}):
+            pass
+print(f"{call.span.get_span_context().trace_id:032x}")
+"""
+
+
+def facts(span):
+    """All of a span. Jaeger has a list as its JSON, and may add a warning of its own when it is asked early."""
+    found = dataclasses.asdict(span)
+    found["attributes"].pop("@jaeger@warnings", None)
+    for attributes in (found["attributes"], *(event["attributes"] for event in found["events"])):
+        lists = {name: value for name, value in attributes.items() if type(value) is list}
+        attributes.update({name: json.dumps(value, separators=(",", ":")) for name, value in lists.items()})
+    return found
+
+
+def same(sent, found):
+    """Assert that one trace is the other, span by span."""
+    by_id = {span.span_id: facts(span) for span in found.spans}
+    assert sorted(by_id) == sorted(span.span_id for span in sent.spans)
+    for span in sent.spans:
+        assert by_id[span.span_id] == facts(span)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with collector_and_jaeger(tmp_path_factory.mktemp("stack")) as found:
+        yield found
+
+
+def demo(endpoint, directory, **environ):
+    """Run the demo with an endpoint; give what it said and the trace that it recorded."""
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "LMSPAN_DIR": str(directory), **environ}
+    done = run_lmspan("demo", environ=given)
+    assert done.returncode == 0, done.stderr
+    trace, troubles = store.find(directory)
+    assert troubles == []
+    return done.stdout, trace
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_the_demo_by_the_collector_is_in_jaeger_as_it_was_recorded(stack, protocol, tmp_path):
+    sender, jaeger = stack
+    endpoint = sender.grpc if protocol == "grpc" else sender.http
+    said, sent = demo(endpoint, tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    assert "sent to your OpenTelemetry endpoint" in said
+    found = eventually(lambda: jaeger.trace(sent.trace_id), lambda trace: trace and len(trace.spans) == len(sent.spans))
+    same(sent, found)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_the_demo_straight_to_jaeger(protocol, tmp_path):
+    with Jaeger(tmp_path / "jaeger") as jaeger:
+        endpoint = jaeger.grpc if protocol == "grpc" else jaeger.http
+        _, sent = demo(endpoint, tmp_path / "traces", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+        found = eventually(lambda: jaeger.trace(sent.trace_id))
+        same(sent, found)
+
+
+def test_the_demo_prints_where_its_trace_is(stack, tmp_path):
+    sender, jaeger = stack
+    said, sent = demo(sender.http, tmp_path, LMSPAN_JAEGER=jaeger.ui)
+    assert f"{jaeger.ui}/trace/{sent.trace_id}" in said
+    assert eventually(lambda: fetch(f"{jaeger.ui}/api/v3/traces/{sent.trace_id}"))
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize(
+    ("spans", "characters"), [(10_000, 0), (200, 30_000), (2, 8_000_000)], ids=["many", "heavy", "one prompt of 8 MB"]
+)
+def test_all_that_was_sent_is_stored(stack, spans, characters, protocol):
+    sender, jaeger = stack
+    endpoint = sender.grpc if protocol == "grpc" else sender.http
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    done = run_python(MANY, str(spans), str(characters), "span" if characters else "none", environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    trace_id = done.stdout.strip()
+    found = eventually(lambda: jaeger.trace(trace_id), lambda trace: trace and len(trace.spans) == spans)
+    assert len({span.span_id for span in found.spans}) == spans
+    if characters:
+        texts = [len(span.attributes["gen_ai.tool.call.arguments"]) for span in found.spans if span.parent_id]
+        assert min(texts) > min(characters, 30_000)

@@ -1,0 +1,142 @@
+"""Real Jaeger and Collector processes on the loopback, each with a directory and ports of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lmspan.viewer import store
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIGS = ROOT / "collector-config"
+BINARIES = Path(os.environ.get("LMSPAN_E2E_BIN", Path.home() / ".cache" / "lmspan-e2e" / "bin"))
+PATIENCE_S = 60
+
+
+def binary(name):
+    """The path of a real program; the test is skipped, with the reason, where it is not."""
+    path = shutil.which(name, path=str(BINARIES)) or shutil.which(name)
+    if path is None:
+        pytest.skip(f"no {name} in {BINARIES} nor on the PATH; `.ci/backends` builds it")
+    return path
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
+            return answer.read().decode()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+def eventually(ask, wanted=bool):
+    """Ask until the answer is what is wanted; give the last answer when the patience is at its end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not wanted(answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
+
+
+class Program:
+    """A process that can be stopped and started again with its ports and its directory."""
+
+    def __init__(self, name, config, directory, ready, **environ):
+        self.command = [binary(name), "--config", str(CONFIGS / config)]
+        self.environ = {**os.environ, "STORAGE": str(directory / "storage"), **environ}
+        self.log = directory / "log"
+        self.ready = ready
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def start(self):
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(self.command, env=self.environ, stdout=log, stderr=log)
+        if not eventually(lambda: fetch(self.ready) is not None or self.process.poll() is not None):
+            pytest.fail(f"not ready: {self.log.read_text()[-2000:]}")
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:  # Jaeger waits for its clients to go
+            self.process.kill()
+            self.process.wait(10)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def collector(config, directory, **environ):
+    """A Collector with one of our configurations; `http` and `grpc` are where it listens."""
+    ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "HEALTH_PORT", "PROMETHEUS_PORT")}
+    ready = f"http://127.0.0.1:{ports['HEALTH_PORT']}"
+    made = Program("otelcol", config, directory, ready, **{**ports, **environ})
+    made.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
+    made.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
+    made.prometheus = f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}/metrics"
+    return made
+
+
+class Jaeger(Program):
+    """A Jaeger with our configuration."""
+
+    def __init__(self, directory):
+        ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "UI_PORT", "QUERY_PORT")}
+        self.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
+        self.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
+        self.address = f"127.0.0.1:{ports['GRPC_PORT']}"
+        self.ui = f"http://127.0.0.1:{ports['UI_PORT']}"
+        super().__init__("jaeger", "jaeger.yaml", directory, f"{self.ui}/api/v3/services", **ports)
+
+    def trace(self, trace_id):
+        return stored(self.ui, trace_id)
+
+
+class Compose:
+    """A stack that runs already: `LMSPAN_E2E_JAEGER` is its Jaeger, its Collector is on the standard ports."""
+
+    http, grpc = "http://127.0.0.1:4318", "http://127.0.0.1:4317"
+    ui = os.environ.get("LMSPAN_E2E_JAEGER", "")
+
+    def trace(self, trace_id):
+        return stored(self.ui, trace_id)
+
+
+def stored(ui, trace_id):
+    """A trace as Jaeger has it, None when it has none."""
+    answer = fetch(f"{ui}/api/v3/traces/{trace_id}")
+    if answer is None:
+        return None
+    found = store.read_requests([json.loads(answer)["result"]]).traces
+    return found.get(trace_id)
+
+
+@contextlib.contextmanager
+def collector_and_jaeger(directory):
+    """Give where to send to, and the Jaeger where it arrives."""
+    if Compose.ui:
+        yield Compose, Compose()
+        return
+    with Jaeger(directory / "jaeger") as jaeger:
+        with collector(
+            "collector.yaml", directory / "collector", JAEGER_ENDPOINT=jaeger.address, METRICS_INTERVAL="1s"
+        ) as made:
+            yield made, jaeger
