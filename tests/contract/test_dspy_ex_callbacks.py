@@ -7,7 +7,7 @@ import dspy
 import pytest
 
 import lmspan
-from lmspan.callbacks.dspy_ex import Callback, configure, with_callbacks
+from lmspan.callbacks.dspy_ex import Callback, attach, configure, with_callbacks
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
 from support.programs import fields, model, serving
@@ -94,13 +94,17 @@ def test_an_output_that_is_asked_for_again_is_the_next_attempt_of_the_same_call(
     ]
 
 
-def test_callbacks_of_the_process_hear_before_those_of_a_call():
-    heard = []
+def test_callbacks_of_the_process_hear_before_a_programs_and_those_before_a_calls():
+    heard, program = [], dspy.Predict("question -> answer")
     with with_callbacks([(logging_to(heard, "call"), None)]):
         with with_callbacks([(logging_to(heard, "inner"), None)]):
+            attach(program, callbacks=[(logging_to(heard, "program"), None)])
             configure(callbacks=[(logging_to(heard, "global"), None), (logging_to(heard, "second"), None)])
-            run()
-    assert [name for name, phase, *_ in heard if phase == PHASES[0]] == ["global", "second", "call", "inner"]
+            run(program=program)
+    assert [name for name, phase, *_ in heard if phase == PHASES[0]] == ["global", "second", "program", "call", "inner"]
+    heard.clear()
+    run()
+    assert {name for name, *_ in heard} == {"global", "second"}
     heard.clear()
     configure(callbacks=[(logging_to(heard, "other"), None)])
     run()

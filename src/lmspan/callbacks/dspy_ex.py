@@ -1,9 +1,10 @@
 """What dspy.ex' document promises of its adapter callbacks, for handlers carried over from Elixir.
 
-    from lmspan.callbacks.dspy_ex import configure, with_callbacks
+    from lmspan.callbacks.dspy_ex import attach, configure, with_callbacks
 
     configure(callbacks=[(Handler, 0)])                     # of the process, in the place of those before
-    with with_callbacks([(Other, [])]): ...                 # of what runs inside: heard after those of the process
+    attach(program, callbacks=[(Mine, 0)])                  # of one predictor or program: heard after those
+    with with_callbacks([(Other, [])]): ...                 # of what runs inside: heard last
 
 A callback is a `(handler, state)` tuple; the handler an object, a class of static functions or a module. Each hook is
 called with `(meta, payload, state)`; what it returns is the next state, unless that is None or "ok". As in the document
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from lmspan.callbacks.subscriptions import Subscription
 
-__all__ = ["Callback", "configure", "with_callbacks"]
+__all__ = ["Callback", "attach", "configure", "with_callbacks"]
 
 
 class Callback:
@@ -62,9 +63,15 @@ def configure(*, callbacks: Iterable[tuple[Any, Any]] = ()) -> None:
         _configured[:] = made
 
 
+def attach(program: Any, *, callbacks: Iterable[tuple[Any, Any]]) -> None:
+    """Have these callbacks hear one predictor or program, and what runs below it, as long as it lives."""
+    for each in callbacks:
+        subscriptions.subscribe(each, dialect="dspy_ex", scope=program)
+
+
 @contextmanager
 def with_callbacks(callbacks: Iterable[tuple[Any, Any]]) -> Iterator[None]:
-    """Have these callbacks hear what runs under the `with`, after those of the process and of an outer `with`."""
+    """Have these callbacks hear what runs under the `with`, after all others, those of an outer `with` included."""
     with ExitStack() as scope:
         for each in callbacks:
             scope.enter_context(subscriptions.subscribed(each, dialect="dspy_ex"))

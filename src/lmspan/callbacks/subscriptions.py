@@ -1,4 +1,4 @@
-"""Who is subscribed: bound when subscribed, heard in order of priority, then the process' before a scope's.
+"""Who is subscribed: bound when subscribed, heard in order of priority, then of reach, then of subscription.
 
     subscribe(callback) -> hooks found by dialect -> bound -> one table (operation, phase) -> hooks, swapped as a whole
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
 
 _ON_ERROR: Final = ("log", "stop")
+_PROCESS, _OBJECT, _SCOPE = range(3)
 
 
 class Priority(IntEnum):
@@ -79,8 +80,8 @@ class Subscription:
         self.number = next(_numbers)
         self.alone = frozenset((self.number,))
         self.active = True
-        self.scoped = False
-        """Whether it hears only what runs in a scope: then it hears after those that hear everything."""
+        self.reach = _PROCESS
+        """Among those of one priority, whoever hears more hears first: the process, an object, what runs in a scope."""
         self.gate: Callable[[], bool] | None = None
         """Asked at each event, if there is one: while it says False the callback hears nothing."""
         self.table = _table([(self, found)])
@@ -156,8 +157,8 @@ class _Registry:
         self.table = _table([(each, each.found()) for each in self._subscriptions])
 
 
-def _order(subscription: Subscription) -> tuple[int, bool, int]:
-    return -subscription.priority, subscription.scoped, subscription.number
+def _order(subscription: Subscription) -> tuple[int, int, int]:
+    return -subscription.priority, subscription.reach, subscription.number
 
 
 def _table(found: Iterable[tuple[Subscription, tuple[Found, ...]]]) -> Table:
@@ -233,7 +234,7 @@ def subscribed(callback: Any, **options: Any) -> Iterator[Subscription]:
     Options and errors are those of `subscribe`.
     """
     subscription = _make(callback, **options)
-    subscription.scoped = True
+    subscription.reach = _SCOPE
     before = otel_context.get_current()
     scopes: Any = before.get(LISTENING, ())
     otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))
@@ -268,4 +269,6 @@ def _make(
         found = within(scope, found)
     own = getattr(callback, "priority", None) if priority is None else priority
     chosen = Priority.NORMAL if not isinstance(own, int) else own
-    return Subscription(found, callback, int(chosen), on_error, name or detection.name_of(callback))
+    made = Subscription(found, callback, int(chosen), on_error, name or detection.name_of(callback))
+    made.reach = _PROCESS if scope is None else _OBJECT
+    return made
