@@ -22,9 +22,9 @@ ROWS = (
     {"instrumentation", "decorators", "callbacks", "export", "viewer", "sampling"},
     {"generators"},
     {"recorder"},
-    {"metrics", "config", "shapes", "propagation", "runs", "layers"},
+    {"metrics", "config", "shapes", "propagation", "runs"},
     {"content"},
-    {"processes"},
+    {"processes", "layers"},
     {"redaction"},
     {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
 )

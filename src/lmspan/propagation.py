@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
-from lmspan import processes
+from lmspan import layers, processes
 from lmspan.lifecycle import CURRENT, LISTENING, Call, Operation
 from lmspan.patching import Patches
 from lmspan.processes import Carried
@@ -114,6 +114,7 @@ def install() -> None:
     if _users == 1:
         _patches.wrap(ThreadPoolExecutor, "submit", _submit)
         processes.patch(_patches)
+        layers.patch(_patches)
 
 
 def uninstall() -> None:

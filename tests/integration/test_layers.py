@@ -19,6 +19,8 @@ import lmspan
 from lmspan import recorder as recording_module
 from lmspan.lifecycle import Operation
 from lmspan.testing import recording
+from lmspan.viewer import store
+from support.processes import run_python
 from support.programs import KEY, fields, model, serving
 
 
@@ -157,3 +159,32 @@ def test_one_that_is_only_imported_is_not_mentioned(rival, caplog):
     with recording():
         run()
     assert warnings(caplog) == []
+
+
+ANTHROPIC = """
+import anthropic
+import lmspan
+from lmspan.demo.server import Reply
+from support.wires import KEY, serving
+
+lmspan.init("claude", instrument=())
+with serving(Reply("hi")) as server:
+    client = anthropic.Anthropic(base_url=server.address, api_key=KEY)
+
+    def ask():
+        message = {"role": "user", "content": "hi"}
+        return client.messages.create(model="claude-haiku-4-5", max_tokens=9, messages=[message]).content[0].text
+
+    lmspan.lm(name="ours")(ask)()
+    ask()
+"""
+
+
+def test_anthropics_client_makes_its_own_span_only_where_no_call_of_ours_tells(tmp_path):
+    done = run_python(ANTHROPIC, environ={"LMSPAN_DIR": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
+    traces = store.read_file(tmp_path / "traces.jsonl").traces.values()
+    names = [span.name for trace in sorted(traces, key=lambda each: each.start_unix_nano) for span in trace.spans]
+    assert len(names) == 2
+    assert names[0] == "chat ours"
+    assert names[1] != "chat ours"

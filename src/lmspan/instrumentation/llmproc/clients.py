@@ -1,4 +1,4 @@
-"""The clients below: which attempts of theirs are of an LM call of ours, and that none tells of it a second time."""
+"""The clients below: which attempts of theirs are of an LM call of ours."""
 
 from __future__ import annotations
 
@@ -38,15 +38,10 @@ def patch(patches: Patches) -> None:
         patches.wrap(executor, "_call_with_retry", _call_with_retry)
 
     @guarded
-    def quieten(client: Any) -> None:
-        patches.wrap(client, "start_api_call_span", _no_span)
-
-    @guarded
     def patch_gemini(client: Any) -> None:
         patches.wrap(client.BaseApiClient, "_async_request_once", _request_once)
 
     patches.when_imported("llmproc.providers.anthropic_process_executor", patch_executor)
-    patches.when_imported("anthropic._base_client", quieten)
     patches.when_imported("google.genai._api_client", patch_gemini)
 
 
@@ -95,8 +90,3 @@ async def _attempt(call: Call, send: Callable[..., Any], args: Arguments, kwargs
 @guarded
 def _note(call: Call, error: BaseException) -> None:
     call.notes["failed"] = qualified_name(type(error))
-
-
-def _no_span(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Let Anthropic's client make no span of its own below ours: the call, and its tokens, would be told twice."""
-    return wrapped(*args, **kwargs) if lm_call() is None else None
