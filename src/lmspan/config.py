@@ -67,6 +67,9 @@ def resolve(
 ) -> Config:
     """Resolve what init() was given. `provider_exists`: then spans go to that stack and to nowhere else unasked."""
     chosen = _exporters(exporters, environ, provider_exists=provider_exists)
+    protocol = _protocol(environ)
+    if "otlp" in chosen and protocol != "grpc":
+        _check_endpoint(environ)
     local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
     asked = _choice("capture_content", capture_content, CAPTURES) or capture_from_environment(environ)
     return Config(
@@ -80,7 +83,7 @@ def resolve(
         capture_content=asked or ("span" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
         openinference=bool(openinference),
-        protocol=_protocol(environ),
+        protocol=protocol,
         content_max_bytes=_content_limit(environ),
         metrics=_signal("OTEL_METRICS_EXPORTER", environ) or "none",
         logs=_signal("OTEL_LOGS_EXPORTER", environ) or ("otlp" if "otlp" in chosen else "none"),
@@ -160,6 +163,17 @@ def _protocol(environ: Mapping[str, str]) -> str:
         if value:
             _told(name, value, _words(PROTOCOLS), f"{PROTOCOLS[0]} is used")
     return PROTOCOLS[0]
+
+
+def _check_endpoint(environ: Mapping[str, str]) -> None:
+    """Tell of an address that HTTP cannot go to, where it is set: the exporter would only say so when it gives up."""
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        value = environ.get(name, "").strip()
+        if value and not value.lower().startswith(("http://", "https://")):
+            place = value.rpartition("@")[2]  # without a user and password
+            _told(name, place, f"http://{place.rpartition('://')[2]}", "nothing can be delivered there")
+        if value:
+            return
 
 
 def _content_limit(environ: Mapping[str, str]) -> int:

@@ -83,7 +83,12 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
 
 @pytest.mark.parametrize(
     "environ",
-    [{CAPTURE: "maybe"}, {"OTEL_TRACES_EXPORTER": "jaegr"}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/jsn"}],
+    [
+        {CAPTURE: "maybe"},
+        {"OTEL_TRACES_EXPORTER": "jaegr"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/jsn"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"},
+    ],
 )
 def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
     found = resolved(environ)

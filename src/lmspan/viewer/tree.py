@@ -95,7 +95,9 @@ def _header(trace: Trace) -> Text:
     hits = sum(bool(span.attributes.get(sc.CACHE_HIT)) for span in calls)
     if hits:
         told.append(f"{hits} from cache")
-    told.append(f"{trace.total(sc.USAGE_INPUT_TOKENS):.0f} → {trace.total(sc.USAGE_OUTPUT_TOKENS):.0f} tokens")
+    tokens = [trace.total(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
+    if any(tokens):
+        told.append(f"{tokens[0]:.0f} → {tokens[1]:.0f} tokens")
     if any(sc.COST_AMOUNT in span.attributes for span in calls):
         told.append(money(trace.total(sc.COST_AMOUNT)))
     under = trace.children()
