@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import time
 
 import dspy
 import pytest
@@ -158,18 +157,20 @@ async def cancel(streaming):
 def test_a_stream_that_is_not_read_to_the_end_ends_its_spans_and_says_nothing(leave, asynchronous, caplog):
     """DSPy itself may complain (its task group is closed in another task); the spans must not care."""
 
-    async def run(lm):
-        with dspy.context(lm=lm):
-            program = dspy.Predict("question -> answer")
-            await leave(dspy.streamify(program, is_async_program=asynchronous)(question="why?"))
+    async def run(lm, recorded):
+        try:
+            with dspy.context(lm=lm):
+                program = dspy.Predict("question -> answer")
+                await leave(dspy.streamify(program, is_async_program=asynchronous)(question="why?"))
+        finally:  # an abandoned worker ends its spans when it notices; without a loop it would wait for ever
+            for _ in range(1000):
+                if recorded.named("module Predict"):
+                    break
+                await asyncio.sleep(0.01)
 
     with serving(slowly()) as server, recording() as recorded:
         with contextlib.suppress(BaseExceptionGroup, RuntimeError, asyncio.CancelledError):
-            asyncio.run(run(model(server)))
-        for _ in range(1000):  # an abandoned worker thread ends its spans when it notices
-            if recorded.named("module Predict"):
-                break
-            time.sleep(0.01)
+            asyncio.run(run(model(server), recorded))
     assert [span.name for span in recorded.roots()] == ["module Predict"]
     assert [span.name for span in recorded.spans][:3] == ["module Predict", "format ChatAdapter", "chat gpt-4o-mini"]
     recorded.assert_conventions()
