@@ -164,7 +164,7 @@ def init(
             session.shutdown(timeout_s=0)
             raise
         atexit.register(session._exit)
-        processes.when_a_child_exits(session._patches, session, session._exit)
+        processes.when_a_child_exits(session._patches, session, Session._exit)
         _session = session
         return session
 

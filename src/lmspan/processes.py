@@ -140,14 +140,15 @@ def _default_is_fork(process: Any) -> bool:
     return type(process).__name__ == "Process" and multiprocessing.get_start_method() == "fork"
 
 
-def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[], Any]) -> None:
-    """Have a process that multiprocessing has started call `leave` at its end, where `atexit` is not heard.
+def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[Any], Any]) -> None:
+    """Have a process that multiprocessing has started call `leave(owner)` at its end, where `atexit` is not heard.
 
-    Such a process forgets what its parent has registered; what is run after that registers it anew.
+    Such a process forgets what its parent has registered; what is run after that registers it anew. The owner is not
+    kept alive.
     """
 
     def register(util: Any) -> None:
-        util.register_after_fork(owner, lambda _: util.Finalize(None, leave, exitpriority=0))
+        util.register_after_fork(owner, lambda it: util.Finalize(None, leave, (it,), exitpriority=0))
 
     patches.when_imported("multiprocessing.util", register)
 

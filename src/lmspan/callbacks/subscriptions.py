@@ -136,6 +136,7 @@ class _Registry:
         self._subscriptions: tuple[Subscription, ...] = ()
         self.scoped = 0
         self.table = _table([])
+        self._with_scopes: dict[tuple[Subscription, ...], Table] = {}
 
     def add(self, subscription: Subscription) -> None:
         with self._lock:
@@ -151,10 +152,20 @@ class _Registry:
     def scope(self, change: int) -> None:
         with self._lock:
             self.scoped += change
+            self._with_scopes = {}
+
+    def with_scopes(self, scopes: tuple[Subscription, ...]) -> Table:
+        """Return who hears in some scopes: made at the first operation there, until a subscription or scope changes."""
+        made = self._with_scopes
+        if scopes not in made:
+            heard = sorted({each for each in (*self._subscriptions, *scopes) if each.active}, key=_order)
+            made[scopes] = _table([(each, each.found()) for each in heard])
+        return made[scopes]
 
     def _set(self, subscriptions: tuple[Subscription, ...]) -> None:
         self._subscriptions = tuple(sorted(subscriptions, key=_order))
         self.table = _table([(each, each.found()) for each in self._subscriptions])
+        self._with_scopes = {}
 
 
 def _order(subscription: Subscription) -> tuple[int, int, int]:
@@ -184,10 +195,7 @@ _registry = _Registry()
 
 def table(scopes: tuple[Subscription, ...]) -> Table:
     """Return who hears: all that are subscribed for the process, and those of the scopes that are open here."""
-    if not scopes:
-        return _registry.table
-    heard = sorted({each for each in (*_registry.all(), *scopes) if each.active}, key=_order)
-    return _table([(each, each.found()) for each in heard])
+    return _registry.with_scopes(scopes) if scopes else _registry.table
 
 
 def anybody() -> bool:

@@ -40,26 +40,32 @@ class Hush:
     def __init__(self, redact: Callable[[str], str], heard: Callable[[str], Any] | None = None) -> None:
         self._redact = redact
         self._heard = heard
-        self._threads: set[int] = set()
         self.trouble = ""
         for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._keep)
+            logging.getLogger(name).addFilter(_keep)  # a logger takes the same filter once
 
     def __enter__(self) -> Self:
-        self._threads.add(threading.get_ident())
+        _inside[threading.get_ident()] = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.discard(threading.get_ident())
+        _inside.pop(threading.get_ident(), None)
 
-    def _keep(self, record: logging.LogRecord) -> bool:
-        if record.thread not in self._threads:
-            return True
-        message = record.getMessage()
+    def take(self, message: str) -> None:
+        """Keep a line that is not printed."""
         self.trouble = self._redact(message)[:300]
         if self._heard is not None:
             self._heard(message)
-        return False
+
+
+_inside: dict[int, Hush] = {}
+
+
+def _keep(record: logging.LogRecord) -> bool:
+    hush = _inside.get(record.thread or 0)
+    if hush is not None:
+        hush.take(record.getMessage())
+    return hush is None
 
 
 class QuietExporter(SpanExporter):

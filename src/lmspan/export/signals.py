@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from lmspan.config import Config
 
 logger = logging.getLogger("lmspan.export")
+
+_EXPORTERS: Final = {
+    "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
+}
 
 
 class _Told:
@@ -119,39 +125,9 @@ def shut_down(provider: Any, timeout_s: float) -> None:
 
 
 def _otlp(protocol: str, signal: str) -> Any:
+    module, name = _EXPORTERS[signal]
+    road = "grpc" if protocol == "grpc" else "http"
     try:
-        return _EXPORTERS[protocol, signal]()
+        return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{road}.{module}"), name)()
     except (ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
         raise ConfigurationError(f"the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: {error}") from error
-
-
-def _http_metrics() -> Any:
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-
-    return OTLPMetricExporter()
-
-
-def _http_logs() -> Any:
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415
-
-    return OTLPLogExporter()
-
-
-def _grpc_metrics() -> Any:
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
-
-    return OTLPMetricExporter()
-
-
-def _grpc_logs() -> Any:
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415
-
-    return OTLPLogExporter()
-
-
-_EXPORTERS = {
-    ("http/protobuf", "metrics"): _http_metrics,
-    ("http/protobuf", "logs"): _http_logs,
-    ("grpc", "metrics"): _grpc_metrics,
-    ("grpc", "logs"): _grpc_logs,
-}

@@ -1,7 +1,6 @@
-"""Adapter phases: `format` makes the messages, `parse` reads the answer.
+"""DSPy's adapters, which ask again by another one when an answer cannot be read.
 
-DSPy decorates both methods again in every subclass, so one `format` may announce itself two or three times, nested,
-for the same adapter object: only the outermost is a span.
+DSPy decorates both methods again in every subclass, so one `format` may announce itself two or three times.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation import adapters
 from lmspan.instrumentation.calls import Hook, is_inside
 from lmspan.instrumentation.dspy.describe import signature_name
 from lmspan.lifecycle import Event, Operation
@@ -24,65 +24,41 @@ _PARSE: Final = ("signature", "completion")
 
 def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start `format(signature, demos, inputs)`."""
-    if is_inside(instance, Operation.ADAPTER_FORMAT):
-        return None
-    inputs = dict(zip(_FORMAT, _arguments(_FORMAT, args, kwargs), strict=True))
-    return _start(recorder, Operation.ADAPTER_FORMAT, "format", instance, inputs)
+    return _start(recorder, Operation.ADAPTER_FORMAT, instance, adapters.named(_FORMAT, args, kwargs))
 
 
 def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the signature, the number of demonstrations, and the inputs."""
     del args, kwargs
-    signature, demos, inputs = call.inputs.values()
-    call.found.update(signature_name(signature))
-    if type(demos) is list:
-        call.found[sc.ADAPTER_DEMO_COUNT] = len(demos)
-    if recorder.captures(call):
-        recorder.capture(call, {sc.OPERATION_INPUTS: inputs})
-
-
-def finish_format(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Tell how many messages came of it; the messages themselves are on the chat span."""
-    del recorder
-    if type(outputs) is list:
-        call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
+    call.found.update(signature_name(call.inputs["signature"]))
+    adapters.add_format(recorder, call)
 
 
 def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start `parse(signature, completion)`."""
-    if is_inside(instance, Operation.ADAPTER_PARSE):
-        return None
-    inputs = dict(zip(_PARSE, _arguments(_PARSE, args, kwargs), strict=True))
-    return _start(recorder, Operation.ADAPTER_PARSE, "parse", instance, inputs)
+    return _start(recorder, Operation.ADAPTER_PARSE, instance, adapters.named(_PARSE, args, kwargs))
 
 
 def describe_parse(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the signature and how long the answer is; the answer itself is on the chat span."""
+    """Add the signature and how long the answer is."""
     del recorder, args, kwargs
-    signature, completion = call.inputs.values()
-    call.found.update(signature_name(signature))
-    if type(completion) is str:
-        call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(completion)
+    call.found.update(signature_name(call.inputs["signature"]))
+    adapters.add_parse(call)
 
 
-def finish_parse(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the fields that were read."""
-    if recorder.captures(call):
-        recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})
+def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict[str, Any]) -> Call | None:
+    if is_inside(instance, operation):  # a nested announcement is no attempt
+        return None
+    attempt = _attempt(recorder, type(instance).__name__, operation)
+    return adapters.start(recorder, "dspy", operation, instance, inputs, **{sc.ADAPTER_ATTEMPT: attempt})
 
 
-def _start(recorder: Recorder, operation: Operation, phase: str, instance: Any, inputs: dict[str, Any]) -> Call:
-    name = type(instance).__name__
-    facts = {sc.ADAPTER_NAME: name, sc.ADAPTER_PHASE: phase, sc.ADAPTER_ATTEMPT: _attempt(recorder, name, phase)}
-    return recorder.start(operation, name, "dspy", facts, instance=instance, inputs=inputs)
-
-
-def _attempt(recorder: Recorder, adapter: str, phase: str) -> int:
+def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
     """Count how often the current module has formatted: a second time is a re-ask after a parse failure."""
     module = current_call()
     if module is None:
         return 1
-    if phase == "format":
+    if operation is Operation.ADAPTER_FORMAT:
         module.notes["attempt"] = module.notes.get("attempt", 0) + 1
         before, module.notes["adapter"] = module.notes.get("adapter", adapter), adapter
         if before != adapter:
@@ -90,9 +66,5 @@ def _attempt(recorder: Recorder, adapter: str, phase: str) -> int:
     return int(module.notes.get("attempt", 1))
 
 
-def _arguments(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(args[index] if index < len(args) else kwargs.get(name) for index, name in enumerate(names))
-
-
-FORMAT: Final = Hook(begin_format, describe_format, finish_format)
-PARSE: Final = Hook(begin_parse, describe_parse, finish_parse)
+FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format)
+PARSE: Final = Hook(begin_parse, describe_parse, adapters.finish_parse)

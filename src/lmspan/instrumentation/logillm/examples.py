@@ -12,7 +12,7 @@ from lmspan import recorder as recording
 from lmspan.guard import guarded
 from lmspan.instrumentation import examples
 from lmspan.instrumentation.calls import Hook
-from lmspan.instrumentation.examples import adopt, number
+from lmspan.instrumentation.examples import number
 from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import stored
 from lmspan.lifecycle import Operation
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from lmspan.lifecycle import Call
     from lmspan.recorder import Recorder
-
-__all__ = ["EXAMPLE", "adopt", "advance", "end_last", "metric", "trace"]
 
 
 def _evaluation_of(call: Call | None) -> Call | None:
