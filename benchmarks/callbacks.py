@@ -3,9 +3,9 @@
     python benchmarks/callbacks.py [--rounds 30] [--events 300]
 
 Needs `pip install 'lmspan[dspy,logillm,llmproc]'`; a library that is missing is left out, with a word. The callbacks do
-nothing, and are the same objects on both sides. Each row is measured with none, one and eleven of them, all rows in turn
-in every round: what the first adds, and what each of ten further ones does. Microseconds of the calling thread's CPU per
-event: minimum over the rounds.
+nothing, and are the same objects on both sides. Each row is measured with none, one and eleven of them, all rows in
+turn in every round: what the first adds, and what each of ten further ones does. Microseconds of the calling thread's
+CPU per event: minimum over the rounds.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from lmspan import semconv as sc
+from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, LISTENING
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def environ() -> dict[str, str]:
 
     A copy of this process' own, with `TRACEPARENT`, and `BAGGAGE` where there is any.
     """
-    return {**os.environ, **{name.upper(): value for name, value in headers().items()}}
+    told = guarded(headers)() or {}
+    return {**os.environ, **{name.upper(): value for name, value in told.items()}}
 
 
 class Carried:
@@ -108,16 +110,22 @@ class Sent:
             otel_context.attach(before)
 
 
+@guarded
+def _sent(function: Callable[..., Any]) -> Sent | None:
+    """Return a function to send in the place of another: None where no call is current, or it cannot be told."""
+    return Sent(function, headers()) if CURRENT in otel_context.get_current() else None
+
+
 def _send(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Send the first argument, a function, with the context."""
-    if args and CURRENT in otel_context.get_current():
-        args = (Sent(args[0], headers()), *args[1:])
+    if args:
+        args = (_sent(args[0]) or args[0], *args[1:])
     return wrapped(*args, **kwargs)
 
 
 def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do so for a pool of processes; one of threads, which has the same methods, is given the context itself."""
-    if type(pool).__name__ != "ThreadPool":
+    if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
         return _send(wrapped, pool, args, kwargs)
     context = otel_context.get_current()
     if args and (CURRENT in context or LISTENING in context):
@@ -129,8 +137,8 @@ def _start(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwa
     """Start a process; its target is sent with the context, unless it is forked and has that by itself."""
     target = getattr(process, "_target", None)
     forked = type(process).__name__ == "ForkProcess" or _default_is_fork(process)
-    if target is not None and not forked and CURRENT in otel_context.get_current():
-        process._target = Sent(target, headers())  # noqa: SLF001 - there is no public way before it starts
+    if target is not None and not forked:
+        process._target = _sent(target) or target  # noqa: SLF001 - there is no public way before it starts
     return wrapped(*args, **kwargs)
 
 

@@ -128,3 +128,32 @@ def test_a_pool_of_threads_has_the_context_itself(tmp_path):
     assert (printed, len(lines(trace))) == ("[2, 4]", 3)
     root = next(span for span in trace.spans if not span.parent_id)
     assert root.attributes["lmspan.total.tool_calls"] == 2
+
+
+HOSTILE = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from opentelemetry import baggage, context
+import lmspan
+
+lmspan.init("hostile")
+
+class Loud:
+    def __str__(self):
+        raise RuntimeError("user code ran")
+
+def work(number):
+    return number * 2
+
+if __name__ == "__main__":
+    context.attach(baggage.set_baggage("cart", Loud()))
+    with lmspan.operation("workflow", "parent"), ProcessPoolExecutor(1) as pool:
+        print(list(pool.map(work, [1, 2])))
+"""
+
+
+def test_baggage_that_cannot_be_told_keeps_no_task_from_its_pool(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(HOSTILE)
+    done = run([sys.executable, str(path)], {"LMSPAN_DIR": str(tmp_path / "traces")})
+    assert (done.returncode, done.stdout) == (0, "[2, 4]\n")
