@@ -1,5 +1,6 @@
 """Shared by all tests: no state of this machine's user is read or written."""
 
+import logging
 import os
 import tempfile
 
@@ -16,3 +17,23 @@ for name in [name for name in os.environ if name.startswith(("OTEL_", "LMSPAN_")
 @pytest.fixture(autouse=True)
 def _own_state_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("LMSPAN_DIR", str(tmp_path / "traces"))
+
+
+class Complaints(logging.Handler):
+    """What the SDK says of how its spans are used: ended twice, or written to after their end."""
+
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def _the_sdk_has_nothing_to_complain_of():
+    complaints, logger = Complaints(), logging.getLogger("opentelemetry.sdk.trace")
+    logger.addHandler(complaints)
+    yield
+    logger.removeHandler(complaints)
+    assert complaints.messages == []

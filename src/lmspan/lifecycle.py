@@ -145,6 +145,11 @@ class Call:
         self.span = span
         self.call_id = self.call_id or f"{span.get_span_context().span_id:016x}"
 
+    def claim(self, deed: str) -> bool:
+        """Tell whether the caller is the first to do this to the call: a worker may end it, and whoever left it too."""
+        claimed: object = self.__dict__.setdefault(deed, mine := object())  # atomic, other than to look and then to set
+        return claimed is mine
+
     def wait_for_parent(self) -> bool:
         """Be told when the parent ends; False when there is none, or it has ended."""
         waiting = self.parent.__dict__.setdefault("waiting", {}) if self.parent is not None else None

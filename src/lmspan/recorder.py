@@ -205,31 +205,35 @@ class Recorder:
         end_time: int | None = None,
     ) -> None:
         """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
-        if call.ended or call.inherited:
+        if call.inherited or not call.claim("_end"):
             restore(call)  # it was ended from another thread, where its context was not current
             return
-        for child in tuple((call.waiting or {}).values()):
+        waiting, call.waiting = call.waiting, None
+        for child in tuple((waiting or {}).values()):
             self.end(child, error=error, missing=True)
-            self._close(child)
+            if child.held and child.ended:
+                self._close(child)
         call.outputs, call.error = outputs, error
         if call.observed:
             self._annotate(call, error, missing=missing)
+        ended = call.end_time_unix_nano = end_time or self.clock()
         call.ended = True
         self.open.pop(call.call_id, None)
         restore(call)
-        ended = call.end_time_unix_nano = end_time or self.clock()
         for watcher in call.watchers:
             watcher.end(call)
         if self.metrics is not None:
             self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
         call.observed = False
-        call.instance = call.inputs = call.outputs = call.waiting = None
+        call.instance = call.inputs = call.outputs = None
         call.notes = {}
-        if not call.held:
+        if not call.held or call.parent is None or call.parent.waiting is None:
             self._close(call)
 
     def _close(self, call: Call) -> None:
-        call.span.end(call.end_time_unix_nano)  # harmless when it has been
+        if call.held and not call.claim("_close"):
+            return  # its parent ended in the same moment, in another thread
+        call.span.end(call.end_time_unix_nano)
         call.recording = False  # who ends it once more, after a shutdown, is not listened to
         if call.parent is not None and call.parent.waiting:
             call.parent.waiting.pop(call.call_id, None)

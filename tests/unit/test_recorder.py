@@ -1,6 +1,7 @@
 """Calls become spans: parents, ends that nobody announces, metrics, sampling, events, OpenInference."""
 
 from collections import Counter
+from threading import Thread
 
 import pytest
 from opentelemetry._logs import SeverityNumber
@@ -86,6 +87,63 @@ def test_a_second_end_is_nothing(recorded):
     end(call)
     end(call, error=ValueError())
     assert recorded.one("module once").status.is_unset
+
+
+def test_two_threads_that_end_a_call_at_once_end_it_once(recorded):
+    """One is a worker that finishes, the other whoever left it: the second comes while the first is describing it."""
+
+    class Meanwhile:
+        def event(self, call, event, attributes):
+            other = Thread(target=end, args=(call,), kwargs={"error": ValueError("second")})
+            other.start()
+            other.join()
+
+        def end(self, call):
+            ends.append(call)
+
+    ends = []
+    call = start(MODULE, "once")
+    call.watchers = (Meanwhile(),)
+    end(call, error=KeyError("first"))
+    assert ends == [call]
+    assert recorded.attributes("module once")[sc.ERROR_TYPE] == "KeyError"
+
+
+def test_a_parent_that_ends_while_a_worker_ends_its_child_leaves_the_child_to_the_worker(recorded):
+    class Meanwhile:
+        def event(self, call, event, attributes):
+            other = Thread(target=end, args=(parent,))
+            other.start()
+            other.join()
+
+        def end(self, call):
+            pass
+
+    parent = start(MODULE, "parent")
+    child = start(TOOL, "child", owned=False)
+    child.watchers = (Meanwhile(),)
+    end(child, error=KeyError("its own"))
+    recorded.assert_tree("""
+        module parent
+          execute_tool child !
+    """)
+    recorded.assert_conventions()
+    facts = recorded.attributes("execute_tool child")
+    assert facts[sc.ERROR_TYPE] == "KeyError"
+    assert sc.END_MISSING not in facts
+
+
+def test_a_held_call_is_closed_by_whoever_comes_last(recorded):
+    parent = start(MODULE, "parent")
+    first = start(TOOL, "first")
+    recording_module.active.hold(first)
+    end(first)
+    late = start(TOOL, "late", parent_id=parent.call_id)
+    recording_module.active.hold(late)
+    assert recorded.spans == []
+    end(parent)
+    assert [span.name for span in recorded.spans] == ["module parent", "execute_tool first", "execute_tool late"]
+    recorded.assert_conventions()
 
 
 def test_what_is_open_at_shutdown_is_ended(recorded):
