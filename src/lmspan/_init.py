@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import logging
 import os
 import threading
@@ -46,6 +47,7 @@ class Session:
         self._signals: list[Any] = []  # the providers of metrics and log records that are ours
         self._patches = Patches()
         self._closed = False
+        self._asked: dict[str, Any] = {}
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
@@ -77,6 +79,20 @@ class Session:
     def _exit(self) -> None:
         self.shutdown(_EXIT_TIMEOUT_S)
 
+    def _tell_what_is_left_out(self, asked: Mapping[str, Any]) -> None:
+        """Say once of each option that a later `init()` asks for another value than this session has been made with."""
+        other = [
+            name
+            for name, parameter in inspect.signature(init).parameters.items()
+            if asked[name] is not parameter.default and _plain(asked[name]) != _plain(self._asked[name])
+        ]
+        if other:
+            self._asked.update({name: asked[name] for name in other})
+            logger.warning(
+                "lmspan: init() has been called before (`lmspan run` does so); this call does not change %s",
+                ", ".join(other),
+            )
+
     def __enter__(self) -> Self:
         return self
 
@@ -106,7 +122,7 @@ def init(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> Session:
-    """Record this program from now on. A second call returns the same session and changes nothing.
+    """Record this program from now on. A second call returns the same session, changes nothing, and says what not.
 
     Args:
         service_name: else `OTEL_SERVICE_NAME`, else the script's name.
@@ -119,7 +135,7 @@ def init(
             the terminal, else what OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for, else none.
         redact: sees every string before it is recorded and returns what may be. Secrets are never recorded anyway.
         events: where events go: "span", "log" (then `logger_provider`, or the global one) or "both".
-        openinference: also set OpenInference's span kind, input and output.
+        openinference: also set OpenInference's span kind, input and output; `LMSPAN_OPENINFERENCE=1` does so as well.
         sampler: for the provider that init makes; one that is already there keeps its own.
         resource_attributes: added to the resource of that provider.
         tracer_provider: use this one. None: the global one if the process has one, else a new one.
@@ -134,8 +150,10 @@ def init(
         InstrumentationError: a library asked for by name that is unknown or missing.
     """
     global _session  # noqa: PLW0603
+    asked = locals()
     with _lock:
         if _session is not None:
+            _session._tell_what_is_left_out(asked)
             return _session
         if config.is_disabled(os.environ):
             return Session()
@@ -154,6 +172,7 @@ def init(
             raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
         redactor = Redactor(redact, os.environ)
         session = Session()
+        session._asked = asked
         try:
             session._undo += [subscribe(callback).cancel for callback in callbacks]
             session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
@@ -167,6 +186,13 @@ def init(
         processes.when_a_child_exits(session._patches, session, Session._exit)
         _session = session
         return session
+
+
+def _plain(value: Any) -> Any:
+    """Return what tells two options apart, without asking objects of the program whether they are equal."""
+    if type(value) in (list, tuple):
+        return [_plain(each) for each in value]
+    return value if type(value) in (str, bool) else id(value)
 
 
 def disable() -> None:

@@ -35,6 +35,10 @@ _UPSTREAM_CAPTURES: Final = {
     "false": "none",
     "true": "span",
 }
+_FLAGS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 _LARGEST_CONTENT: Final = 262_144
 
 
@@ -82,7 +86,7 @@ def resolve(
         else tuple(instrument),
         capture_content=asked or ("span" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
-        openinference=bool(openinference),
+        openinference=bool(openinference) or _flag("LMSPAN_OPENINFERENCE", environ),
         protocol=protocol,
         content_max_bytes=_content_limit(environ),
         metrics=_signal("OTEL_METRICS_EXPORTER", environ) or "none",
@@ -92,8 +96,8 @@ def resolve(
 
 def is_disabled(environ: Mapping[str, str]) -> bool:
     """Tell whether the environment turns lmspan, or the whole OpenTelemetry SDK, off."""
-    own = environ.get("LMSPAN_ENABLED", "").strip().lower()
-    return own in ("0", "false", "no", "off") or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    own = _FLAGS.get(environ.get("LMSPAN_ENABLED", "").strip().lower())
+    return own is False or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def capture_from_environment(environ: Mapping[str, str]) -> str | None:
@@ -143,6 +147,14 @@ def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(known)
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     return ("otlp",) if any(environ.get(name) for name in endpoints) else ("file",)
+
+
+def _flag(variable: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable of our own says yes."""
+    value = environ.get(variable, "").strip()
+    if value and value.lower() not in _FLAGS:
+        _told(variable, value, "1 or 0", "it is left out")
+    return _FLAGS.get(value.lower(), False)
 
 
 def _signal(variable: str, environ: Mapping[str, str]) -> str:

@@ -10,23 +10,23 @@ import os
 import shutil
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from lmspan.viewer import store
-from support.processes import run_lmspan, run_python
+from support import pages
 from support.stack import Program, eventually, fetch, free_port
 
 pytestmark = pytest.mark.backends
 
 DESK = """
 import contextlib
-import sys
 import dspy
 import lmspan
 from lmspan.demo import program, script, server
 
-session = lmspan.init("travel desk", exporters=["file", "otlp"], openinference="openinference" in sys.argv)
+session = lmspan.init()
 
 @lmspan.tool
 def book(trip):
@@ -53,15 +53,25 @@ session.shutdown(timeout_s=30)
 class Server(Program):
     """The server of another stack. It is not told of what the tests send, nor where."""
 
-    def __init__(self, variable, directory, options, ready, **environ):
-        path = shutil.which(os.environ.get(variable, ""))
+    def __init__(self, name, command, directory, ready, **environ):
+        path = shutil.which(os.environ.get(f"LMSPAN_{name.upper()}", ""))
         if path is None:
-            pytest.skip(f"{variable} names no program; docs/how-to says how to install it")
-        self.command = [path, *options]
+            pytest.skip(f"LMSPAN_{name.upper()} names no program; docs/how-to/{name}.md says how to install it")
+        self.page = name
+        (directory / name).symlink_to(Path(path).parent.parent)  # the environment that the page makes
+        self.as_told(command, directory)
         ours = ("OTEL_", "LMSPAN_", "PYTHON")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | environ
         self.log = directory / "log"
         self.ready = ready
+
+    def send(self, directory, program="run program.py", **environ):
+        """Run a program by the page's first command; its spans are also in the directory's file."""
+        command, *_ = pages.commands(f"{self.page}.md", "lmspan run program.py")
+        command = pages.sent_to(self.url, command).replace("run program.py", program)
+        return pages.run(
+            command, directory, {"OTEL_TRACES_EXPORTER": "file,otlp", "LMSPAN_DIR": str(directory), **environ}
+        )
 
     def kind(self, span):
         """Return what a span has to be here: of OpenInference's kind, else of one that its operation is known to be."""
@@ -77,13 +87,11 @@ class Phoenix(Server):
 
     def __init__(self, directory):
         self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self.sending = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url}
         super().__init__(
-            "LMSPAN_PHOENIX",
+            "phoenix",
+            *pages.commands("phoenix.md", "phoenix serve"),
             directory,
-            ["serve"],
             f"{self.url}/healthz",
-            PHOENIX_HOST="127.0.0.1",
             PHOENIX_PORT=str(port),
             PHOENIX_GRPC_PORT=str(free_port()),
             PHOENIX_WORKING_DIR=str(directory),
@@ -140,17 +148,11 @@ class MLflow(Server):
 
     def __init__(self, directory):
         self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self.sending = {
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{self.url}/v1/traces",
-            "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-mlflow-experiment-id=0",
-        }
-        options = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        options += ["--backend-store-uri", f"sqlite:///{directory}/mlflow.db"]
-        options += ["--artifacts-destination", str(directory / "artifacts")]
+        (command,) = pages.commands("mlflow.md", "mlflow server")
         super().__init__(
-            "LMSPAN_MLFLOW",
+            "mlflow",
+            command.replace("--port 5000", f"--port {port}"),
             directory,
-            options,
             f"{self.url}/health",
             MLFLOW_MODEL_CATALOG_URI="",  # prices from its package: else the first request waits for the network
             MLFLOW_DISABLE_TELEMETRY="true",
@@ -255,17 +257,12 @@ def backend(request, tmp_path_factory):
         yield found
 
 
-def environ(backend, directory):
-    """Return what a program is started with: where to send to, and that content is asked for."""
-    asked = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY"}
-    return {**backend.sending, **asked, "LMSPAN_DIR": str(directory)}
-
-
 @pytest.fixture(scope="module", params=["genai", "openinference"])
 def sent(request, backend, tmp_path_factory):
     """The trace of a program that asks, uses tools, evaluates and fails, as it was recorded; it has arrived."""
     directory = tmp_path_factory.mktemp(request.param)
-    done = run_python(DESK, request.param, environ=environ(backend, directory))
+    (directory / "program.py").write_text(DESK)
+    done = backend.send(directory, LMSPAN_OPENINFERENCE="1" if request.param == "openinference" else "0")
     assert (done.returncode, "lmspan:" in done.stderr) == (0, False), done.stderr
     trace, troubles = store.find(directory)
     assert troubles == []
@@ -335,7 +332,7 @@ def test_what_failed_is_marked(backend, sent):
 
 
 def test_the_demo_is_delivered_as_the_pages_say(backend, tmp_path):
-    done = run_lmspan("demo", environ=environ(backend, tmp_path))
+    done = backend.send(tmp_path, program="demo")
     assert "sent to your OpenTelemetry endpoint" in done.stdout, done.stdout + done.stderr
     trace, _ = store.find(tmp_path)
     assert eventually(lambda: len(backend.spans(trace.trace_id)), lambda count: count == len(trace.spans))

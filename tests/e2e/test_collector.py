@@ -9,6 +9,7 @@ import pytest
 
 from lmspan import semconv as sc
 from lmspan.shapes import EVENT_NAMES
+from support import pages
 from support.otlp import http_receiver
 from support.processes import run_python
 from support.programs import KEY
@@ -164,9 +165,12 @@ def test_the_events_that_stay_are_ours():
 
 def test_what_comes_is_forwarded_with_authorization(tmp_path):
     with http_receiver() as (backend, received):
-        with collector(
-            "forward.yaml", tmp_path, BACKEND_ENDPOINT=backend, BACKEND_AUTHORIZATION=f"Bearer {KEY}"
-        ) as made:
+        path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+        made = collector("forward.yaml", tmp_path, KEY=KEY, PATH=path)
+        (tmp_path / "otelcol-contrib").symlink_to(made.command[0])
+        (command,) = pages.commands("collector.md", "otelcol-contrib")
+        made.as_told(pages.sent_to(backend, command))
+        with made:
             done = run_python(RUNS, "3", "", environ={"OTEL_EXPORTER_OTLP_ENDPOINT": made.http})
             eventually(lambda: len(received.spans) == 15)
     assert {span.trace_id.hex() for span in received.spans} == set(done.stdout.split())

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from lmspan.viewer import store
-from support.processes import run_lmspan, run_python
+from support import pages
+from support.processes import run_python
 from support.stack import Jaeger, collector_and_jaeger, eventually, fetch
 
 pytestmark = pytest.mark.e2e
@@ -46,10 +47,13 @@ def stack(tmp_path_factory):
         yield found
 
 
-def demo(endpoint, directory, **environ):
-    """Run the demo with an endpoint; give what it said and the trace that it recorded."""
-    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "LMSPAN_DIR": str(directory), **environ}
-    done = run_lmspan("demo", environ=given)
+THROUGH_COLLECTOR, ALONE = pages.commands("jaeger.md", "lmspan demo")
+
+
+def demo(command, endpoint, directory, **environ):
+    """Run the page's command for the demo, to an endpoint; give what it said and the trace that it recorded."""
+    directory.mkdir(exist_ok=True)
+    done = pages.run(pages.sent_to(endpoint, command), directory, {"LMSPAN_DIR": str(directory), **environ})
     assert done.returncode == 0, done.stderr
     trace, troubles = store.find(directory)
     assert troubles == []
@@ -60,7 +64,7 @@ def demo(endpoint, directory, **environ):
 def test_the_demo_by_the_collector_is_in_jaeger_as_it_was_recorded(stack, protocol, tmp_path):
     sender, jaeger = stack
     endpoint = sender.grpc if protocol == "grpc" else sender.http
-    said, sent = demo(endpoint, tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    said, sent = demo(THROUGH_COLLECTOR, endpoint, tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
     assert "sent to your OpenTelemetry endpoint" in said
     found = eventually(lambda: jaeger.trace(sent.trace_id), lambda trace: trace and len(trace.spans) == len(sent.spans))
     assert spans(found) == spans(sent)
@@ -70,14 +74,14 @@ def test_the_demo_by_the_collector_is_in_jaeger_as_it_was_recorded(stack, protoc
 def test_the_demo_straight_to_jaeger(protocol, tmp_path):
     with Jaeger(tmp_path / "jaeger") as jaeger:
         endpoint = jaeger.grpc if protocol == "grpc" else jaeger.http
-        _, sent = demo(endpoint, tmp_path / "traces", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+        _, sent = demo(ALONE, endpoint, tmp_path / "traces", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
         found = eventually(lambda: jaeger.trace(sent.trace_id))
         assert spans(found) == spans(sent)
 
 
 def test_the_demo_prints_where_its_trace_is(stack, tmp_path):
     sender, jaeger = stack
-    said, sent = demo(sender.http, tmp_path, LMSPAN_JAEGER=jaeger.ui)
+    said, sent = demo(THROUGH_COLLECTOR, sender.http, tmp_path, LMSPAN_JAEGER=jaeger.ui)
     assert f"{jaeger.ui}/trace/{sent.trace_id}" in said
     assert eventually(lambda: fetch(f"{jaeger.ui}/api/v3/traces/{sent.trace_id}"))
 

@@ -152,6 +152,8 @@ async def cancel(streaming):
     await task
 
 
+# The worker of a stream that was left may call into a loop that is closing: anyio drops what it wanted awaited.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync program", "async program"])
 @pytest.mark.parametrize("leave", [close, abandon, cancel])
 def test_a_stream_that_is_not_read_to_the_end_ends_its_spans_and_says_nothing(leave, asynchronous, caplog):
@@ -171,6 +173,7 @@ def test_a_stream_that_is_not_read_to_the_end_ends_its_spans_and_says_nothing(le
     with serving(slowly()) as server, recording() as recorded:
         with contextlib.suppress(BaseExceptionGroup, RuntimeError, asyncio.CancelledError):
             asyncio.run(run(model(server), recorded))
+    gc.collect()  # what DSPy has dropped is told here, not in the next test
     assert [span.name for span in recorded.roots()] == ["module Predict"]
     assert [span.name for span in recorded.spans][:3] == ["module Predict", "format ChatAdapter", "chat gpt-4o-mini"]
     recorded.assert_conventions()

@@ -24,6 +24,8 @@ class Received:
         self.requests = []
         self.sizes = []
         self.authorizations = set()
+        self.headers = []  # of each request with spans, by name in small letters
+        self.paths = set()
         self.others = []  # (path, body) of what is no spans
 
     @property
@@ -66,6 +68,8 @@ def http_receiver(status=200, delay_s=0.0, limit=20 * 1024 * 1024):
             answer = 413 if len(body) > limit else status
             received.authorizations.add(self.headers.get("Authorization"))
             if answer == 200 and self.path.endswith("/v1/traces"):
+                received.headers.append({name.lower(): value for name, value in self.headers.items()})
+                received.paths.add(self.path)
                 received.add(body)
             elif answer == 200:
                 received.others.append((self.path, body))

@@ -54,6 +54,8 @@ def eventually(ask, wanted=bool):
 class Program:
     """A process that can be stopped and started again with its ports and its directory."""
 
+    cwd = ROOT
+
     def __init__(self, name, config, directory, ready, **environ):
         self.command = [binary(name), "--config", str(CONFIGS / config)]
         self.environ = {**os.environ, "STORAGE": str(directory / "storage"), **environ}
@@ -63,10 +65,14 @@ class Program:
 
     def start(self):
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(self.command, env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, cwd=self.cwd, env=self.environ, stdout=log, stderr=log)
         if not eventually(lambda: fetch(self.ready) is not None or self.process.poll() is not None):
             pytest.fail(f"not ready: {self.log.read_text()[-2000:]}")
         assert self.process.poll() is None, self.log.read_text()[-2000:]
+
+    def as_told(self, command, cwd=ROOT):
+        """Be started by a page's command: one, so that the shell becomes the program."""
+        self.command, self.cwd = ["bash", "-c", command], cwd
 
     def stop(self):
         self.process.terminate()

@@ -88,6 +88,7 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
         {"OTEL_TRACES_EXPORTER": "jaegr"},
         {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/jsn"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"},
+        {"LMSPAN_OPENINFERENCE": "maybe"},
     ],
 )
 def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
@@ -107,6 +108,34 @@ def test_the_environment_can_turn_it_off(environ, monkeypatch):
     session = lmspan.init()
     assert (session.instrumented, lmspan.is_enabled(), session.force_flush()) == ((), False, True)
     session.shutdown()
+
+
+@pytest.mark.parametrize(("said", "asked"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_openinference_by_a_variable(said, asked):
+    assert resolved({"LMSPAN_OPENINFERENCE": said}).openinference is asked
+    assert resolved({"LMSPAN_OPENINFERENCE": said}, openinference=True).openinference is True
+
+
+class Unequal:
+    """What must not be asked whether it equals anything."""
+
+    def __eq__(self, other):
+        raise AssertionError
+
+    __hash__ = None
+
+
+def test_a_later_init_says_once_what_it_does_not_change(caplog):
+    callback = Unequal()
+    first = {"exporters": ["none"], "resource_attributes": {}, "instrument": ()}
+    with lmspan.init("desk", **first) as session:
+        assert lmspan.init() is session
+        assert lmspan.init("desk", **first, events="span") is session
+        assert caplog.text == ""
+        for _ in range(2):
+            assert lmspan.init("other", openinference=True, redact=callback, **first) is session
+    (told,) = caplog.messages
+    assert told.endswith("this call does not change service_name, redact, openinference")
 
 
 def test_content_is_not_longer_than_the_sdk_would_cut_it():

@@ -1,0 +1,100 @@
+"""The commands of the how-to pages send what they say to where they say: each is run as it stands on its page.
+
+Only the address is another: that of a server here, with the path that the page has. What is not here at all is named.
+"""
+
+import base64
+import re
+
+import pytest
+
+from support import pages
+from support.otlp import grpc_receiver, http_receiver
+
+PROGRAM = """
+import lmspan
+
+with lmspan.operation("module", "desk", inputs={"question": "a prompt"}):
+    pass
+"""
+KEYS = {
+    "INSTANCE_ID": "7", "TOKEN": "glc_" + "x" * 60, "PUBLIC_KEY": "pk", "SECRET_KEY": "sk-" + "y" * 60, "KEY": "k",
+    "DD_API_KEY": "dd", "HONEYCOMB_API_KEY": "hc",
+}  # fmt: skip
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+GRAFANA = {"authorization": basic("7", KEYS["TOKEN"])}
+LANGFUSE = {"authorization": basic("pk", KEYS["SECRET_KEY"]), "x-langfuse-ingestion-version": "4"}
+DATADOG = {"dd-api-key": "dd", "dd-otlp-source": "llmobs"}
+
+# page -> for each of its commands that send: the path, the headers, whether content, whether OpenInference's names
+SENDING = {
+    "jaeger.md": [("/v1/traces", {}, False, False), ("/v1/traces", {}, False, False), ("/v1/traces", {}, True, False)],
+    "phoenix.md": [("/v1/traces", {}, True, False), ("/v1/traces", {}, True, True)],
+    "mlflow.md": [("/v1/traces", {"x-mlflow-experiment-id": "0"}, True, False)],
+    "langfuse.md": [("/api/public/otel/v1/traces", LANGFUSE, True, True)],
+    "grafana-tempo.md": [("/otlp/v1/traces", GRAFANA, True, False), ("/v1/traces", {}, True, False)],
+    "datadog-honeycomb.md": [
+        ("/v1/traces", DATADOG, True, False),
+        ("/v1/traces", {"x-honeycomb-team": "hc"}, True, False),
+    ],
+}
+COMMANDS = [
+    pytest.param(command, *expected, id=f"{page}-{number}")
+    for page, rows in SENDING.items()
+    for number, (command, expected) in enumerate(zip(pages.commands(page, "lmspan "), rows, strict=True), 1)
+]
+
+ELSEWHERE = {  # run by tests/e2e, with the real programs
+    "collector.md": ["otelcol-contrib"],
+    "phoenix.md": ["phoenix serve"],
+    "mlflow.md": ["mlflow server"],
+}
+NOT_HERE = {  # no Docker engine; another stack's package has an environment of its own; a test of a test
+    "jaeger.md": ["docker compose up -d", "docker run "],
+    "phoenix.md": ["-m venv", "pytest -m backends"],
+    "mlflow.md": ["-m venv", "pytest -m backends"],
+}
+
+
+def test_every_command_of_the_pages_is_run_or_named():
+    for page in sorted(pages.HOW_TO.glob("*.md")):
+        told = [*ELSEWHERE.get(page.name, ()), *NOT_HERE.get(page.name, ())]
+        others = [line for line in pages.commands(page.name) if not any(part in line for part in told)]
+        assert len(others) == len(SENDING.get(page.name, ())), others
+        assert all(len(pages.commands(page.name, part)) == 1 for part in told), page.name
+
+
+@pytest.mark.parametrize(("command", "path", "headers", "content", "openinference"), COMMANDS)
+def test_a_command_sends_what_its_page_says(command, path, headers, content, openinference, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with http_receiver() as (address, received):
+        environ = {**KEYS, "ADDRESS": f"{address}{path}", "LMSPAN_DIR": str(tmp_path)}
+        done = pages.run(pages.sent_to(address, command), tmp_path, environ)
+    assert (done.returncode, "lmspan:" in done.stderr) == (0, False), done.stderr
+    assert received.paths == {path}
+    for sent in received.headers:
+        assert {name: sent.get(name) for name in headers} == headers
+        assert sent["content-type"] == "application/x-protobuf"
+    span = next(span for span in received.spans if span.name in ("module desk", "module TravelDesk"))
+    names = {each.key for each in span.attributes}
+    assert ("lmspan.module.inputs" in names) is content
+    assert ("openinference.span.kind" in names) is openinference
+    if "lmspan demo" in command:
+        assert "in Jaeger, if it goes there: http://localhost:16686/trace/" in done.stdout
+    if "OTEL_METRICS_EXPORTER" in command:
+        assert {other.rpartition("/v1/")[2] for other, _ in received.others} == {"metrics"}
+
+
+def test_phoenix_is_sent_to_by_grpc_as_its_page_says(tmp_path):
+    (told,) = re.findall(
+        r"`(OTEL_EXPORTER_OTLP_ENDPOINT=\S+ OTEL_EXPORTER_OTLP_PROTOCOL=grpc)`", pages.text("phoenix.md")
+    )
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with grpc_receiver() as (address, received):
+        done = pages.run(f"{pages.sent_to(address, told)} lmspan run program.py", tmp_path)
+    assert (done.returncode, done.stderr, received.names) == (0, "", ["module desk"])
