@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmspan.semconv import table
+from lmspan.semconv import METRICS, table
 
 PAGE = Path(__file__).with_name("semconv.md")
 
@@ -23,6 +23,14 @@ def page() -> str:
             "| name | type | from | what |",
             "|---|---|---|---|",
             *rows,
+            "",
+            "## Metrics",
+            "",
+            "Sent where `OTEL_METRICS_EXPORTER` says so, or measured by the MeterProvider that the process has.",
+            "",
+            "| name | unit | what |",
+            "|---|---|---|",
+            *(f"| `{name}` | {unit} | {brief} |" for name, (unit, brief) in METRICS.items()),
             "",
         ]
     )

@@ -18,6 +18,9 @@ logger = logging.getLogger("lmspan")
 failures: Counter[str] = Counter()
 """How often each guarded place has failed in this process."""
 
+dropped: Counter[str] = Counter()
+"""How many spans could not be delivered, by the reason, in this process."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
+    from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
 
     from lmspan.lifecycle import Call
 
@@ -35,8 +35,8 @@ _TOKENS: Final = [4**power for power in range(14)]
 _CALLS: Final = [float(2**power) for power in range(8)]
 
 _AGENT_COUNTS: Final = (
-    (sc.TOTAL_LLM_CALLS, sc.METRIC_AGENT_INFERENCE_CALLS, "{inference_call}"),
-    (sc.TOTAL_TOOL_CALLS, sc.METRIC_AGENT_TOOL_CALLS, "{tool_call}"),
+    (sc.TOTAL_LLM_CALLS, sc.METRIC_AGENT_INFERENCE_CALLS),
+    (sc.TOTAL_TOOL_CALLS, sc.METRIC_AGENT_TOOL_CALLS),
 )
 
 _CLIENT_FACTS: Final = (
@@ -68,36 +68,34 @@ class Metrics:
 
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:
         meter = metrics.get_meter("lmspan", __version__, meter_provider=meter_provider)
-        made: dict[str, Histogram] = {}
-        for name, buckets, _ in _DURATIONS.values():
-            if name not in made:
-                made[name] = meter.create_histogram(name, "s", explicit_bucket_boundaries_advisory=buckets)
-        self._durations = {operation: (made[name], facts) for operation, (name, _, facts) in _DURATIONS.items()}
-        self._tokens = meter.create_histogram(
-            sc.METRIC_TOKEN_USAGE, "{token}", explicit_bucket_boundaries_advisory=_TOKENS
-        )
-        self._first_chunk = meter.create_histogram(
-            sc.METRIC_TIME_TO_FIRST_CHUNK, "s", explicit_bucket_boundaries_advisory=_SECONDS
-        )
-        self._per_chunk = meter.create_histogram(
-            sc.METRIC_TIME_PER_CHUNK, "s", explicit_bucket_boundaries_advisory=_SECONDS
-        )
-        self._agent_counts = {
-            total: meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=_CALLS)
-            for total, name, unit in _AGENT_COUNTS
-        }
-        self._scores = {name: meter.create_gauge(name) for name, _, _ in _SCORES.values()}
-        self._cost = meter.create_counter(sc.METRIC_COST, "USD")
-        self._cache = meter.create_counter(sc.METRIC_CACHE_REQUESTS, "{request}")
-        self._missing = meter.create_counter(sc.METRIC_MISSING_ENDS, "{call}")
-        meter.create_observable_counter(sc.METRIC_FAILURES, [self._observe], "{failure}")
-        self._waiting: deque[tuple[Operation, dict[str, Any], Context, float, bool]] = deque()
+
+        def histogram(name: str, buckets: list[float]) -> Histogram:
+            return meter.create_histogram(name, *sc.METRICS[name], explicit_bucket_boundaries_advisory=buckets)
+
+        def counter(name: str) -> Counter:
+            return meter.create_counter(name, *sc.METRICS[name])
+
+        buckets_of = {name: buckets for name, buckets, _ in _DURATIONS.values()}
+        durations = {name: histogram(name, buckets) for name, buckets in buckets_of.items()}
+        self._durations = {operation: (durations[name], facts) for operation, (name, _, facts) in _DURATIONS.items()}
+        self._tokens = histogram(sc.METRIC_TOKEN_USAGE, _TOKENS)
+        self._first_chunk = histogram(sc.METRIC_TIME_TO_FIRST_CHUNK, _SECONDS)
+        self._per_chunk = histogram(sc.METRIC_TIME_PER_CHUNK, _SECONDS)
+        self._agent_counts = {total: histogram(name, _CALLS) for total, name in _AGENT_COUNTS}
+        self._scores = {name: meter.create_gauge(name, *sc.METRICS[name]) for name, _, _ in _SCORES.values()}
+        self._runs = counter(sc.METRIC_RUNS)
+        self._cost = counter(sc.METRIC_COST)
+        self._cache = counter(sc.METRIC_CACHE_REQUESTS)
+        self._missing = counter(sc.METRIC_MISSING_ENDS)
+        for name, observe in ((sc.METRIC_FAILURES, self._observe), (sc.METRIC_DROPPED, _observe_dropped)):
+            meter.create_observable_counter(name, [observe], *sc.METRICS[name])
+        self._waiting: deque[tuple[Operation, dict[str, Any], Context, float, bool, bool]] = deque()
         self._taking = threading.Lock()
         _all.add(self)
 
     def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
         """Let an ended call wait to be measured; its facts no longer change."""
-        self._waiting.append((call.operation, call.facts, call.context, duration_s, missing))
+        self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, call.parent is None))
         if len(self._waiting) >= _WAITING and not self._taking.locked():
             try:
                 threading.Thread(target=self._take, name="lmspan-metrics", daemon=True).start()
@@ -125,11 +123,16 @@ class Metrics:
         self._waiting.clear()
 
     def _measure(
-        self, operation: Operation, facts: dict[str, Any], context: Context, duration_s: float, missing: bool
+        self,
+        operation: Operation,
+        facts: dict[str, Any],
+        context: Context,
+        duration_s: float,
+        missing: bool,
+        outermost: bool,
     ) -> None:
         """Measure one ended call. A cache hit is no client operation: only its own counter counts it."""
-        if missing:
-            self._missing.add(1, context=context)
+        self._count(facts, context, missing, outermost)
         if operation in (Operation.LM, Operation.EMBEDDING):
             hit = facts.get(sc.CACHE_HIT, False)
             self._cache.add(1, {sc.CACHE_HIT: hit}, context)
@@ -141,13 +144,19 @@ class Metrics:
                 self._scores[name].set(facts[score], {apart: facts[apart]}, context)
         instrument, names = self._durations.get(operation, (None, ()))
         if instrument is not None:
-            attributes = {name: facts[name] for name in names if name in facts}
+            attributes = _told(facts, names)
             instrument.record(duration_s, attributes, context)
             if operation in (Operation.LM, Operation.EMBEDDING):
                 self._measure_usage(facts, attributes, context, duration_s)
             elif operation is Operation.AGENT:
                 for total, counts in self._agent_counts.items():
                     counts.record(facts.get(total, 0), attributes, context)
+
+    def _count(self, facts: dict[str, Any], context: Context, missing: bool, outermost: bool) -> None:
+        if missing:
+            self._missing.add(1, context=context)
+        if outermost:
+            self._runs.add(1, _told(facts, (sc.ERROR_TYPE,)), context)
 
     def _measure_usage(
         self, facts: dict[str, Any], attributes: dict[str, Any], context: Context, duration_s: float
@@ -163,6 +172,14 @@ class Metrics:
                 self._per_chunk.record((duration_s - first) / (count - 1), attributes, context)
         if sc.COST_AMOUNT in facts:
             self._cost.add(facts[sc.COST_AMOUNT], attributes, context)
+
+
+def _told(facts: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: facts[name] for name in names if name in facts}
+
+
+def _observe_dropped(_: CallbackOptions) -> Iterable[Observation]:
+    return [metrics.Observation(count, {sc.REASON: reason}) for reason, count in tuple(guard.dropped.items())]
 
 
 def _after_fork() -> None:

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import lmspan
 from lmspan import config, instrumentation
@@ -127,7 +128,7 @@ class Unequal:
 
 def test_a_later_init_says_once_what_it_does_not_change(caplog):
     callback = Unequal()
-    first = {"exporters": ["none"], "resource_attributes": {}, "instrument": ()}
+    first = {"exporters": ["none"], "tracer_provider": TracerProvider(), "instrument": ()}
     with lmspan.init("desk", **first) as session:
         assert lmspan.init() is session
         assert lmspan.init("desk", **first, events="span") is session

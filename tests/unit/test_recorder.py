@@ -176,6 +176,7 @@ def points(reader):
 def failures(monkeypatch):
     """The failures of this test alone: they are counted for the whole process."""
     monkeypatch.setattr(guard, "failures", Counter())
+    monkeypatch.setattr(guard, "dropped", Counter())
 
 
 @pytest.mark.usefixtures("failures")
@@ -210,7 +211,10 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
         (sc.METRIC_CACHE_REQUESTS, ((sc.CACHE_HIT, False),)),
         (sc.METRIC_CACHE_REQUESTS, ((sc.CACHE_HIT, True),)),
         (sc.METRIC_TOOL_DURATION, tool),
+        (sc.METRIC_RUNS, ()),
+        (sc.METRIC_RUNS, (("error.type", "ValueError"),)),
     }
+    assert found[sc.METRIC_RUNS, ()].value == 2
     assert found[sc.METRIC_OPERATION_DURATION, client].count == 1
     assert found[sc.METRIC_COST, client].value == 0.5
 
@@ -230,6 +234,7 @@ def test_the_last_score_of_an_evaluation_and_of_an_optimizer_is_measured():
     assert {key: point.value for key, point in points(reader).items()} == {
         (sc.METRIC_EVALUATION_SCORE, ((sc.EVALUATION_NAME, "exact"),)): 75.0,
         (sc.METRIC_OPTIMIZER_SCORE, ((sc.OPTIMIZER_NAME, "GEPA"),)): 90.0,
+        (sc.METRIC_RUNS, ()): 4,
     }
 
 

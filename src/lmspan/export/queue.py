@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from lmspan.guard import guarded
+from lmspan.guard import dropped, guarded
 from lmspan.lifecycle import STARTING
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class ExportQueue(SpanProcessor):
     def _lose(self, count: int, reason: str) -> None:
         self.dropped += count
         self._failed += count
+        dropped[reason] += count
         if not self._losing:
             self._losing = True
             told = getattr(self.exporter, "trouble", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from lmspan.semconv.naming import DOUBLE, GENAI, INT, OTEL, OWN, STRING, Meta
 
@@ -54,12 +54,35 @@ METRIC_WORKFLOW_DURATION = "gen_ai.invoke_workflow.duration"
 METRIC_MODULE_DURATION = "lmspan.module.duration"
 METRIC_EVALUATION_SCORE = "lmspan.evaluation.score"
 METRIC_OPTIMIZER_SCORE = "lmspan.optimizer.score"
+METRIC_RUNS = "lmspan.runs"
 METRIC_COST = "lmspan.cost"
 METRIC_CACHE_REQUESTS = "lmspan.lm.cache.requests"
 METRIC_FAILURES = "lmspan.failures"
 METRIC_DROPPED = "lmspan.dropped"
 METRIC_MISSING_ENDS = "lmspan.end.missing"
-REASON: Annotated[str, Meta(STRING, OWN, "why something was dropped; on the counter only")] = "lmspan.reason"
+REASON: Annotated[str, Meta(STRING, OWN, "why spans were dropped; on the counter only")] = "lmspan.reason"
+
+METRICS: Final[dict[str, tuple[str, str]]] = {
+    # name -> its unit, what it measures
+    METRIC_OPERATION_DURATION: ("s", "how long a model call took, without those that a cache answered"),
+    METRIC_TOKEN_USAGE: ("{token}", "tokens of a model call, input and output"),
+    METRIC_TIME_TO_FIRST_CHUNK: ("s", "of a streamed call"),
+    METRIC_TIME_PER_CHUNK: ("s", "of a streamed call, after its first chunk"),
+    METRIC_AGENT_DURATION: ("s", "how long an agent took"),
+    METRIC_AGENT_INFERENCE_CALLS: ("{inference_call}", "model calls of an agent"),
+    METRIC_AGENT_TOOL_CALLS: ("{tool_call}", "tool calls of an agent"),
+    METRIC_TOOL_DURATION: ("s", "how long a tool took"),
+    METRIC_WORKFLOW_DURATION: ("s", "how long a workflow took"),
+    METRIC_MODULE_DURATION: ("s", "how long a module took"),
+    METRIC_RUNS: ("{run}", "outermost operations that have ended, with the error of those that failed"),
+    METRIC_COST: ("USD", "what model calls cost, as far as prices are known"),
+    METRIC_CACHE_REQUESTS: ("{request}", "model calls, by whether a cache answered"),
+    METRIC_EVALUATION_SCORE: ("", "the last score of an evaluation"),
+    METRIC_OPTIMIZER_SCORE: ("", "the best score of an optimizer's last run"),
+    METRIC_MISSING_ENDS: ("{call}", "calls that somebody else had to end"),
+    METRIC_DROPPED: ("{span}", "spans that could not be delivered, by the reason"),
+    METRIC_FAILURES: ("{failure}", "how often lmspan itself, or a callback, has failed"),
+}
 
 PROVIDER_NAMES = {
     # model prefix -> gen_ai.provider.name, where they differ
