@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from support import pages
 from support.otlp import http_receiver
 from support.processes import run_python
 from support.programs import KEY
-from support.stack import CONFIGS, Jaeger, binary, collector, collector_and_jaeger, eventually, fetch
+from support.stack import CONFIGS, Jaeger, binary, collector, collector_and_prometheus, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -84,30 +85,40 @@ def test_the_collector_of_the_tests_has_the_components_of_the_files_and_no_other
     assert has - named <= {"otlp", "env", "file"}
 
 
-def test_spans_are_measured_and_the_programs_metrics_are_beside_them(tmp_path):
-    with collector_and_jaeger(tmp_path) as (sender, _):
-        if not hasattr(sender, "prometheus"):
-            pytest.skip("the Collector of a running stack publishes no metrics to this machine")
-        program = """
-            import lmspan
-            with lmspan.init("measured"):
-                with lmspan.operation("evaluate", "exact") as call:
-                    with lmspan.operation("lm", "m") as model:
-                        model.found["gen_ai.usage.input_tokens"] = 3
-                    call.found["gen_ai.evaluation.score.value"] = 75.0
-        """
+MEASURED = """
+import lmspan
+with lmspan.init("measured"):
+    with lmspan.operation("evaluate", "exact") as call:
+        with lmspan.operation("lm", "m") as model:
+            model.found["gen_ai.usage.input_tokens"] = 3
+        call.found["gen_ai.evaluation.score.value"] = 75.0
+print(f"{call.span.get_span_context().trace_id:032x}")
+"""
+
+
+def test_spans_are_measured_and_the_programs_metrics_are_beside_them_and_lead_to_the_trace(tmp_path):
+    wanted = {
+        'sum(traces_span_metrics_calls_total{span_name="evaluate exact"})': 1,
+        'sum(traces_span_metrics_duration_seconds_bucket{le="600"})': 2,
+        'sum(gen_ai_client_token_usage_sum{job="measured"})': 3,
+        'sum(lmspan_evaluation_score{gen_ai_evaluation_name="exact"})': 75,
+    }
+    with collector_and_prometheus(tmp_path) as (sender, prometheus):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sender.http, "OTEL_METRICS_EXPORTER": "otlp"}
-        assert run_python(program, environ=environ).stderr == ""
-        wanted = (
-            r'traces_span_metrics_calls_total\{.*span_name="evaluate exact".*\} 1',  # after a 0, which is told first
-            r'traces_span_metrics_duration_seconds_bucket\{.*le="600',
-            r"gen_ai_client_token_usage_sum\{.*\} 3",
-            r'lmspan_evaluation_score\{.*gen_ai_evaluation_name="exact".*\} 75',
+        done = run_python(MEASURED, environ=environ)
+        assert done.stderr == ""
+        found = eventually(
+            lambda: {question: prometheus.values(question).get(()) for question in wanted},
+            lambda found: found == wanted,
         )
-        told = eventually(
-            lambda: fetch(sender.prometheus) or "", lambda text: all(re.search(each, text) for each in wanted)
-        )
-    assert [each for each in wanted if not re.search(each, told)] == []
+        assert found == wanted
+        for metric in (
+            "gen_ai_client_operation_duration_seconds_bucket",
+            "traces_span_metrics_duration_seconds_bucket",
+        ):
+            told = prometheus.ask("query_exemplars", query=metric, start=time.time() - 600, end=time.time() + 60)
+            ids = {each["labels"]["trace_id"] for series in told for each in series["exemplars"]}
+            assert ids == {done.stdout.strip()}, metric
 
 
 def everything(received):

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lmspan.viewer import store
 
@@ -92,12 +94,11 @@ class Program:
 
 def collector(config, directory, **environ):
     """A Collector with one of our configurations; `http` and `grpc` are where it listens."""
-    ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "HEALTH_PORT", "PROMETHEUS_PORT")}
+    ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "HEALTH_PORT")}
     ready = f"http://127.0.0.1:{ports['HEALTH_PORT']}"
     made = Program("otelcol", config, directory, ready, **{**ports, **environ})
     made.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
     made.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
-    made.prometheus = f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}/metrics"
     return made
 
 
@@ -114,6 +115,29 @@ class Jaeger(Program):
 
     def trace(self, trace_id):
         return stored(self.ui, trace_id)
+
+
+class Prometheus(Program):
+    """A Prometheus with our configuration, started as docker-compose.yml does."""
+
+    def __init__(self, directory):
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        super().__init__("prometheus", "prometheus.yaml", directory, f"{self.url}/-/ready")
+        options = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]["command"]
+        places = {"=/etc/prometheus": f"={CONFIGS}", "=/prometheus": "=."}
+        for place, here in places.items():
+            options = [option.replace(place, here) for option in options]
+        self.command = [self.command[0], *options, f"--web.listen-address=127.0.0.1:{port}"]
+        self.cwd = directory
+
+    def ask(self, what, **parameters):
+        """The `data` of an answer of its HTTP API."""
+        return json.loads(fetch(f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}") or "{}").get("data")
+
+    def values(self, question):
+        """What a question comes to now: the values by label."""
+        found = self.ask("query", query=question) or {"result": []}
+        return {tuple(sorted(each["metric"].items())): float(each["value"][1]) for each in found["result"]}
 
 
 class Compose:
@@ -136,13 +160,20 @@ def stored(ui, trace_id):
 
 
 @contextlib.contextmanager
-def collector_and_jaeger(directory):
+def collector_and_jaeger(directory, **environ):
     """Give where to send to, and the Jaeger where it arrives."""
     if Compose.ui:
         yield Compose, Compose()
         return
     with Jaeger(directory / "jaeger") as jaeger:
-        with collector(
-            "collector.yaml", directory / "collector", JAEGER_ENDPOINT=jaeger.address, METRICS_INTERVAL="1s"
-        ) as made:
+        with collector("collector.yaml", directory / "collector", JAEGER_ENDPOINT=jaeger.address, **environ) as made:
             yield made, jaeger
+
+
+@contextlib.contextmanager
+def collector_and_prometheus(directory):
+    """Give where to send to, and the Prometheus where metrics arrive; Jaeger is away, and nobody waits for it."""
+    with Prometheus(directory / "prometheus") as prometheus:
+        environ = {"PROMETHEUS_ENDPOINT": prometheus.url, "METRICS_INTERVAL": "1s"}
+        with collector("collector.yaml", directory / "collector", **environ) as made:
+            yield made, prometheus
