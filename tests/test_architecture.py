@@ -26,7 +26,7 @@ ROWS = (
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
+    {"patching", "lifecycle", "lineage", "messages", "semconv", "errors", "guard", "_version"},
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

@@ -117,8 +117,10 @@ class Content:
         """Return the facts of an exception: its type, and where content may be told its message and its frames."""
         facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
         if told:
-            facts[sc.EXCEPTION_MESSAGE] = self.message(error)
-            facts[sc.EXCEPTION_STACKTRACE] = self.text("".join(traceback.format_tb(error.__traceback__)))
+            message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
+            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{self.text(frames)}{last}"
         return facts
 
     def message(self, error: BaseException) -> str:

@@ -12,6 +12,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.lifecycle import Event, Operation
+from lmspan.messages import said_by, said_to
 from lmspan.propagation import awaited, current_call, settle
 from lmspan.shapes import EVENT_NAMES
 
@@ -36,6 +37,9 @@ _NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
     Operation.CANDIDATE: (sc.CANDIDATE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
 }
 _OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
+_INPUTS, _OUTPUTS = 1, 2  # their places in a row
+# What finds the messages of a model's inputs and outputs, and the attribute that they are
+_MESSAGES: Final = {_INPUTS: (sc.INPUT_MESSAGES, said_to), _OUTPUTS: (sc.OUTPUT_MESSAGES, said_by)}
 _UNNAMED_PROVIDER: Final = "custom"
 
 
@@ -199,7 +203,7 @@ def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str
 def _begin(
     recorder: recording.Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
 ) -> Call:
-    fact, inputs_name, _ = _NAMES.get(kind, _OTHER)
+    fact = _NAMES.get(kind, _OTHER)[0]
     facts: dict[str, Any] = {fact: name} if fact and name else {}
     if kind in (Operation.LM, Operation.EMBEDDING):
         facts[sc.PROVIDER_NAME] = _UNNAMED_PROVIDER
@@ -208,18 +212,23 @@ def _begin(
     facts.update(_described(recorder, attributes or {}))
     call = recorder.start(kind, name, "python", facts, inputs=inputs)
     if inputs is not None and recorder.captures(call):
-        _capture(recorder, call, inputs_name, inputs)
+        _capture(recorder, call, _INPUTS, inputs)
     return call
 
 
 @guarded
-def _capture(recorder: recording.Recorder, call: Call, name: str, value: Any) -> None:
-    recorder.capture(call, {name: value})
+def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -> None:
+    payload: dict[str, Any] = {}
+    if call.operation is Operation.LM:
+        said, find = _MESSAGES[place]
+        payload[said], value = find(value)
+    payload[_NAMES.get(call.operation, _OTHER)[place]] = value
+    recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 
 
 def _finish(recorder: recording.Recorder, call: Call, outputs: Any) -> None:
     if outputs is not None and recorder.captures(call):
-        _capture(recorder, call, _NAMES.get(call.operation, _OTHER)[2], outputs)
+        _capture(recorder, call, _OUTPUTS, outputs)
     recorder.end(call, outputs)
 
 

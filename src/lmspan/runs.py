@@ -44,6 +44,7 @@ _ORDER: Final = (
 _WAITING: Final = 256
 _MOST_NODES: Final = 10_000
 _PATIENCE_S: Final = 0.05
+_COST_DIGITS: Final = 12  # what binary fractions add beyond that is no money
 
 
 def totals_of(call: Call) -> Totals:
@@ -151,7 +152,8 @@ class Totals:
         if not whole:
             facts.pop(sc.TOTAL_NODES, None)
         if len(self._costs) == 1:  # amounts in several units have no sum
-            ((facts[sc.TOTAL_COST_UNIT], facts[sc.TOTAL_COST_AMOUNT]),) = self._costs.items()
+            ((facts[sc.TOTAL_COST_UNIT], amount),) = self._costs.items()
+            facts[sc.TOTAL_COST_AMOUNT] = round(amount, _COST_DIGITS)
             facts[sc.TOTAL_COST_SOURCES] = list(self._sources)
         return facts
 

@@ -53,6 +53,11 @@ def test_every_image_has_a_version_and_every_port_is_on_the_loopback():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
 
 
+def test_who_stays_up_is_asked_for_its_health_where_its_image_has_a_shell():
+    unasked = {name for name, service in SERVICES.items() if "restart" in service and "healthcheck" not in service}
+    assert unasked == {"collector"}
+
+
 def test_what_is_mounted_is_there_and_every_volume_is_declared():
     for service in SERVICES.values():
         for mount in service.get("volumes", ()):

@@ -106,12 +106,13 @@ class Jaeger(Program):
     """A Jaeger with our configuration."""
 
     def __init__(self, directory):
-        ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "UI_PORT", "QUERY_PORT")}
+        names = ("GRPC_PORT", "HTTP_PORT", "UI_PORT", "QUERY_PORT", "HEALTH_PORT")
+        ports = {name: str(free_port()) for name in names}
         self.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
         self.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
         self.address = f"127.0.0.1:{ports['GRPC_PORT']}"
         self.ui = f"http://127.0.0.1:{ports['UI_PORT']}"
-        super().__init__("jaeger", "jaeger.yaml", directory, f"{self.ui}/api/v3/services", **ports)
+        super().__init__("jaeger", "jaeger.yaml", directory, f"http://127.0.0.1:{ports['HEALTH_PORT']}/status", **ports)
 
     def trace(self, trace_id):
         return stored(self.ui, trace_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import traceback
 
 import pytest
@@ -182,12 +183,48 @@ def test_an_exception_is_described_once_where_it_was_raised(recorded):
 
     with pytest.raises(ValueError, match="inside"), lmspan.operation("agent", "outer"):
         broken()
-    assert [name for name, _ in recorded.events("execute_tool broken")] == ["exception"]
+    ((name, facts),) = recorded.events("execute_tool broken")
+    assert name == "exception"
+    first, *frames, last = facts[sc.EXCEPTION_STACKTRACE].splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", "ValueError: inside")
+    assert frames[-1].strip() == 'raise ValueError("inside")'
     assert recorded.events("invoke_agent outer") == []
     recorded.assert_tree("""
         invoke_agent outer !
           execute_tool broken !
     """)
+
+
+SAID = [{"role": "user", "parts": [{"type": "text", "content": "why?"}]}]
+ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "because"}]}]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "messages", "rest"),
+    [
+        ("why?", SAID, None),
+        ([{"role": "user", "content": "why?"}], SAID, None),
+        ({"messages": [{"role": "user", "content": "why?"}]}, SAID, None),
+        ({"prompt": "why?", "temperature": 0.5}, SAID, {"temperature": 0.5}),
+        ({"question": "why?"}, None, {"question": "why?"}),
+        ({"messages": ["why?"]}, None, {"messages": ["why?"]}),
+        ([], None, []),
+    ],
+)
+@pytest.mark.parametrize("outputs", ["because", {"role": "assistant", "content": "because"}, {"text": "because"}, None])
+def test_what_is_said_to_a_model_and_by_it_are_messages(inputs, messages, rest, outputs, recorded):
+    given = json.dumps([inputs, outputs])
+    with lmspan.operation("lm", "m", inputs=inputs) as call:
+        call.outputs = outputs
+    found = {
+        name: json.loads(value) for name, value in recorded.attributes("chat m").items() if value[:1] in ("[", "{")
+    }
+    answered = {} if outputs is None else {sc.OUTPUT_MESSAGES: ANSWERED}
+    if outputs == {"text": "because"}:
+        answered = {sc.OPERATION_OUTPUTS: outputs}
+    asked = {sc.INPUT_MESSAGES: messages, sc.OPERATION_INPUTS: rest}
+    assert found == {name: value for name, value in asked.items() if value is not None} | answered
+    assert json.dumps([inputs, outputs]) == given
 
 
 def test_events_are_on_the_innermost_call(recorded):

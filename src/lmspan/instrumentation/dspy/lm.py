@@ -10,9 +10,9 @@ from lmspan import semconv as sc
 from lmspan.instrumentation import attempts
 from lmspan.instrumentation.calls import Hook, is_inside, text
 from lmspan.instrumentation.dspy.responses import response_facts
-from lmspan.instrumentation.messages import input_messages, output_messages
 from lmspan.instrumentation.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
+from lmspan.messages import input_messages, output_messages
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call

@@ -12,9 +12,9 @@ from lmspan.instrumentation.calls import text
 from lmspan.instrumentation.llmproc.makers import maker_of
 from lmspan.instrumentation.llmproc.messages import asked, system
 from lmspan.instrumentation.llmproc.responses import answers, response_facts
-from lmspan.instrumentation.messages import output_messages
 from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Operation
+from lmspan.messages import output_messages
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call

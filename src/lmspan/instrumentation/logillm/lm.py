@@ -17,9 +17,9 @@ from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import as_dict, stored
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
-from lmspan.instrumentation.messages import input_messages, output_messages
 from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Event, Operation
+from lmspan.messages import input_messages, output_messages
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:

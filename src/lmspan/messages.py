@@ -31,6 +31,37 @@ def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, A
     return messages
 
 
+def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+    """Return what of a plain function's inputs are messages, in the conventions' shape, and what else there is.
+
+    Messages are a list of dicts with a role, by itself or as `messages`, or a string as `prompt`.
+    """
+    if _are_messages(inputs):
+        return input_messages(inputs, None), None
+    if type(inputs) is str:
+        return input_messages(None, inputs), None
+    if type(inputs) is dict:
+        rest = dict(inputs)
+        if _are_messages(inputs.get("messages")):
+            return input_messages(rest.pop("messages"), None), rest or None
+        if type(inputs.get("prompt")) is str:
+            return input_messages(None, rest.pop("prompt")), rest or None
+    return None, inputs
+
+
+def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+    """Return what of a plain function's outputs are messages: a string, or one message with a role; and the rest."""
+    if type(outputs) is str:
+        return output_messages(outputs, []), None
+    if _are_messages([outputs]):
+        return input_messages([outputs], None), None
+    return None, outputs
+
+
+def _are_messages(value: Any) -> bool:
+    return type(value) is list and bool(value) and all(type(each) is dict and "role" in each for each in value)
+
+
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     role = message.get("role", "user")
     if role == "tool":
