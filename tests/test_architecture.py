@@ -23,10 +23,11 @@ ROWS = (
     {"generators"},
     {"recorder"},
     {"metrics", "config", "shapes", "propagation", "runs"},
+    {"messages"},
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "messages", "semconv", "errors", "guard", "_version"},
+    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

@@ -44,6 +44,7 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
             "error",
             "exception",
             "openinference",
+            "llm",
             "input",
             "output",
             "session",

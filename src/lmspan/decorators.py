@@ -12,7 +12,7 @@ from lmspan import recorder as recording
 from lmspan import semconv as sc
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.lifecycle import Event, Operation
-from lmspan.messages import said_by, said_to
+from lmspan.messages import exchanged, said_by, said_to
 from lmspan.propagation import awaited, current_call, settle
 from lmspan.shapes import EVENT_NAMES
 
@@ -38,8 +38,11 @@ _NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
 }
 _OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
 _INPUTS, _OUTPUTS = 1, 2  # their places in a row
-# What finds the messages of a model's inputs and outputs, and the attribute that they are
-_MESSAGES: Final = {_INPUTS: (sc.INPUT_MESSAGES, said_to), _OUTPUTS: (sc.OUTPUT_MESSAGES, said_by)}
+# place -> the attribute of its messages, what finds those of a model, who says those of an agent
+_MESSAGES: Final = {
+    _INPUTS: (sc.INPUT_MESSAGES, said_to, "user"),
+    _OUTPUTS: (sc.OUTPUT_MESSAGES, said_by, "assistant"),
+}
 _UNNAMED_PROVIDER: Final = "custom"
 
 
@@ -219,9 +222,11 @@ def _begin(
 @guarded
 def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -> None:
     payload: dict[str, Any] = {}
+    said, find, role = _MESSAGES[place]
     if call.operation is Operation.LM:
-        said, find = _MESSAGES[place]
         payload[said], value = find(value)
+    elif call.operation is Operation.AGENT:
+        payload[said] = exchanged(role, value, recorder.content.json)
     payload[_NAMES.get(call.operation, _OTHER)[place]] = value
     recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 

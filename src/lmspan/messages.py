@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.content import stored_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TRAJECTORY: Final = "trajectory"
+_FINISHED: Final = {"finish_reason": "stop"}  # the conventions want one: what came back had come to its end
 _get = object.__getattribute__
 
 
@@ -52,10 +59,24 @@ def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
 def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     """Return what of a plain function's outputs are messages: a string, or one message with a role; and the rest."""
     if type(outputs) is str:
-        return output_messages(outputs, []), None
+        return output_messages(outputs, ["stop"]), None
     if _are_messages([outputs]):
-        return input_messages([outputs], None), None
+        return [{**input_messages([outputs], None)[0], **_FINISHED}], None
     return None, outputs
+
+
+def exchanged(role: str, fields: Any, as_json: Callable[[Any], str]) -> list[dict[str, Any]]:
+    """Return what an agent was given or gave as one message: its only field where that is a string, else JSON.
+
+    The trajectory is left out: it is what the spans below tell.
+    """
+    stored = fields if type(fields) in (dict, str) else stored_fields(fields, type(fields))
+    if type(stored) is dict:
+        stored = {name: value for name, value in stored.items() if name != _TRAJECTORY}
+        only = next(iter(stored.values())) if len(stored) == 1 else None
+        stored = only if type(only) is str else stored
+    text = stored if type(stored) is str else as_json(stored if stored is not None else fields)
+    return [{"role": role, "parts": _content(text), **(_FINISHED if role == "assistant" else {})}]
 
 
 def _are_messages(value: Any) -> bool:

@@ -95,9 +95,7 @@ class Recorder:
         parent, context = surroundings(found, self.open.get(parent_id) if parent_id else None, self.outer)
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
-        call.parent = parent
-        if parent is not None:
-            call.root = parent.root
+        call.parent, call.root = parent, parent.root if parent is not None else call
         call.totals = totals_of(call)
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
@@ -250,6 +248,8 @@ class Recorder:
             call.failed = error is None or call.notes.get("error") is not error
             if error is not None and call.parent is not None:
                 call.parent.notes["error"] = error
+        if self._openinference and sc.USAGE_CACHE_WRITE_TOKENS in found:
+            found[sc.OI_CACHE_WRITE_TOKENS] = found[sc.USAGE_CACHE_WRITE_TOKENS]
         total = count(call)
         if total and call.parent is None:
             self.add_event(call, Event.TRACE_COMPLETE, total)

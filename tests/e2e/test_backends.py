@@ -315,12 +315,20 @@ def test_what_a_tool_was_called_with_and_gave_is_shown(backend, sent, openinfere
     assert as_object(gave) == {"result": "313 km"}
 
 
-def test_what_modules_and_agents_were_given_is_shown_with_openinference_only(backend, sent, openinference):
-    for operation in ("module TravelDesk", "invoke_agent"):
+def test_what_modules_and_agents_were_given_is_shown_with_openinference(backend, sent, openinference):
+    for operation in ("module TravelDesk", "invoke_agent") if openinference else ("module TravelDesk",):
         span = one(sent, operation)
         names = ("lmspan.module.inputs", "lmspan.module.outputs")
         expected = tuple(json.loads(span.attributes[name]) if openinference else None for name in names)
         assert tuple(map(as_object, backend.payload(sent.trace_id, span.span_id))) == expected
+
+
+def test_what_an_agent_was_asked_and_answered_is_shown_as_it_is(backend, sent, openinference):
+    span = one(sent, "invoke_agent")
+    asked, answered = (said(span.attributes[f"gen_ai.{side}.messages"]) for side in ("input", "output"))
+    assert (asked, answered[0][0]) == ([("user", "From Lisbon to Porto, tomorrow")], "assistant")
+    if isinstance(backend, Phoenix) or not openinference:
+        assert backend.messages(sent.trace_id, span.span_id) == (asked, answered)
 
 
 def test_what_failed_is_marked(backend, sent):

@@ -74,7 +74,7 @@ async def test_a_run_with_a_tool_every_attribute():
         sc.AGENT_ACCESS_LEVEL: "admin",
         sc.RESPONSE_FINISH_REASONS: ("end_turn",),
         sc.INPUT_MESSAGES: [said("user", text(ASKED))],
-        sc.OUTPUT_MESSAGES: [said("assistant", text("It is sunny."))],
+        sc.OUTPUT_MESSAGES: [said("assistant", text("It is sunny."), finish_reason="end_turn")],
     }
     assert attributes(turn) == {sc.SOURCE: "llmproc", sc.TURN_INDEX: 0, sc.TURN_TOOL_COUNT: 1}
     assert attributes(last_turn) == {sc.SOURCE: "llmproc", sc.TURN_INDEX: 1}

@@ -72,6 +72,9 @@ async def test_every_attribute_of_an_agent_and_its_tool():
         sc.SIGNATURE_INPUT_FIELDS: ("question",),
         sc.SIGNATURE_OUTPUT_FIELDS: ("answer",),
         sc.MODULE_INPUTS: '{"question":"weather?"}',
+        sc.INPUT_MESSAGES: '[{"role":"user","parts":[{"type":"text","content":"weather?"}]}]',
+        sc.OUTPUT_MESSAGES: '[{"role":"assistant","parts":[{"type":"text","content":"'
+        r'{\"reasoning\":\"seen\",\"answer\":\"sun\"}"}],"finish_reason":"stop"}]',
         sc.MODULE_OUTPUTS: '{"reasoning":"seen","answer":"sun"}',
     }
     assert recorded.named("turn")[0].attributes[sc.CALL_PARENT_ID] == identity

@@ -196,7 +196,7 @@ def test_an_exception_is_described_once_where_it_was_raised(recorded):
 
 
 SAID = [{"role": "user", "parts": [{"type": "text", "content": "why?"}]}]
-ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "because"}]}]
+ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "because"}], "finish_reason": "stop"}]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,20 @@ def test_what_is_said_to_a_model_and_by_it_are_messages(inputs, messages, rest, 
     asked = {sc.INPUT_MESSAGES: messages, sc.OPERATION_INPUTS: rest}
     assert found == {name: value for name, value in asked.items() if value is not None} | answered
     assert json.dumps([inputs, outputs]) == given
+
+
+def test_what_an_agent_is_given_and_gives_are_messages_too(recorded):
+    @lmspan.agent
+    def answer(question, *, limit=None):
+        return {"answer": "because", "trajectory": {"thought_0": "long"}} if limit else "because"
+
+    answer("why?")
+    answer("why?", limit=2)
+    one, two = (dict(span.attributes) for span in recorded.named("invoke_agent answer"))
+    assert (json.loads(one[sc.INPUT_MESSAGES]), json.loads(one[sc.OUTPUT_MESSAGES])) == (SAID, ANSWERED)
+    assert json.loads(two[sc.INPUT_MESSAGES])[0]["parts"][0]["content"] == '{"question":"why?","limit":2}'
+    assert json.loads(two[sc.OUTPUT_MESSAGES]) == ANSWERED
+    assert (one[sc.MODULE_INPUTS], one[sc.MODULE_OUTPUTS]) == ('{"question":"why?"}', '"because"')
 
 
 def test_events_are_on_the_innermost_call(recorded):

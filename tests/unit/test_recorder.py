@@ -282,6 +282,16 @@ def test_openinference_adds_kind_input_and_output_and_nothing_else():
     recorded.assert_conventions()
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_openinference_adds_tokens_written_to_a_cache(asked):
+    with recording(instrument=(), openinference=asked) as recorded:
+        call = start(LM, "m")
+        call.found[sc.USAGE_CACHE_WRITE_TOKENS] = 7
+        end(call)
+    facts = recorded.attributes("chat m")
+    assert (facts[sc.USAGE_CACHE_WRITE_TOKENS], facts.get(sc.OI_CACHE_WRITE_TOKENS)) == (7, 7 if asked else None)
+
+
 def test_content_on_events_gives_the_details_of_an_inference():
     with recording(instrument=(), capture_content="event") as recorded:
         call = start(LM, "m", facts={sc.PROVIDER_NAME: "p", sc.REQUEST_MODEL: "m"})

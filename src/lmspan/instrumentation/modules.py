@@ -9,6 +9,7 @@ from lmspan.content import qualified_name
 from lmspan.instrumentation import examples, turns
 from lmspan.instrumentation.structure import MODULES, is_outermost, path_in, submodules
 from lmspan.lifecycle import Operation
+from lmspan.messages import exchanged
 
 if TYPE_CHECKING:
     from lmspan.instrumentation.turns import Loop
@@ -49,16 +50,21 @@ def place(call: Call, base: type) -> None:
 
 
 def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
-    """Record the inputs, and of an agent the tools that it was given."""
+    """Record the inputs; of an agent also as its first message, and the tools that it was given."""
+    if call.operation is Operation.AGENT:
+        recorder.capture(call, {sc.INPUT_MESSAGES: exchanged("user", inputs, recorder.content.json)})
+        if tools := turns.tools_of(call):
+            recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
     recorder.capture(call, {sc.MODULE_INPUTS: inputs})
-    if call.operation is Operation.AGENT and (tools := turns.tools_of(call)):
-        recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the module returned."""
-    if recorder.captures(call):
-        recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
+    if not recorder.captures(call):
+        return
+    if call.operation is Operation.AGENT:
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: exchanged("assistant", outputs, recorder.content.json)})
+    recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
 def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lmspan.semconv.naming import GENAI, JSON, OPENINFERENCE, OTEL, OWN, STRING, Meta
+from lmspan.semconv.naming import GENAI, INT, JSON, OPENINFERENCE, OTEL, OWN, STRING, Meta
 
 # Content: only as the content rule allows --------------------------------------------------------------------------
 INPUT_MESSAGES: Annotated[str, Meta(JSON, GENAI, "the messages sent", content=True)] = "gen_ai.input.messages"
@@ -57,5 +57,8 @@ OI_INPUT: Annotated[str, Meta(STRING, OPENINFERENCE, "the input", content=True)]
 OI_INPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=True)] = "input.mime_type"
 OI_OUTPUT: Annotated[str, Meta(STRING, OPENINFERENCE, "the output", content=True)] = "output.value"
 OI_OUTPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=True)] = "output.mime_type"
+OI_CACHE_WRITE_TOKENS: Annotated[str, Meta(INT, OPENINFERENCE, "gen_ai.usage.cache_write.input_tokens")] = (
+    "llm.token_count.prompt_details.cache_write"
+)
 SESSION_ID: Annotated[str, Meta(STRING, OTEL, "the session that the application named")] = "session.id"
 USER_ID: Annotated[str, Meta(STRING, OTEL, "the user that the application named")] = "user.id"

@@ -18,6 +18,7 @@ from lmspan.instrumentation.calls import Hook, put, text
 from lmspan.instrumentation.llmproc import requests
 from lmspan.instrumentation.llmproc.makers import client_facts, learn_key
 from lmspan.lifecycle import Operation
+from lmspan.messages import exchanged, output_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,19 +59,19 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
     if recorder.captures(call):
-        asked = {"role": "user", "parts": [{"type": "text", "content": call.inputs.get("user_input")}]}
-        recorder.capture(call, {sc.INPUT_MESSAGES: [asked]})
+        asked = exchanged("user", call.inputs.get("user_input"), recorder.content.json)
+        recorder.capture(call, {sc.INPUT_MESSAGES: asked})
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Add why the run ended, and its last words. `outputs` is LLMProc's own RunResult."""
     end_turn(recorder, call)
     stored = _get(outputs, "__dict__")
-    if type(stored.get("stop_reason")) is str:
-        call.found[sc.RESPONSE_FINISH_REASONS] = [stored["stop_reason"]]
+    reasons = [reason] if type(reason := stored.get("stop_reason")) is str else []
+    if reasons:
+        call.found[sc.RESPONSE_FINISH_REASONS] = reasons
     if recorder.captures(call) and stored.get("last_message"):
-        said = {"role": "assistant", "parts": [{"type": "text", "content": stored["last_message"]}]}
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: [said]})
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(stored["last_message"], reasons)})
 
 
 def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
