@@ -117,11 +117,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _jaeger() -> str:
-    """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside an endpoint of this machine."""
+    """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside this machine's usual endpoint."""
     said = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    local = urlsplit(endpoint).hostname in ("localhost", "127.0.0.1", "::1")
-    return said or ("http://localhost:16686" if local else "")
+    endpoint = urlsplit(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
+    usual = endpoint.hostname in ("localhost", "127.0.0.1", "::1") and endpoint.port in (4317, 4318)
+    return said or ("http://localhost:16686" if usual else "")
 
 
 def _run_demo(options: argparse.Namespace) -> tuple[str, float]:
@@ -139,8 +139,10 @@ def _run_demo(options: argparse.Namespace) -> tuple[str, float]:
             given = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
         model = options.model or "openai/gpt-4o-mini"
         lm = dspy.LM(model, **{name: value for name, value in given.items() if value is not None})
-        stack.enter_context(lmspan.operation(lmspan.Operation.WORKFLOW, "demo"))
-        return program.run(lm)
+        call = stack.enter_context(lmspan.operation("workflow", "demo", inputs={"trip": program.TRIP}))
+        advice, score = program.run(lm)
+        call.outputs = {"advice": advice, "score": score}
+        return advice, score
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -56,11 +56,11 @@ CAPTURE_MODES: Final = {
 
 _OPENINFERENCE: Final = {
     **dict.fromkeys(
-        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS),
+        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS, sc.RETRIEVAL_QUERY),
         (sc.OI_INPUT, sc.OI_INPUT_MIME),
     ),
     **dict.fromkeys(
-        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS),
+        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS, sc.RETRIEVAL_DOCUMENTS),
         (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
     ),
 }
@@ -96,7 +96,8 @@ class Content:
         for name in payload if openinference else ():
             if name in _OPENINFERENCE:
                 value_name, mime_name = _OPENINFERENCE[name]
-                encoded[value_name], encoded[mime_name] = encoded[name], "application/json"
+                kind = "text/plain" if self._encoders.get(name) == self.text else "application/json"
+                encoded[value_name], encoded[mime_name] = encoded[name], kind
         return encoded
 
     def text(self, value: Any) -> str:

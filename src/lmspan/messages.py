@@ -38,6 +38,24 @@ def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, A
     return messages
 
 
+def tool_definitions(tools: Any) -> Any:
+    """Return tools as a provider's API takes them, each in the conventions' shape; any other thing as it is."""
+    return [_definition(tool) for tool in tools] if type(tools) is list else tools
+
+
+def _definition(tool: Any) -> Any:
+    if type(tool) is not dict:
+        return tool
+    fields = {"type": "function", **tool}
+    if type(fields.get("function")) is dict:
+        fields.update(fields.pop("function"))
+    if "name" not in fields:
+        return tool
+    if "input_schema" in fields:
+        fields["parameters"] = fields.pop("input_schema")
+    return fields
+
+
 def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     """Return what of a plain function's inputs are messages, in the conventions' shape, and what else there is.
 

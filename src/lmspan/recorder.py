@@ -29,7 +29,7 @@ from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.processes import BAGGAGE, from_environment, who
 from lmspan.propagation import SPAN, restore, surroundings, with_entries
 from lmspan.runs import count, totals_of
-from lmspan.shapes import EVENT_NAMES, SHAPES
+from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -248,8 +248,8 @@ class Recorder:
             call.failed = error is None or call.notes.get("error") is not error
             if error is not None and call.parent is not None:
                 call.parent.notes["error"] = error
-        if self._openinference and sc.USAGE_CACHE_WRITE_TOKENS in found:
-            found[sc.OI_CACHE_WRITE_TOKENS] = found[sc.USAGE_CACHE_WRITE_TOKENS]
+        if self._openinference:
+            found.update({other: found[name] for name, other in OPENINFERENCE_TOKENS.items() if name in found})
         total = count(call)
         if total and call.parent is None:
             self.add_event(call, Event.TRACE_COMPLETE, total)
@@ -265,10 +265,10 @@ class Recorder:
         """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
         told = self.content.capture.span or self.content.capture.event
         message = self.content.message(error) if error is not None and told else None
-        call.span.set_status(StatusCode.ERROR, message or None)
+        call.span.set_status(StatusCode.ERROR, message or (call.found[sc.ERROR_TYPE] if error is not None else None))
         if error is not None and call.failed:
             facts = self.content.exception(error, told=told)
-            client = SHAPES[call.operation].kind is SpanKind.CLIENT
+            client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference
             event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
             self.add_event(call, event, facts, severity=SeverityNumber.WARN)
 

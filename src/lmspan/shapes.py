@@ -39,6 +39,12 @@ SHAPES: Final[dict[Operation, Shape]] = {
     Operation.INTERPRETER_SHUTDOWN: Shape("interpreter.shutdown"),
 }
 
+OPENINFERENCE_TOKENS: Final = {
+    # what those who read OpenInference know by its name only
+    sc.USAGE_CACHE_WRITE_TOKENS: sc.OI_CACHE_WRITE_TOKENS,
+    sc.USAGE_REASONING_TOKENS: sc.OI_REASONING_TOKENS,
+}
+
 EVENT_NAMES: Final[dict[str, str]] = {
     Event.RETRY: sc.EVENT_RETRY,
     Event.EXCEPTION: sc.EVENT_EXCEPTION,

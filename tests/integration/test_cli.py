@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from lmspan import cli
 from support.otlp import http_receiver
 from support.processes import ASK, run_lmspan
 from support.programs import KEY, Reply, serving
@@ -80,6 +81,23 @@ def test_run_records_a_program_that_was_not_changed(program, tmp_path):
     trace = spans[0]["trace_id"]
     assert trace in run_lmspan("show", trace[:8], environ=environ).stdout
     assert trace in run_lmspan("show", str(tmp_path / "t" / "traces.jsonl"), environ=environ).stdout
+
+
+@pytest.mark.parametrize(
+    ("environ", "link"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, "http://localhost:16686"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"}, "http://localhost:16686"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:6006"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example.com"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://x.example.com", "LMSPAN_JAEGER": "https://j/"}, "https://j"),
+        ({}, ""),
+    ],
+)
+def test_where_the_demo_says_that_jaeger_is(environ, link, monkeypatch):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert cli._jaeger() == link
 
 
 def test_run_runs_a_module(program, tmp_path):

@@ -101,9 +101,10 @@ async def test_a_run_with_a_tool_every_attribute():
         sc.SYSTEM_INSTRUCTIONS: [text("Be brief.")],
         sc.TOOL_DEFINITIONS: [
             {
+                "type": "function",
                 "name": "weather",
                 "description": "Look up the weather.",
-                "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
             }
         ],
         sc.OUTPUT_MESSAGES: [said("assistant", text("Let me look."), call, finish_reason="tool_use")],

@@ -283,13 +283,36 @@ def test_openinference_adds_kind_input_and_output_and_nothing_else():
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_openinference_adds_tokens_written_to_a_cache(asked):
+def test_openinference_adds_its_names_of_tokens_and_of_errors(asked):
     with recording(instrument=(), openinference=asked) as recorded:
         call = start(LM, "m")
-        call.found[sc.USAGE_CACHE_WRITE_TOKENS] = 7
-        end(call)
+        call.found.update({sc.USAGE_CACHE_WRITE_TOKENS: 7, sc.USAGE_REASONING_TOKENS: 3})
+        end(call, error=ValueError("no"))
     facts = recorded.attributes("chat m")
-    assert (facts[sc.USAGE_CACHE_WRITE_TOKENS], facts.get(sc.OI_CACHE_WRITE_TOKENS)) == (7, 7 if asked else None)
+    own = {name: value for name, value in facts.items() if name.startswith("llm.")}
+    assert own == ({sc.OI_CACHE_WRITE_TOKENS: 7, sc.OI_REASONING_TOKENS: 3} if asked else {})
+    told = next(name for name, _ in recorded.events("chat m"))
+    assert told == (sc.EVENT_EXCEPTION if asked else sc.EVENT_INFERENCE_EXCEPTION)
+
+
+@pytest.mark.parametrize(("capture", "description"), [("span", "no"), ("none", "ValueError")])
+def test_a_status_says_the_message_or_what_may_be_told(capture, description):
+    with recording(instrument=(), capture_content=capture) as recorded:
+        end(start(TOOL, "t"), error=ValueError("no"))
+        start(TOOL, "open")
+        recording_module.active.close()
+    assert recorded.one("execute_tool t").status.description == description
+    assert recorded.one("execute_tool open").status.description is None
+
+
+def test_openinference_has_input_and_output_of_retrieval():
+    with recording(instrument=(), openinference=True) as recorded:
+        call = start(Operation.RETRIEVAL, "r")
+        recording_module.active.capture(call, {sc.RETRIEVAL_QUERY: "why?", sc.RETRIEVAL_DOCUMENTS: [{"content": "so"}]})
+        end(call)
+    facts = recorded.attributes("retrieval r")
+    assert (facts[sc.OI_INPUT], facts[sc.OI_INPUT_MIME]) == ("why?", "text/plain")
+    assert (facts[sc.OI_OUTPUT], facts[sc.OI_OUTPUT_MIME]) == ('[{"content":"so"}]', "application/json")
 
 
 def test_content_on_events_gives_the_details_of_an_inference():

@@ -46,10 +46,13 @@ def devset() -> list[Any]:
     return [dspy.Example(trip=f"From {trip}, tomorrow", vehicle=vehicle).with_inputs("trip") for trip, vehicle in trips]
 
 
+TRIP = "From Lisbon to Porto, tomorrow"
+
+
 def run(lm: Any) -> tuple[str, float]:
     """Ask one question, then evaluate on two threads; return the advice and the score."""
     with dspy.context(lm=lm):
         desk = TravelDesk()
-        advice = desk(trip="From Lisbon to Porto, tomorrow").advice
+        advice = desk(trip=TRIP).advice
         score = dspy.Evaluate(devset=devset(), metric=mentions_vehicle, num_threads=2)(desk).score
     return str(advice), float(score)

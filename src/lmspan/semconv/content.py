@@ -60,5 +60,8 @@ OI_OUTPUT_MIME: Annotated[str, Meta(STRING, OPENINFERENCE, "its type", content=T
 OI_CACHE_WRITE_TOKENS: Annotated[str, Meta(INT, OPENINFERENCE, "gen_ai.usage.cache_write.input_tokens")] = (
     "llm.token_count.prompt_details.cache_write"
 )
+OI_REASONING_TOKENS: Annotated[str, Meta(INT, OPENINFERENCE, "gen_ai.usage.reasoning.output_tokens")] = (
+    "llm.token_count.completion_details.reasoning"
+)
 SESSION_ID: Annotated[str, Meta(STRING, OTEL, "the session that the application named")] = "session.id"
 USER_ID: Annotated[str, Meta(STRING, OTEL, "the user that the application named")] = "user.id"

@@ -12,7 +12,7 @@ from lmspan.instrumentation.calls import Hook, is_inside, text
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
-from lmspan.messages import input_messages, output_messages
+from lmspan.messages import input_messages, output_messages, tool_definitions
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
@@ -66,7 +66,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         prompt = args[0] if args else kwargs.get("prompt")
         payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
         if settings.get("tools"):
-            payload[sc.TOOL_DEFINITIONS] = settings["tools"]
+            payload[sc.TOOL_DEFINITIONS] = tool_definitions(settings["tools"])
         recorder.capture(call, payload)
 
 

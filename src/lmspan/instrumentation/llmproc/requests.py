@@ -14,7 +14,7 @@ from lmspan.instrumentation.llmproc.messages import asked, system
 from lmspan.instrumentation.llmproc.responses import answers, response_facts
 from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Operation
-from lmspan.messages import output_messages
+from lmspan.messages import output_messages, tool_definitions
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
@@ -53,7 +53,7 @@ def begin(recorder: Recorder, run: Call, request: Any) -> None:
         if instructions := system(request):
             payload[sc.SYSTEM_INSTRUCTIONS] = instructions
         if request.get("tools"):
-            payload[sc.TOOL_DEFINITIONS] = request["tools"]
+            payload[sc.TOOL_DEFINITIONS] = tool_definitions(request["tools"])
         recorder.capture(call, payload)
 
 

@@ -19,7 +19,7 @@ from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
 from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Event, Operation
-from lmspan.messages import input_messages, output_messages
+from lmspan.messages import input_messages, output_messages, tool_definitions
 from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: input_messages(call.inputs["messages"], None)}
         if kwargs.get("tools") is not None:
-            payload[sc.TOOL_DEFINITIONS] = kwargs["tools"]
+            payload[sc.TOOL_DEFINITIONS] = tool_definitions(kwargs["tools"])
         recorder.capture(call, payload)
 
 
