@@ -48,6 +48,8 @@ class Session:
         self._patches = Patches()
         self._closed = False
         self._asked: dict[str, Any] = {}
+        self._config: config.Config | None = None
+        self._told: set[str] = set()
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
@@ -80,14 +82,16 @@ class Session:
         self.shutdown(_EXIT_TIMEOUT_S)
 
     def _tell_what_is_left_out(self, asked: Mapping[str, Any]) -> None:
-        """Say once of each option that a later `init()` asks for another value than this session has been made with."""
+        """Say once of each option that a later `init()` asks for another value than this session has."""
         other = [
             name
             for name, parameter in inspect.signature(init).parameters.items()
-            if asked[name] is not parameter.default and _plain(asked[name]) != _plain(self._asked[name])
+            if asked[name] is not parameter.default
+            and name not in self._told
+            and _plain(asked[name]) not in (_plain(self._asked[name]), _plain(getattr(self._config, name, None)))
         ]
         if other:
-            self._asked.update({name: asked[name] for name in other})
+            self._told.update(other)
             logger.warning(
                 "lmspan: init() has been called before (`lmspan run` does so); this call does not change %s",
                 ", ".join(other),
@@ -172,7 +176,7 @@ def init(
             raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
         redactor = Redactor(redact, os.environ)
         session = Session()
-        session._asked = asked
+        session._asked, session._config = asked, resolved
         try:
             session._undo += [subscribe(callback).cancel for callback in callbacks]
             session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
@@ -190,9 +194,12 @@ def init(
 
 def _plain(value: Any) -> Any:
     """Return what tells two options apart, without asking objects of the program whether they are equal."""
-    if type(value) in (list, tuple):
-        return [_plain(each) for each in value]
-    return value if type(value) in (str, bool) else id(value)
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return _plain(value[0]) if len(value) == 1 else [_plain(each) for each in value]
+    if kind is dict:
+        return {name: _plain(each) for name, each in value.items() if type(name) is str}
+    return value if kind is str or kind is bool else id(value)
 
 
 def disable() -> None:

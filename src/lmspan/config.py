@@ -70,6 +70,8 @@ def resolve(
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
     """Resolve what init() was given. `provider_exists`: then spans go to that stack and to nowhere else unasked."""
+    if type(openinference) is not bool:
+        raise ConfigurationError(f"openinference: {openinference!r} is not known; use True or False")
     chosen = _exporters(exporters, environ, provider_exists=provider_exists)
     protocol = _protocol(environ)
     if "otlp" in chosen and protocol != "grpc":
@@ -86,7 +88,7 @@ def resolve(
         else tuple(instrument),
         capture_content=asked or ("span" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
-        openinference=bool(openinference) or _flag("LMSPAN_OPENINFERENCE", environ),
+        openinference=openinference or _flag("LMSPAN_OPENINFERENCE", environ),
         protocol=protocol,
         content_max_bytes=_content_limit(environ),
         metrics=_signal("OTEL_METRICS_EXPORTER", environ) or "none",

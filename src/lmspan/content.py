@@ -66,6 +66,12 @@ _OPENINFERENCE: Final = {
 }
 
 
+class Recorded(str):
+    """Text that is redacted and within a budget already: a second look could only spoil it."""
+
+    __slots__ = ()
+
+
 class Content:
     """Turn payloads into attribute values, within the mode and the budget. Never raises for any value."""
 
@@ -110,6 +116,12 @@ class Content:
         described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
         return self.redactor.secrets(described)
 
+    def brief(self, value: Any) -> Recorded:
+        """Return a value as JSON of a quarter of the budget, to be text in something larger."""
+        walk = _Walk(self.redactor, self.max_bytes // 4, self.max_nodes)
+        described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
+        return Recorded(self.redactor.secrets(described))
+
     def object_json(self, value: Any) -> str:
         """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
         return self.json(value if issubclass(type(value), dict) else {"result": value})
@@ -121,7 +133,7 @@ class Content:
             message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
             frames = "".join(traceback.format_tb(error.__traceback__))
             last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
-            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{self.text(frames)}{last}"
+            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{self.text(frames).rstrip()}\n{last}"
         return facts
 
     def message(self, error: BaseException) -> str:
@@ -171,6 +183,8 @@ class _Walk:
         return self.scalar(value, kind)
 
     def scalar(self, value: Any, kind: type) -> Any:
+        if kind is Recorded:
+            return self.cut(value)
         if issubclass(kind, str):
             return self.string(str.__str__(value))
         if issubclass(kind, (bytes, bytearray)):
@@ -210,9 +224,12 @@ class _Walk:
         return self.nodes_left >= 0
 
     def string(self, value: str) -> str:
+        return self.redactor.hook(self.cut(value))
+
+    def cut(self, value: str) -> str:
         text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
         self.bytes_left -= len(text)
-        return self.redactor.hook(text)
+        return text
 
 
 def stored_fields(value: Any, kind: type) -> Any:

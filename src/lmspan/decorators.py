@@ -221,13 +221,15 @@ def _begin(
 
 @guarded
 def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -> None:
-    payload: dict[str, Any] = {}
+    """Record inputs or outputs; of a model and an agent as messages too. OpenInference's value is the last of them."""
+    name = _NAMES.get(call.operation, _OTHER)[place]
     said, find, role = _MESSAGES[place]
+    payload = {name: value}
     if call.operation is Operation.LM:
-        payload[said], value = find(value)
+        messages, rest = find(value)
+        payload = {name: rest, said: messages}
     elif call.operation is Operation.AGENT:
-        payload[said] = exchanged(role, value, recorder.content.json)
-    payload[_NAMES.get(call.operation, _OTHER)[place]] = value
+        payload = {said: exchanged(role, value, recorder.content.brief) or None, name: value}
     recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -20,6 +21,10 @@ failures: Counter[str] = Counter()
 
 dropped: Counter[str] = Counter()
 """How many spans could not be delivered, by the reason, in this process."""
+
+if hasattr(os, "register_at_fork"):  # a child has not failed yet
+    os.register_at_fork(after_in_child=failures.clear)
+    os.register_at_fork(after_in_child=dropped.clear)
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,11 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.content import stored_fields
+from lmspan.redaction import is_secret_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TRAJECTORY: Final = "trajectory"
+_TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
+_MOST: Final = 1_000  # messages or fields: what has more is no conversation, and is only described
 _FINISHED: Final = {"finish_reason": "stop"}  # the conventions want one: what came back had come to its end
 _get = object.__getattribute__
 
@@ -65,7 +68,7 @@ def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
         return input_messages(inputs, None), None
     if type(inputs) is str:
         return input_messages(None, inputs), None
-    if type(inputs) is dict:
+    if _is_plain(inputs):
         rest = dict(inputs)
         if _are_messages(inputs.get("messages")):
             return input_messages(rest.pop("messages"), None), rest or None
@@ -75,40 +78,60 @@ def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
 
 
 def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
-    """Return what of a plain function's outputs are messages: a string, or one message with a role; and the rest."""
-    if type(outputs) is str:
-        return output_messages(outputs, ["stop"]), None
-    if _are_messages([outputs]):
-        return [{**input_messages([outputs], None)[0], **_FINISHED}], None
-    return None, outputs
+    """Return what of a plain function's outputs are messages: strings, or one message with a role; and the rest."""
+    texts = [outputs] if type(outputs) is str else outputs
+    if type(texts) is list and 0 < len(texts) <= _MOST and all(type(each) is str for each in texts):
+        return output_messages(texts, ["stop"] * len(texts)), None
+    if not _are_messages([outputs]):
+        return None, outputs
+    reason = outputs.get("finish_reason")
+    finished = reason if type(reason) is str else "tool_call" if outputs.get("tool_calls") is not None else "stop"
+    rest = {name: value for name, value in outputs.items() if name not in _TRANSLATED}
+    return [{**_message(outputs), "finish_reason": finished}], rest or None
 
 
-def exchanged(role: str, fields: Any, as_json: Callable[[Any], str]) -> list[dict[str, Any]]:
-    """Return what an agent was given or gave as one message: its only field where that is a string, else JSON.
+def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dict[str, Any]]:
+    """Return what an agent was given or gave as one message: its only field where that is a string, else all as text.
 
-    The trajectory is left out: it is what the spans below tell.
+    The trajectory is left out: it is what the spans below tell. Nothing given is no message.
     """
-    stored = fields if type(fields) in (dict, str) else stored_fields(fields, type(fields))
-    if type(stored) is dict:
+    kind = type(fields)
+    stored = fields if kind is dict or kind is str else stored_fields(fields, kind)
+    stored = fields if stored is None else stored
+    if _is_plain(stored):
         stored = {name: value for name, value in stored.items() if name != _TRAJECTORY}
-        only = next(iter(stored.values())) if len(stored) == 1 else None
-        stored = only if type(only) is str else stored
-    text = stored if type(stored) is str else as_json(stored if stored is not None else fields)
+        (name, only), *more = [*stored.items()] or [("", None)]
+        stored = only if type(only) is str and not more and not is_secret_field(name) else stored
+    if stored is None:
+        return []
+    text = stored if type(stored) is str else as_text(stored)
     return [{"role": role, "parts": _content(text), **(_FINISHED if role == "assistant" else {})}]
 
 
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is a dict of a size to look through, and its keys no objects of the program's own."""
+    return type(value) is dict and len(value) <= _MOST and all(type(name) is str for name in value)
+
+
 def _are_messages(value: Any) -> bool:
-    return type(value) is list and bool(value) and all(type(each) is dict and "role" in each for each in value)
+    if type(value) is not list or not 0 < len(value) <= _MOST:
+        return False
+    return all(_is_plain(each) and type(each.get("role")) is str for each in value)
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     role = message.get("role", "user")
-    if role == "tool":
+    if type(role) is str and role == "tool":
         response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": message.get("content")}
         return {"role": role, "parts": [response]}
     parts = _content(message.get("content"))
     calls = message.get("tool_calls")
-    return {"role": role, "parts": [*parts, *(_tool_call(call) for call in calls)] if type(calls) is list else parts}
+    named = {"name": message["name"]} if type(message.get("name")) is str else {}
+    return {
+        "role": role,
+        "parts": [*parts, *(_tool_call(call) for call in calls)] if type(calls) is list else parts,
+        **named,
+    }
 
 
 def _content(content: Any) -> list[Any]:

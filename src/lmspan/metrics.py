@@ -95,7 +95,9 @@ class Metrics:
 
     def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
         """Let an ended call wait to be measured; its facts no longer change."""
-        self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, call.parent is None))
+        above = getattr(call.span, "parent", None)  # of another process, it counts as that one's run
+        outermost = call.parent is None and not (above is not None and above.is_remote)
+        self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, outermost))
         if len(self._waiting) >= _WAITING and not self._taking.locked():
             try:
                 threading.Thread(target=self._take, name="lmspan-metrics", daemon=True).start()

@@ -29,7 +29,7 @@ from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
 from lmspan.processes import BAGGAGE, from_environment, who
 from lmspan.propagation import SPAN, restore, surroundings, with_entries
 from lmspan.runs import count, totals_of
-from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES
+from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES, first_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,20 +122,12 @@ class Recorder:
 
     def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
         shape = SHAPES[call.operation]
-        attributes = {sc.SOURCE: call.source}
-        word = shape.word
-        if shape.genai:
-            word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
-        attributes.update(facts)
+        name, attributes = first_facts(call, shape, facts, openinference=self._openinference)
         if BAGGAGE in context:
             attributes.update(who(context))
-        if call.parent_id:
-            attributes[sc.CALL_PARENT_ID] = call.parent_id
-        if self._openinference:
-            attributes[sc.OI_SPAN_KIND] = shape.openinference
         call.facts = attributes
         return self.tracer.start_span(
-            f"{word} {call.name}" if call.name else word,
+            name,
             with_entries(context, {STARTING: call}),
             shape.kind,
             attributes,
@@ -207,26 +199,33 @@ class Recorder:
             restore(call)  # it was ended from another thread, where its context was not current
             return
         waiting, call.waiting = call.waiting, None
-        for child in tuple((waiting or {}).values()):
-            self.end(child, error=error, missing=True)
-            if child.held and child.ended:
-                self._close(child)
         call.outputs, call.error = outputs, error
-        if call.observed:
-            self._annotate(call, error, missing=missing)
-        ended = call.end_time_unix_nano = end_time or self.clock()
+        try:
+            for child in tuple((waiting or {}).values()):
+                self.end(child, error=error, missing=True)
+                if child.held and child.ended:
+                    self._close(child)
+            if call.observed:
+                self._annotate(call, error, missing=missing)
+        finally:  # an interrupt may come at any time, and nobody would end the span again
+            self._finish(call, end_time or self.clock(), missing=missing)
+
+    def _finish(self, call: Call, ended: int, *, missing: bool) -> None:
+        call.end_time_unix_nano = ended
         call.ended = True
         self.open.pop(call.call_id, None)
         restore(call)
-        for watcher in call.watchers:
-            watcher.end(call)
-        if self.metrics is not None:
-            self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
-        call.observed = False
-        call.instance = call.inputs = call.outputs = None
-        call.notes = {}
-        if not call.held or call.parent is None or call.parent.waiting is None:
-            self._close(call)
+        try:
+            for watcher in call.watchers:
+                watcher.end(call)
+        finally:
+            if self.metrics is not None:
+                self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
+            call.observed = False
+            call.instance = call.inputs = call.outputs = None
+            call.notes = {}
+            if not call.held or call.parent is None or call.parent.waiting is None:
+                self._close(call)
 
     def _close(self, call: Call) -> None:
         if call.held and not call.claim("_close"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import SpanKind
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmspan.lifecycle import Call
 
 
 class Shape(NamedTuple):
@@ -58,3 +63,18 @@ EVENT_NAMES: Final[dict[str, str]] = {
     Event.STDERR_WRITE: sc.EVENT_STDERR_WRITE,
     Event.TRACE_COMPLETE: sc.EVENT_TRACE_COMPLETE,
 }
+
+
+def first_facts(
+    call: Call, shape: Shape, facts: Mapping[str, Any], *, openinference: bool
+) -> tuple[str, dict[str, Any]]:
+    """Return the name of a call's span and the attributes that it starts with."""
+    attributes, word = {sc.SOURCE: call.source}, shape.word
+    if shape.genai:
+        word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
+    attributes.update(facts)
+    if call.parent_id:
+        attributes[sc.CALL_PARENT_ID] = call.parent_id
+    if openinference:
+        attributes[sc.OI_SPAN_KIND] = shape.openinference
+    return f"{word} {call.name}" if call.name else word, attributes

@@ -63,3 +63,36 @@ def test_replay_to_a_function_and_mistakes(tmp_path, monkeypatch):
     wrong = run_lmspan("replay", "--callback", "hearing:Nothing", environ=environ)
     assert wrong.returncode == 2
     assert "replay: 'hearing:Nothing' is no MODULE:OBJECT that can be imported" in wrong.stderr
+
+
+PLAIN = """
+import lmspan
+with lmspan.init():
+    with lmspan.operation("workflow", "both"):
+        with lmspan.operation("lm", "m", inputs={"prompt": "why?", "temperature": 0.5}) as call:
+            call.outputs = "because"
+        with lmspan.operation("lm", "n", inputs={"question": "why?"}) as call:
+            call.outputs = {"text": "because"}
+"""
+
+PLAIN_HEARING = """
+class Hearing:
+    def api_request(self, request):
+        print(sorted((name, value) for name, value in request.items() if name != "messages"))
+    def api_response(self, response):
+        print(response)
+"""
+
+
+def test_what_was_said_beside_messages_is_replayed_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hearing.py").write_text(PLAIN_HEARING)
+    environ = {"LMSPAN_DIR": str(tmp_path)}
+    assert run_python(PLAIN, environ=environ).returncode == 0
+    told = run_lmspan("replay", "--callback", "hearing:Hearing", environ=environ)
+    assert told.stdout.splitlines() == [
+        "[('model', 'm'), ('temperature', 0.5)]",
+        "['because']",
+        "[('model', 'n'), ('question', 'why?')]",
+        "{'text': 'because'}",
+    ], told.stderr

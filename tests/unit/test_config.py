@@ -135,6 +135,7 @@ def test_a_later_init_says_once_what_it_does_not_change(caplog):
         assert caplog.text == ""
         for _ in range(2):
             assert lmspan.init("other", openinference=True, redact=callback, **first) is session
+        assert lmspan.init("desk", exporters="none", capture_content="none", redact=Unequal()) is session
     (told,) = caplog.messages
     assert told.endswith("this call does not change service_name, redact, openinference")
 

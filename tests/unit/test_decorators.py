@@ -208,6 +208,7 @@ ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "because
         ({"prompt": "why?", "temperature": 0.5}, SAID, {"temperature": 0.5}),
         ({"question": "why?"}, None, {"question": "why?"}),
         ({"messages": ["why?"]}, None, {"messages": ["why?"]}),
+        ([{"role": "user", "content": "why?"}] * 1001, None, [{"role": "user", "content": "why?"}] * 1001),
         ([], None, []),
     ],
 )
@@ -225,6 +226,81 @@ def test_what_is_said_to_a_model_and_by_it_are_messages(inputs, messages, rest, 
     asked = {sc.INPUT_MESSAGES: messages, sc.OPERATION_INPUTS: rest}
     assert found == {name: value for name, value in asked.items() if value is not None} | answered
     assert json.dumps([inputs, outputs]) == given
+
+
+def test_what_of_an_answer_is_no_message_is_beside_it(recorded):
+    with lmspan.operation("lm", "m") as call:
+        call.outputs = {"role": "assistant", "content": "so", "finish_reason": "length", "refusal": "no"}
+    with lmspan.operation("lm", "n") as call:
+        call.outputs = ["a", "b"]
+    one, two = recorded.attributes("chat m"), recorded.attributes("chat n")
+    assert json.loads(one[sc.OUTPUT_MESSAGES])[0]["finish_reason"] == "length"
+    assert one[sc.OPERATION_OUTPUTS] == '{"refusal":"no"}'
+    assert [each["parts"][0]["content"] for each in json.loads(two[sc.OUTPUT_MESSAGES])] == ["a", "b"]
+
+
+def test_a_secret_that_is_an_agents_only_field_is_no_message(recorded):
+    @lmspan.agent
+    def login(password):
+        return {"api_key": "hunter2"}
+
+    login("hunter2")
+    assert "hunter2" not in str(dict(recorded.one("invoke_agent login").attributes))
+
+
+class Watched(str):
+    """What must not be compared with anything while it is described."""
+
+    __hash__ = str.__hash__
+    compared = 0
+
+    def __eq__(self, other):
+        Watched.compared += 1
+        return str.__eq__(self, other)
+
+    def __ne__(self, other):
+        Watched.compared += 1
+        return str.__ne__(self, other)
+
+
+def test_messages_are_found_without_running_code_of_the_programs(recorded):
+    class Kind(type):
+        def __eq__(cls, other):
+            raise AssertionError
+
+        __hash__ = type.__hash__
+
+    class Odd(metaclass=Kind):
+        pass
+
+    odd = {Watched("role"): Watched("user"), Watched("messages"): [{"role": Watched("tool")}]}
+    before = Watched.compared
+    for kind in ("lm", "agent"):
+        for value in (odd, [odd], Odd(), {"question": Odd()}, {"role": Odd()}):
+            with lmspan.operation(kind, "m", inputs=value) as call:
+                call.outputs = value
+    assert Watched.compared == before
+    assert len(recorded.spans) == 10
+    assert all(len(span.attributes) > 5 for span in recorded.spans)
+
+
+def test_a_redaction_sees_what_an_agent_says_once(recorded):
+    seen = []
+    with (
+        recording(instrument=(), redact=lambda text: seen.append(text) or text),
+        lmspan.operation("agent", "a", inputs={"question": "why?", "limit": "two"}),
+    ):
+        pass
+    assert seen.count("why?") == 2  # in the message, and in what it was given
+    assert not [text for text in seen if "{" in text]
+
+
+def test_openinference_shows_what_was_said_to_a_model():
+    with recording(instrument=(), openinference=True) as recorded:
+        with lmspan.operation("lm", "m", inputs={"prompt": "why?", "temperature": 0.5}) as call:
+            call.outputs = "because"
+    facts = recorded.attributes("chat m")
+    assert (json.loads(facts[sc.OI_INPUT]), json.loads(facts[sc.OI_OUTPUT])) == (SAID, ANSWERED)
 
 
 def test_what_an_agent_is_given_and_gives_are_messages_too(recorded):

@@ -9,12 +9,15 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 
 import lmspan
 from lmspan import guard
 from lmspan import recorder as recording_module
 from lmspan import semconv as sc
+from lmspan.export.queue import ExportQueue
 from lmspan.lifecycle import Event, Operation
 from lmspan.propagation import current_call
 from lmspan.sampling import ListeningSampler
@@ -109,19 +112,25 @@ def test_two_threads_that_end_a_call_at_once_end_it_once(recorded):
     assert recorded.attributes("module once")[sc.ERROR_TYPE] == "KeyError"
 
 
+class Meanwhile:
+    """Who ends another call, in another thread, while a failed call is being described."""
+
+    def __init__(self, other):
+        self.other = other
+
+    def event(self, call, event, attributes):
+        thread = Thread(target=end, args=(self.other,))
+        thread.start()
+        thread.join()
+
+    def end(self, call):
+        pass
+
+
 def test_a_parent_that_ends_while_a_worker_ends_its_child_leaves_the_child_to_the_worker(recorded):
-    class Meanwhile:
-        def event(self, call, event, attributes):
-            other = Thread(target=end, args=(parent,))
-            other.start()
-            other.join()
-
-        def end(self, call):
-            pass
-
     parent = start(MODULE, "parent")
     child = start(TOOL, "child", owned=False)
-    child.watchers = (Meanwhile(),)
+    child.watchers = (Meanwhile(parent),)
     end(child, error=KeyError("its own"))
     recorded.assert_tree("""
         module parent
@@ -131,6 +140,21 @@ def test_a_parent_that_ends_while_a_worker_ends_its_child_leaves_the_child_to_th
     facts = recorded.attributes("execute_tool child")
     assert facts[sc.ERROR_TYPE] == "KeyError"
     assert sc.END_MISSING not in facts
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+def test_a_held_call_is_whole_whichever_thread_comes_second(recorded, first):
+    parent = start(MODULE, "parent")
+    child = start(TOOL, "child")
+    recording_module.active.hold(child)
+    one, other = (parent, child) if first == "parent" else (child, parent)
+    one.watchers = (Meanwhile(other),)
+    child.found[sc.TOOL_NAME] = "child"
+    end(one, error=KeyError())
+    assert [span.name for span in recorded.spans] == ["module parent", "execute_tool child"]
+    facts = recorded.attributes("execute_tool child")
+    assert (facts[sc.TOOL_NAME], facts[sc.CALL_ID]) == ("child", child.call_id)
+    assert all(span.end_time >= span.start_time for span in recorded.spans)
 
 
 def test_a_held_call_is_closed_by_whoever_comes_last(recorded):
@@ -198,7 +222,9 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
         hit = start(LM, "m", facts=facts)
         hit.found[sc.CACHE_HIT] = True
         end(hit)
-        end(start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"}), error=ValueError())
+        tool = start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"})
+        end(start(Operation.TURN, ""))  # a call inside is no run
+        end(tool, error=ValueError())
     client = ((sc.OPERATION_NAME, "chat"), (sc.PROVIDER_NAME, "openai"), (sc.REQUEST_MODEL, "m"))
     found = points(reader)
     tool = (("error.type", "ValueError"), (sc.TOOL_NAME, "t"), (sc.TOOL_TYPE, "function"))
@@ -333,6 +359,46 @@ def test_metrics_of_many_calls_are_all_there_when_somebody_reads():
             end(start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"}))
     ((_, count),) = [(key, point.count) for key, point in points(reader).items() if key[0] == sc.METRIC_TOOL_DURATION]
     assert count == 1000
+
+
+@pytest.mark.usefixtures("failures")
+def test_spans_that_are_lost_are_a_metric(monkeypatch):
+    class Refusing(SpanExporter):
+        def export(self, spans):
+            return SpanExportResult.FAILURE
+
+    monkeypatch.setattr("lmspan.export.queue.dropped", guard.dropped)
+    reader, queue = InMemoryMetricReader(), ExportQueue(Refusing(), "refusing")
+    provider = TracerProvider()
+    provider.add_span_processor(queue)
+    provider.get_tracer("t").start_span("s").end()
+    assert queue.force_flush() is False
+    with recording(instrument=(), meter_provider=MeterProvider([reader])):
+        ((key, point),) = points(reader).items()
+    assert key == (sc.METRIC_DROPPED, ((sc.REASON, "the exporter could not deliver them"),))
+    assert point.value == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("where", ["event", "end"])
+def test_an_interrupt_while_a_call_ends_leaves_no_span_open(recorded, error, where):
+    class Interrupted:
+        def event(self, call, event, attributes):
+            if where == "event":
+                raise error
+
+        def end(self, call):
+            if where == "end":
+                raise error
+
+    outer = start(MODULE, "outer")
+    call = start(TOOL, "t")
+    call.watchers = (Interrupted(),)
+    with pytest.raises(error):
+        end(call, error=ValueError())
+    assert current_call() is outer
+    end(outer)
+    assert [span.name for span in recorded.spans] == ["module outer", "execute_tool t"]
 
 
 @pytest.mark.usefixtures("failures")

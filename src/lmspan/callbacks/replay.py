@@ -74,7 +74,8 @@ def _call(span: Any, parent: Call | None) -> Call | None:
         return None
     call = Call(operation, name, str(span.attributes.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
     if operation is Operation.LM and sc.INPUT_MESSAGES in span.attributes:
-        call.inputs = {"messages": _read(span, (sc.INPUT_MESSAGES,))}
+        others = call.inputs if type(call.inputs) is dict else {}
+        call.inputs = {**others, "messages": _read(span, (sc.INPUT_MESSAGES,))}
     call.parent = parent
     call.root = parent.root if parent is not None else call
     call.call_id = str(span.attributes.get(sc.CALL_ID, span.span_id))
@@ -105,7 +106,7 @@ def _end(call: Call, span: Any) -> None:
     call.outputs = _read(span, _OUTPUTS)
     if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:
         call.outputs = call.outputs["result"]
-    if call.operation is Operation.LM:
+    if call.operation is Operation.LM and (call.outputs is None or sc.OUTPUT_MESSAGES in span.attributes):
         messages = _read(span, (sc.OUTPUT_MESSAGES,)) or []
         call.outputs = [_text(message) for message in messages]
     if sc.ERROR_TYPE in span.attributes:

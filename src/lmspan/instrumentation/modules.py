@@ -52,7 +52,7 @@ def place(call: Call, base: type) -> None:
 def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
     """Record the inputs; of an agent also as its first message, and the tools that it was given."""
     if call.operation is Operation.AGENT:
-        recorder.capture(call, {sc.INPUT_MESSAGES: exchanged("user", inputs, recorder.content.json)})
+        recorder.capture(call, {sc.INPUT_MESSAGES: exchanged("user", inputs, recorder.content.brief)})
         if tools := turns.tools_of(call):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
     recorder.capture(call, {sc.MODULE_INPUTS: inputs})
@@ -62,8 +62,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the module returned."""
     if not recorder.captures(call):
         return
-    if call.operation is Operation.AGENT:
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: exchanged("assistant", outputs, recorder.content.json)})
+    if call.operation is Operation.AGENT and (said := exchanged("assistant", outputs, recorder.content.brief)):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: said})
     recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 

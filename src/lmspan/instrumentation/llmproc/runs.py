@@ -59,8 +59,9 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
     if recorder.captures(call):
-        asked = exchanged("user", call.inputs.get("user_input"), recorder.content.json)
-        recorder.capture(call, {sc.INPUT_MESSAGES: asked})
+        recorder.capture(
+            call, {sc.INPUT_MESSAGES: exchanged("user", call.inputs.get("user_input"), recorder.content.brief)}
+        )
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
