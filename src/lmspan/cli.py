@@ -120,7 +120,7 @@ def _jaeger() -> str:
     """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside this machine's usual endpoint."""
     said = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
     endpoint = urlsplit(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
-    usual = endpoint.hostname in ("localhost", "127.0.0.1", "::1") and endpoint.port in (4317, 4318)
+    usual = endpoint.hostname in ("localhost", "127.0.0.1", "::1") and endpoint.netloc.endswith((":4317", ":4318"))
     return said or ("http://localhost:16686" if usual else "")
 
 

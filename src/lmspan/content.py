@@ -112,15 +112,16 @@ class Content:
 
     def json(self, value: Any) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
-        walk = _Walk(self.redactor, self.max_bytes, self.max_nodes)
-        described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
-        return self.redactor.secrets(described)
+        return self._json(value, self.max_bytes)
 
     def brief(self, value: Any) -> Recorded:
         """Return a value as JSON of a quarter of the budget, to be text in something larger."""
-        walk = _Walk(self.redactor, self.max_bytes // 4, self.max_nodes)
+        return Recorded(self._json(value, self.max_bytes // 4))
+
+    def _json(self, value: Any, max_bytes: int) -> str:
+        walk = _Walk(self.redactor, max_bytes, self.max_nodes)
         described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
-        return Recorded(self.redactor.secrets(described))
+        return self.redactor.secrets(described)
 
     def object_json(self, value: Any) -> str:
         """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""

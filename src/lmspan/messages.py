@@ -1,4 +1,4 @@
-"""Messages as the GenAI conventions spell them: a role and parts. Values are passed on, never copied or rendered."""
+"""Messages as the GenAI conventions spell them: a role and parts. Values are passed on; only an agent's become text."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     if not _are_messages([outputs]):
         return None, outputs
     reason = outputs.get("finish_reason")
-    finished = reason if type(reason) is str else "tool_call" if outputs.get("tool_calls") is not None else "stop"
+    calls = outputs.get("tool_calls")
+    finished = reason if type(reason) is str else "tool_call" if type(calls) is list and calls else "stop"
     rest = {name: value for name, value in outputs.items() if name not in _TRANSLATED}
     return [{**_message(outputs), "finish_reason": finished}], rest or None
 
@@ -97,15 +98,24 @@ def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dic
     """
     kind = type(fields)
     stored = fields if kind is dict or kind is str else stored_fields(fields, kind)
-    stored = fields if stored is None else stored
     if _is_plain(stored):
         stored = {name: value for name, value in stored.items() if name != _TRAJECTORY}
-        (name, only), *more = [*stored.items()] or [("", None)]
-        stored = only if type(only) is str and not more and not is_secret_field(name) else stored
-    if stored is None:
+    stored = fields if stored is None else stored
+    if stored is None or (type(stored) is dict and not stored):
         return []
-    text = stored if type(stored) is str else as_text(stored)
-    return [{"role": role, "parts": _content(text), **(_FINISHED if role == "assistant" else {})}]
+    text = _text(stored)
+    parts = _content(as_text(stored) if text is None else text)
+    return [{"role": role, "parts": parts, **(_FINISHED if role == "assistant" else {})}]
+
+
+def _text(stored: Any) -> str | None:
+    """Return a string, or the only field where that is one, and no secret by its name."""
+    if type(stored) is str:
+        return stored
+    if not _is_plain(stored) or len(stored) > 1:
+        return None
+    ((name, value),) = stored.items()
+    return value if type(value) is str and not is_secret_field(name) else None
 
 
 def _is_plain(value: Any) -> bool:
@@ -143,9 +153,12 @@ def _content(content: Any) -> list[Any]:
 def _part(part: Any) -> Any:
     if type(part) is not dict:
         return {"type": "text", "content": part}
-    if part.get("type") == "text":
+    kind = part.get("type")
+    if type(kind) is not str:
+        return part
+    if kind == "text":
         return {"type": "text", "content": part.get("text")}
-    if part.get("type") == "image_url":
+    if kind == "image_url":
         image = part.get("image_url")
         address = image.get("url") if type(image) is dict else image
         if type(address) is str and not address.startswith("data:"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
+    from opentelemetry.trace import SpanContext
 
     from lmspan.lifecycle import Call
 
@@ -95,8 +96,7 @@ class Metrics:
 
     def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
         """Let an ended call wait to be measured; its facts no longer change."""
-        above = getattr(call.span, "parent", None)  # of another process, it counts as that one's run
-        outermost = call.parent is None and not (above is not None and above.is_remote)
+        outermost = call.parent is None and not _is_remote(getattr(call.span, "parent", None))
         self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, outermost))
         if len(self._waiting) >= _WAITING and not self._taking.locked():
             try:
@@ -174,6 +174,11 @@ class Metrics:
                 self._per_chunk.record((duration_s - first) / (count - 1), attributes, context)
         if sc.COST_AMOUNT in facts:
             self._cost.add(facts[sc.COST_AMOUNT], attributes, context)
+
+
+def _is_remote(parent: SpanContext | None) -> bool:
+    """Tell whether a span's parent is another process': what is outermost here is then a part of that one's run."""
+    return parent is not None and parent.is_remote
 
 
 def _told(facts: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def test_run_records_a_program_that_was_not_changed(program, tmp_path):
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"}, "http://localhost:16686"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:6006"}, ""),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example.com"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:port"}, ""),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://x.example.com", "LMSPAN_JAEGER": "https://j/"}, "https://j"),
         ({}, ""),
     ],

@@ -239,6 +239,18 @@ def test_what_of_an_answer_is_no_message_is_beside_it(recorded):
     assert [each["parts"][0]["content"] for each in json.loads(two[sc.OUTPUT_MESSAGES])] == ["a", "b"]
 
 
+def test_an_answer_with_no_calls_has_stopped_and_nothing_given_is_no_message(recorded):
+    @lmspan.agent
+    def answer():
+        return {"role": "assistant", "content": "so", "tool_calls": []}
+
+    answer()
+    with lmspan.operation("lm", "m") as call:
+        call.outputs = {"role": "assistant", "content": "so", "tool_calls": []}
+    assert json.loads(recorded.attributes("chat m")[sc.OUTPUT_MESSAGES])[0]["finish_reason"] == "stop"
+    assert sc.INPUT_MESSAGES not in recorded.attributes("invoke_agent answer")
+
+
 def test_a_secret_that_is_an_agents_only_field_is_no_message(recorded):
     @lmspan.agent
     def login(password):
@@ -274,13 +286,14 @@ def test_messages_are_found_without_running_code_of_the_programs(recorded):
         pass
 
     odd = {Watched("role"): Watched("user"), Watched("messages"): [{"role": Watched("tool")}]}
+    parts = [{"role": "user", "content": [{"type": Watched("text"), "text": "x"}]}]
     before = Watched.compared
     for kind in ("lm", "agent"):
-        for value in (odd, [odd], Odd(), {"question": Odd()}, {"role": Odd()}):
+        for value in (odd, [odd], Odd(), {"question": Odd()}, {"role": Odd()}, parts):
             with lmspan.operation(kind, "m", inputs=value) as call:
                 call.outputs = value
     assert Watched.compared == before
-    assert len(recorded.spans) == 10
+    assert len(recorded.spans) == 12
     assert all(len(span.attributes) > 5 for span in recorded.spans)
 
 

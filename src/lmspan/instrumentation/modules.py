@@ -52,7 +52,8 @@ def place(call: Call, base: type) -> None:
 def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
     """Record the inputs; of an agent also as its first message, and the tools that it was given."""
     if call.operation is Operation.AGENT:
-        recorder.capture(call, {sc.INPUT_MESSAGES: exchanged("user", inputs, recorder.content.brief)})
+        if said := exchanged("user", inputs, recorder.content.brief):
+            recorder.capture(call, {sc.INPUT_MESSAGES: said})
         if tools := turns.tools_of(call):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
     recorder.capture(call, {sc.MODULE_INPUTS: inputs})

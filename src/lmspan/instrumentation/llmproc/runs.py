@@ -58,10 +58,9 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     call.notes["server"] = client_facts(stored.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
-    if recorder.captures(call):
-        recorder.capture(
-            call, {sc.INPUT_MESSAGES: exchanged("user", call.inputs.get("user_input"), recorder.content.brief)}
-        )
+    asked = call.inputs.get("user_input")
+    if recorder.captures(call) and (said := exchanged("user", asked, recorder.content.brief)):
+        recorder.capture(call, {sc.INPUT_MESSAGES: said})
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
