@@ -10,7 +10,7 @@ import pytest
 from lmspan.demo.server import Reply
 from lmspan.viewer import store
 from support.logillm_programs import ANSWER, FINISH, WEATHER
-from support.processes import run
+from support.processes import lines_of_ours, run
 from support.programs import fields
 from support.scenarios.agents import step
 from support.wires import KEY, called, serving
@@ -40,7 +40,7 @@ def traced(name, directory):
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
         done = run([sys.executable, str(ROOT / "docs" / "examples" / "agents" / f"with_{name}.py")], environ)
-    assert (done.returncode, "lmspan" in done.stderr) == (0, False), done.stderr
+    assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
     trace, troubles = store.find(directory)
     assert troubles == []
     return done.stdout, trace

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lmspan import semconv as sc
 from lmspan.testing import recording
-from support.processes import run_python
+from support.processes import lines_of_ours, run_python
 from support.programs import fields, model, serving
 
 LONG = " ".join("abcdefghijklmnopqrstuvwxyz")
@@ -210,6 +210,5 @@ with serving(reply) as server:
 @pytest.mark.parametrize("how", ["close", "abandon"])
 def test_nothing_of_ours_is_on_stderr_when_a_stream_is_left(how):
     with_us = run_python(LEAVING, how)
-    assert "detach" not in with_us.stderr
-    assert "lmspan" not in with_us.stderr
-    assert "opentelemetry" not in with_us.stderr
+    assert "Failed to detach context" not in with_us.stderr
+    assert lines_of_ours(with_us.stderr) == []

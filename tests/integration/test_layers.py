@@ -9,8 +9,8 @@ import dspy
 import openai
 import pytest
 import wrapt
+from opentelemetry.instrumentation import httpx
 from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -24,17 +24,22 @@ from support.processes import run_python
 from support.programs import KEY, fields, model, serving
 
 
+def instrumentors():
+    """The official instrumentors of OpenAI and of its HTTP client: httpx2 from openai 3 on, httpx before."""
+    installed = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]
+    return [OpenAIInstrumentor(), *(getattr(httpx, f"{name.upper()}ClientInstrumentor")() for name in installed)]
+
+
 @pytest.fixture
 def others():
-    """The official OpenAI and HTTPX instrumentors, on a provider of their own; gives the spans that they made."""
+    """The official instrumentors, on a provider of their own; gives the spans that they made."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentors = OpenAIInstrumentor(), HTTPXClientInstrumentor()
-    for each in instrumentors:
+    for each in (found := instrumentors()):
         each.instrument(tracer_provider=provider)
     yield exporter.get_finished_spans
-    for each in instrumentors:
+    for each in found:
         each.uninstrument()
 
 

@@ -6,7 +6,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+import opentelemetry.context
+
+import lmspan
+
 TESTS = Path(__file__).parent.parent
+LOGGED = "lmspan: "
+OURS = tuple(f"{Path(module.__file__).parent}{os.sep}" for module in (lmspan, opentelemetry.context))
 
 
 def run_python(code, *arguments, environ=None):
@@ -16,6 +22,14 @@ def run_python(code, *arguments, environ=None):
 
 def run_lmspan(*arguments, environ=None):
     return run([sys.executable, "-m", "lmspan", *arguments], environ)
+
+
+def lines_of_ours(stderr):
+    """The lines that lmspan logged, and the lines that name a source file of lmspan or of OpenTelemetry's context.
+
+    A path that only contains the word "lmspan" is not ours: the checkout or the environment can have that name.
+    """
+    return [line for line in stderr.splitlines() if any(mark in line for mark in (LOGGED, *OURS))]
 
 
 def run(command, environ=None, timeout=60):

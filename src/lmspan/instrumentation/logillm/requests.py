@@ -39,7 +39,7 @@ def _address(fields: dict[str, Any]) -> str:
     client = fields.get("async_client")
     if qualified_name(type(client)).startswith(("openai.", "anthropic.")):
         address = stored(client).get("_base_url")
-        if qualified_name(type(address)).startswith("httpx."):
+        if qualified_name(type(address)).startswith(("httpx.", "httpx2.")):  # openai 3 is built on httpx2
             return str(address)
     return text(fields.get("base_url"))
 
