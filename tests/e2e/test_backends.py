@@ -17,7 +17,7 @@ import pytest
 from lmspan.viewer import store
 from support import pages
 from support.processes import lines_of_ours
-from support.stack import Program, eventually, fetch, free_port
+from support.stack import Program, eventually, fetch
 
 pytestmark = pytest.mark.backends
 
@@ -54,22 +54,25 @@ session.shutdown(timeout_s=30)
 class Server(Program):
     """The server of another stack. It is not told of what the tests send, nor where."""
 
-    def __init__(self, name, command, directory, ready, **environ):
+    def __init__(self, name, command, directory, **environ):
         path = shutil.which(os.environ.get(f"LMSPAN_{name.upper()}", ""))
         if path is None:
             pytest.skip(f"LMSPAN_{name.upper()} names no program; docs/how-to/{name}.md says how to install it")
         self.page = name
         (directory / name).symlink_to(Path(path).parent.parent)  # the environment that the page makes
+        super().__init__([], directory, **environ)
         self.as_told(command, directory)
         ours = ("OTEL_", "LMSPAN_", "PYTHON")
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | environ
-        self.log = directory / "log"
-        self.ready = ready
+        self.environ = {name: value for name, value in self.environ.items() if not name.startswith(ours)}
+
+    @property
+    def home(self):
+        return self.url(f"{{{self.ports[0]}}}")
 
     def send(self, directory, program="run program.py", **environ):
         """Run a program by the page's first command; its spans are also in the directory's file."""
         command, *_ = pages.commands(f"{self.page}.md", "lmspan run program.py")
-        command = pages.sent_to(self.url, command).replace("run program.py", program)
+        command = pages.sent_to(self.home, command).replace("run program.py", program)
         return pages.run(
             command, directory, {"OTEL_TRACES_EXPORTER": "file,otlp", "LMSPAN_DIR": str(directory), **environ}
         )
@@ -85,23 +88,21 @@ class Phoenix(Server):
     """Arize Phoenix; a trace is read by the GraphQL that its page uses, and by REST."""
 
     model = "LLM"
+    ports = ("PHOENIX_PORT", "PHOENIX_GRPC_PORT")
+    answers = "{PHOENIX_PORT}/healthz"
 
     def __init__(self, directory):
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
         super().__init__(
             "phoenix",
             *pages.commands("phoenix.md", "phoenix serve"),
             directory,
-            f"{self.url}/healthz",
-            PHOENIX_PORT=str(port),
-            PHOENIX_GRPC_PORT=str(free_port()),
             PHOENIX_WORKING_DIR=str(directory),
             PHOENIX_TELEMETRY_ENABLED="false",
             PHOENIX_ALLOW_EXTERNAL_RESOURCES="false",
         )
 
     def spans(self, trace_id):
-        found = fetch(f"{self.url}/v1/projects/default/spans?limit=1000&trace_id={trace_id}")
+        found = fetch(f"{self.home}/v1/projects/default/spans?limit=1000&trace_id={trace_id}")
         return {span["context"]["span_id"]: span for span in json.loads(found)["data"]} if found else {}
 
     def facts(self, trace_id):
@@ -124,7 +125,7 @@ class Phoenix(Server):
             costSummary { total { cost } }
             rootSpan { cumulativeTokenCountPrompt cumulativeTokenCountCompletion } } }"""
         body = json.dumps({"query": query, "variables": {"id": trace_id}}).encode()
-        asked = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
+        asked = urllib.request.Request(f"{self.home}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - our own address
             trace = json.load(answer)["data"]["trace"]
         root = trace["rootSpan"]
@@ -146,21 +147,21 @@ class MLflow(Server):
     """MLflow; a trace is read by its REST API."""
 
     model = "CHAT_MODEL"
+    ports = ("WEB_PORT",)
+    answers = "{WEB_PORT}/health"
 
     def __init__(self, directory):
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
         (command,) = pages.commands("mlflow.md", "mlflow server")
         super().__init__(
             "mlflow",
-            command.replace("--port 5000", f"--port {port}"),
+            command.replace("--port 5000", "--port $WEB_PORT"),
             directory,
-            f"{self.url}/health",
             MLFLOW_MODEL_CATALOG_URI="",  # prices from its package: else the first request waits for the network
             MLFLOW_DISABLE_TELEMETRY="true",
         )
 
     def trace(self, trace_id):
-        found = fetch(f"{self.url}/api/3.0/mlflow/traces/get?trace_id=tr-{trace_id}")
+        found = fetch(f"{self.home}/api/3.0/mlflow/traces/get?trace_id=tr-{trace_id}")
         return json.loads(found)["trace"] if found else {}
 
     def spans(self, trace_id):

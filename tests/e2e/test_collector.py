@@ -1,5 +1,6 @@
 """The Collector's configurations, each run by the real program: valid, and doing what its first lines say."""
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from support import pages
 from support.otlp import http_receiver
 from support.processes import run_python
 from support.programs import KEY
-from support.stack import CONFIGS, Jaeger, binary, collector, collector_and_prometheus, eventually
+from support.stack import CONFIGS, Collector, Jaeger, binary, collector_and_prometheus, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -128,7 +129,7 @@ def everything(received):
 @pytest.mark.parametrize("program", [SECRETS, FAILING], ids=["content", "errors"])
 def test_content_is_dropped_and_facts_stay(program, tmp_path):
     with http_receiver() as (backend, received):
-        with collector("privacy.yaml", tmp_path, BACKEND_ENDPOINT=backend) as made:
+        with Collector("privacy.yaml", tmp_path, BACKEND_ENDPOINT=backend) as made:
             assert run_python(program, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": made.http}).stderr == ""
             eventually(lambda: len(received.spans) == (2 if program is SECRETS else 1))
     text = everything(received)
@@ -144,7 +145,7 @@ def test_content_is_dropped_and_facts_stay(program, tmp_path):
 
 def test_content_is_redacted_and_facts_stay(tmp_path):
     with http_receiver() as (backend, received):
-        with collector("privacy.yaml", tmp_path, BACKEND_ENDPOINT=backend, CONTENT="redact") as made:
+        with Collector("privacy.yaml", tmp_path, BACKEND_ENDPOINT=backend, CONTENT="redact") as made:
             assert run_python(SECRETS, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": made.http}).stderr == ""
             eventually(lambda: len(received.spans) == 2)
     text = everything(received)
@@ -177,7 +178,7 @@ def test_the_events_that_stay_are_ours():
 def test_what_comes_is_forwarded_with_authorization(tmp_path):
     with http_receiver() as (backend, received):
         path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-        made = collector("forward.yaml", tmp_path, KEY=KEY, PATH=path)
+        made = Collector("forward.yaml", tmp_path, KEY=KEY, PATH=path)
         (tmp_path / "otelcol-contrib").symlink_to(made.command[0])
         (command,) = pages.commands("collector.md", "otelcol-contrib")
         made.as_told(pages.sent_to(backend, command))
@@ -195,27 +196,23 @@ class Tiers:
     """Two gateways, two samplers and a Jaeger."""
 
     def __init__(self, directory, **sampling):
-        self.jaeger = Jaeger(directory / "jaeger")
-        self.samplers = [
-            collector("scale-out/sampler.yaml", directory / f"sampler-{number}",
-                      BACKEND_ENDPOINT=self.jaeger.address, DECISION_WAIT="2s", **sampling)
-            for number in (1, 2)
-        ]  # fmt: skip
-        addresses = {
-            f"SAMPLER_{number}": sampler.grpc.removeprefix("http://") for number, sampler in enumerate(self.samplers, 1)
-        }
-        self.gateways = [
-            collector("scale-out/gateway.yaml", directory / f"gateway-{number}", **addresses) for number in (1, 2)
-        ]
+        self.directory, self.sampling = directory, sampling
+        self.running = contextlib.ExitStack()
+
+    def started(self, config, name, **environ):
+        return self.running.enter_context(Collector(f"scale-out/{config}.yaml", self.directory / name, **environ))
 
     def __enter__(self):
-        for each in (self.jaeger, *self.samplers, *self.gateways):
-            each.start()
+        """Start from the back: the addresses of a program are certain when it runs."""
+        self.jaeger = self.running.enter_context(Jaeger(self.directory / "jaeger"))
+        environ = {"BACKEND_ENDPOINT": self.jaeger.address, "DECISION_WAIT": "2s", **self.sampling}
+        self.samplers = [self.started("sampler", f"sampler-{number}", **environ) for number in (1, 2)]
+        addresses = {f"SAMPLER_{number}": sampler.address for number, sampler in enumerate(self.samplers, 1)}
+        self.gateways = [self.started("gateway", f"gateway-{number}", **addresses) for number in (1, 2)]
         return self
 
     def __exit__(self, *_):
-        for each in (*self.gateways, *self.samplers, self.jaeger):
-            each.stop()
+        self.running.close()
 
     def send(self, gateway, count, kind=""):
         done = run_python(RUNS, str(count), kind, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": gateway.http})

@@ -11,6 +11,7 @@ from logillm.core.types import CacheLevel, Prediction
 from logillm.exceptions import ModuleError
 from logillm.providers.base import Provider, ProviderError
 from logillm.providers.mock import MockProvider
+from logillm.providers.openai import OpenAIProvider
 from opentelemetry.trace import SpanKind
 
 from lmspan import semconv as sc
@@ -45,6 +46,13 @@ async def test_one_predict_is_four_spans_in_one_trace():
     recorded.assert_tree(PREDICT)
     recorded.assert_conventions()
     assert len(recorded.trace_ids()) == 1
+
+
+async def test_a_server_that_the_environment_names_is_the_clients(monkeypatch):
+    with serving(Reply("because")) as server, recording() as recorded:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        await predict(OpenAIProvider(model="gpt-4o-mini", api_key=KEY, max_retries=1))(question="why?")
+    assert recorded.attributes("chat gpt-4o-mini")[sc.SERVER_ADDRESS] == "127.0.0.1"
 
 
 async def test_every_attribute_of_the_chat_span():

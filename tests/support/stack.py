@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 CONFIGS = ROOT / "collector-config"
 BINARIES = Path(os.environ.get("LMSPAN_E2E_BIN", Path.home() / ".cache" / "lmspan-e2e" / "bin"))
 PATIENCE_S = 60
+ATTEMPTS = 5
+TAKEN = "address already in use"  # as Go, Python and uvicorn say it, in any case
 
 
 def binary(name):
@@ -37,9 +40,9 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def fetch(url):
+def fetch(url, timeout_s=10):
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - our own address
             return answer.read().decode()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return None
@@ -54,23 +57,54 @@ def eventually(ask, wanted=bool):
 
 
 class Program:
-    """A process that can be stopped and started again with its ports and its directory."""
+    """A process that can be stopped and started again with its directory and its ports.
+
+    The ports are free when they are chosen, and another process can bind one of them before the program does: the first
+    start then chooses other ones. After the first start they are known to others, and stay.
+    """
 
     cwd = ROOT
+    ports = ()
+    """The variables of the environment that name the ports."""
+    answers = ""
+    """The URL that answers when the program is ready, with the names of ports in braces."""
 
-    def __init__(self, name, config, directory, ready, **environ):
-        self.command = [binary(name), "--config", str(CONFIGS / config)]
+    def __init__(self, command, directory, **environ):
+        self.command = command
         self.environ = {**os.environ, "STORAGE": str(directory / "storage"), **environ}
         self.log = directory / "log"
-        self.ready = ready
+        self.known = False
         directory.mkdir(parents=True, exist_ok=True)
+        self.choose_ports()
+
+    def choose_ports(self):
+        self.environ |= {name: str(free_port()) for name in self.ports}
+
+    def url(self, place):
+        """A URL on the loopback, from a text with the names of ports in braces."""
+        return f"http://127.0.0.1:{place.format(**self.environ)}"
 
     def start(self):
+        for _ in range(ATTEMPTS):
+            if self.launched():
+                self.known = True
+                return
+            self.stop()
+            if TAKEN not in self.said.lower():
+                break
+            if not self.known:
+                self.choose_ports()
+        pytest.fail(f"not ready: {self.said[-2000:]}")
+
+    def launched(self):
+        """Start the process; give whether it is ready, and keep what it said until then."""
         with self.log.open("a") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(self.command, cwd=self.cwd, env=self.environ, stdout=log, stderr=log)
-        if not eventually(lambda: fetch(self.ready) is not None or self.process.poll() is not None):
-            pytest.fail(f"not ready: {self.log.read_text()[-2000:]}")
-        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        ready = self.url(self.answers)
+        eventually(lambda: self.process.poll() is not None or fetch(ready, timeout_s=1) is not None)
+        self.said = self.log.read_text()[begin:]
+        return self.process.poll() is None and TAKEN not in self.said.lower() and fetch(ready) is not None
 
     def as_told(self, command, cwd=ROOT):
         """Be started by a page's command: one, so that the shell becomes the program."""
@@ -92,27 +126,48 @@ class Program:
         self.stop()
 
 
-def collector(config, directory, **environ):
-    """A Collector with one of our configurations; `http` and `grpc` are where it listens."""
-    ports = {name: str(free_port()) for name in ("GRPC_PORT", "HTTP_PORT", "HEALTH_PORT")}
-    ready = f"http://127.0.0.1:{ports['HEALTH_PORT']}"
-    made = Program("otelcol", config, directory, ready, **{**ports, **environ})
-    made.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
-    made.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
-    return made
+class Receiver(Program):
+    """A program with a configuration of ours that receives OTLP; `http` and `grpc` are where it listens."""
+
+    ports = ("GRPC_PORT", "HTTP_PORT", "HEALTH_PORT")
+
+    def __init__(self, name, config, directory, **environ):
+        super().__init__([binary(name), "--config", str(CONFIGS / config)], directory, **environ)
+
+    @property
+    def http(self):
+        return self.url("{HTTP_PORT}")
+
+    @property
+    def grpc(self):
+        return self.url("{GRPC_PORT}")
+
+    @property
+    def address(self):
+        return self.grpc.removeprefix("http://")
 
 
-class Jaeger(Program):
+class Collector(Receiver):
+    """A Collector with one of our configurations."""
+
+    answers = "{HEALTH_PORT}"
+
+    def __init__(self, config, directory, **environ):
+        super().__init__("otelcol", config, directory, **environ)
+
+
+class Jaeger(Receiver):
     """A Jaeger with our configuration."""
 
+    ports = (*Receiver.ports, "UI_PORT", "QUERY_PORT")
+    answers = "{HEALTH_PORT}/status"
+
     def __init__(self, directory):
-        names = ("GRPC_PORT", "HTTP_PORT", "UI_PORT", "QUERY_PORT", "HEALTH_PORT")
-        ports = {name: str(free_port()) for name in names}
-        self.http = f"http://127.0.0.1:{ports['HTTP_PORT']}"
-        self.grpc = f"http://127.0.0.1:{ports['GRPC_PORT']}"
-        self.address = f"127.0.0.1:{ports['GRPC_PORT']}"
-        self.ui = f"http://127.0.0.1:{ports['UI_PORT']}"
-        super().__init__("jaeger", "jaeger.yaml", directory, f"http://127.0.0.1:{ports['HEALTH_PORT']}/status", **ports)
+        super().__init__("jaeger", "jaeger.yaml", directory)
+
+    @property
+    def ui(self):
+        return self.url("{UI_PORT}")
 
     def trace(self, trace_id):
         return stored(self.ui, trace_id)
@@ -121,19 +176,25 @@ class Jaeger(Program):
 class Prometheus(Program):
     """A Prometheus with our configuration, started as docker-compose.yml does."""
 
+    ports = ("WEB_PORT",)
+    answers = "{WEB_PORT}/-/ready"
+
     def __init__(self, directory):
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        super().__init__("prometheus", "prometheus.yaml", directory, f"{self.url}/-/ready")
         options = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]["command"]
         places = {"=/etc/prometheus": f"={CONFIGS}", "=/prometheus": "=."}
         for place, here in places.items():
             options = [option.replace(place, here) for option in options]
-        self.command = [self.command[0], *options, f"--web.listen-address=127.0.0.1:{port}"]
-        self.cwd = directory
+        super().__init__([], directory)
+        command = shlex.join([binary("prometheus"), *options])
+        self.as_told(f"exec {command} --web.listen-address=127.0.0.1:$WEB_PORT", directory)
+
+    @property
+    def api(self):
+        return self.url("{WEB_PORT}")
 
     def ask(self, what, **parameters):
         """The `data` of an answer of its HTTP API."""
-        return json.loads(fetch(f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}") or "{}").get("data")
+        return json.loads(fetch(f"{self.api}/api/v1/{what}?{urllib.parse.urlencode(parameters)}") or "{}").get("data")
 
     def values(self, question):
         """What a question comes to now: the values by label."""
@@ -167,7 +228,7 @@ def collector_and_jaeger(directory, **environ):
         yield Compose, Compose()
         return
     with Jaeger(directory / "jaeger") as jaeger:
-        with collector("collector.yaml", directory / "collector", JAEGER_ENDPOINT=jaeger.address, **environ) as made:
+        with Collector("collector.yaml", directory / "collector", JAEGER_ENDPOINT=jaeger.address, **environ) as made:
             yield made, jaeger
 
 
@@ -175,6 +236,6 @@ def collector_and_jaeger(directory, **environ):
 def collector_and_prometheus(directory):
     """Give where to send to, and the Prometheus where metrics arrive; Jaeger is away, and nobody waits for it."""
     with Prometheus(directory / "prometheus") as prometheus:
-        environ = {"PROMETHEUS_ENDPOINT": prometheus.url, "METRICS_INTERVAL": "1s"}
-        with collector("collector.yaml", directory / "collector", **environ) as made:
+        environ = {"PROMETHEUS_ENDPOINT": prometheus.api, "METRICS_INTERVAL": "1s"}
+        with Collector("collector.yaml", directory / "collector", **environ) as made:
             yield made, prometheus
