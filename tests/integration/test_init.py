@@ -9,7 +9,7 @@ import pytest
 from lmspan import semconv as sc
 from lmspan.viewer import store
 from support.otlp import grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
-from support.processes import ASK, run, run_python
+from support.processes import ASK, lines_of_ours, run, run_python
 from support.programs import KEY
 
 FOUR = ["chat gpt-4o-mini", "format ChatAdapter", "module Predict", "parse ChatAdapter"]
@@ -177,7 +177,8 @@ def test_forked_children_export_their_own_spans_and_not_their_parents(tmp_path):
         for pid in children:
             os.waitpid(pid, 0)
     """
-    assert run_python(code, environ={"LMSPAN_DIR": str(tmp_path)}).stderr == ""
+    done = run_python(code, environ={"LMSPAN_DIR": str(tmp_path)})
+    assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
     reading = store.read_file(tmp_path / "traces.jsonl")
     found = sorted(span.name for trace in reading.traces.values() for span in trace.spans)
     assert found == ["module child0", "module child1", "module child2", "module parent"]
