@@ -3,7 +3,7 @@
     BaseException
      ├── Exception
      │    └── LmspanError
-     │         ├── ConfigurationError      init(), the environment, the command line
+     │         ├── ConfigurationError      init(), decorators, operation(), the environment, the command line
      │         ├── CallbackError           a callback that cannot be bound, when it is subscribed
      │         ├── InstrumentationError    a library that is missing, unknown or of a wrong version
      │         └── TraceFileError          a trace file that cannot be read
@@ -19,7 +19,7 @@ class LmspanError(Exception):
 
 
 class ConfigurationError(LmspanError):
-    """An option or environment variable has a value that cannot be used."""
+    """An option, an environment variable, or what a decorator or `operation()` is given, cannot be used."""
 
 
 class InstrumentationError(LmspanError):

@@ -9,6 +9,7 @@ import pytest
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
+from support.processes import run_python
 from support.programs import fields, model, serving
 
 PREDICT = """module Predict
@@ -349,3 +350,37 @@ def test_rlm_asks_models_and_tools_from_its_code_and_each_iteration_is_a_turn():
           interpreter.execute LocalInterpreter
         interpreter.shutdown LocalInterpreter""")
     recorded.assert_conventions()
+
+
+SAVING = """
+import sys
+import dspy
+import lmspan
+from lmspan.testing import recording
+from support.programs import fields, model, serving
+from support.scenarios.agents import step
+
+@lmspan.tool("fetch")
+async def fetch(city):
+    return f"rain in {city}"
+
+class Desk:
+    @lmspan.tool
+    @classmethod
+    def look(cls, city):
+        return "sun"
+
+agent = dspy.ReAct("question -> answer", tools=[fetch, Desk.look])
+agent.save(sys.argv[1], save_program=True)
+again = dspy.load(sys.argv[1], allow_pickle=True)
+replies = step("fetch", city="Graz"), step("look", city="Graz"), step("finish"), fields(reasoning="seen", answer="sun")
+with recording(instrument=()) as recorded, serving(*replies) as server:
+    dspy.configure(lm=model(server), allow_tool_async_sync_conversion=True)
+    print(again(question="?").answer)
+print(recorded.tree())
+"""
+
+
+def test_a_program_with_decorated_tools_is_saved_and_loaded(tmp_path):
+    done = run_python(SAVING, str(tmp_path / "agent"))
+    assert (done.returncode, done.stdout) == (0, "sun\nexecute_tool fetch\nexecute_tool look\n"), done.stderr

@@ -1,0 +1,182 @@
+"""The kinds of things that a decorator records: how the function is taken out of each, and put back.
+
+A decorator gives back a thing of the same kind: `functools` and `inspect` find on it what they find on the program's
+own. A thing that is decorated twice with the same operation is recorded once.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakKeyDictionary
+
+import wrapt
+
+from lmspan.content import qualified_name
+from lmspan.errors import ConfigurationError
+from lmspan.guard import leave_no_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Function = Callable[..., Any]
+
+
+class Wrap(Protocol):
+    """What records a function, as an operation of a kind."""
+
+    @property
+    def kind(self) -> Any:
+        """The operation."""
+
+    def named(self, name: str, /) -> Wrap:
+        """Return the same, with a name where the program gave none."""
+
+    def __call__(self, function: Function, /) -> Function:
+        """Return a function that records each call."""
+
+
+_wraps: WeakKeyDictionary[Function, Wrap] = WeakKeyDictionary()
+"""What each function of ours was made by: no mark on the function, which another decorator would copy."""
+
+
+def name_of(target: Any) -> str:
+    """Return the name of a function, or of a callable object's class."""
+    name = getattr(target, "__name__", None)
+    return name if isinstance(name, str) else type(target).__name__
+
+
+def wrapped(target: Any, wrap: Wrap) -> Any:
+    """Return a thing of the same kind as `target`, with the function in it wrapped.
+
+    Raises:
+        ConfigurationError: `target` holds no function that could be recorded.
+    """
+    return next(_KINDS[kind] for kind in type(target).__mro__ if kind in _KINDS)(target, wrap)
+
+
+class Recorded(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic from wrapt 2 on
+    """A callable object with its calls recorded; everything else is the object's. Can be copied and pickled."""
+
+    def __init__(self, target: Any, wrap: Wrap) -> None:
+        super().__init__(target)
+        self._self_wrap = wrap
+        self._self_call = wrap.named(name_of(target))(target.__call__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the object."""
+        try:
+            return self._self_call(*args, **kwargs)
+        except BaseException as error:
+            leave_no_trace(error)
+            raise
+
+    def __copy__(self) -> Recorded:
+        return Recorded(copy.copy(self.__wrapped__), self._self_wrap)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
+        return Recorded(copy.deepcopy(self.__wrapped__, memo), self._self_wrap)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Recorded, (self.__wrapped__, self._self_wrap)
+
+
+def _descriptor(target: Any, wrap: Wrap) -> Any:
+    return type(target)(wrapped(target.__func__, wrap))
+
+
+def _property(target: Any, wrap: Wrap) -> Any:
+    if target.fget is None:
+        raise ConfigurationError("a property without a getter cannot be recorded: decorate the getter")
+    return target.getter(wrapped(target.fget, wrap))
+
+
+def _cached_property(target: Any, wrap: Wrap) -> Any:
+    made = copy.copy(target)
+    made.func = wrapped(target.func, wrap)
+    return made
+
+
+def _partial(target: Any, wrap: Wrap) -> Any:
+    made = type(target)(wrapped(target.func, wrap), *target.args, **target.keywords)
+    made.__dict__.update({**target.__dict__, **made.__dict__})
+    return made
+
+
+def _single_dispatch_method(target: Any, wrap: Wrap) -> Any:
+    """Record what is dispatched to, also what is registered later; all of it has the method's name."""
+    wrap = wrap.named(name_of(target.func))
+    found = functools.cache(lambda implementation: wrapped(implementation, wrap))
+
+    @functools.wraps(target.dispatcher)
+    def dispatcher(*args: Any, **kwargs: Any) -> Any:
+        return target.dispatcher(*args, **kwargs)
+
+    dispatcher.dispatch = lambda kind: found(target.dispatcher.dispatch(kind))  # type: ignore[attr-defined] # as functools sets it
+    made = copy.copy(target)
+    made.dispatcher, made.func = dispatcher, found(target.func)
+    return made
+
+
+def _method(target: MethodType, wrap: Wrap) -> Any:
+    return MethodType(wrapped(target.__func__, wrap), target.__self__)
+
+
+def _function(target: Any, wrap: Wrap) -> Any:
+    before = _wraps.get(target)
+    if before is not None and before.kind is wrap.kind:
+        return wrapped(target.__wrapped__, wrap)
+    return _made(target, wrap)
+
+
+def _again(target: Recorded, wrap: Wrap) -> Any:
+    same = target._self_wrap.kind is wrap.kind  # noqa: SLF001 - our own
+    return wrapped(target.__wrapped__, wrap) if same else Recorded(target, wrap)
+
+
+def _made(target: Any, wrap: Wrap) -> Any:
+    made = wrap(target)
+    _wraps[made] = wrap
+    return made
+
+
+def _class(target: type, _: Wrap) -> Any:
+    raise ConfigurationError(
+        f"{qualified_name(target)} is a class and cannot be recorded: decorate its methods, or a function that returns"
+        " an instance"
+    )
+
+
+def _other(target: Any, wrap: Wrap) -> Any:
+    """Record what behaves like a function where it is an attribute of a class, and any other callable object."""
+    if not callable(target):
+        raise ConfigurationError(
+            f"a value of type {qualified_name(type(target))} cannot be recorded: decorate a function, a method or a"
+            " callable object"
+        )
+    if not hasattr(type(target), "__get__"):
+        return Recorded(target, wrap)
+    made = _made(target, wrap)
+    for name in _OF_A_CACHE:
+        if hasattr(target, name):
+            setattr(made, name, getattr(target, name))
+    return made
+
+
+_OF_A_CACHE: Final = ("cache_info", "cache_clear")
+_KINDS: Final[dict[type, Callable[[Any, Any], Any]]] = {
+    FunctionType: _function,
+    MethodType: _method,
+    classmethod: _descriptor,
+    staticmethod: _descriptor,
+    property: _property,
+    functools.cached_property: _cached_property,
+    functools.partial: _partial,
+    functools.partialmethod: _partial,
+    functools.singledispatchmethod: _single_dispatch_method,
+    Recorded: _again,
+    type: _class,
+    object: _other,
+}
