@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmspan._version import __version__
 from lmspan.errors import ConfigurationError
+from lmspan.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,18 +127,15 @@ def _console() -> Any:
     return ConsoleTraces(show)
 
 
-def shut_down(processor: Any, timeout_s: float) -> None:
-    """Shut a processor down within a time, if it knows of one; or a provider of metrics or log records."""
-    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
+def shut_down(each: Any, timeout_s: float) -> None:
+    """Shut down a processor, or a provider of metrics or log records, and return in time whatever hangs."""
+    from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
+    from lmspan.export.queue import ExportQueue  # noqa: PLC0415 - the same
 
-    if isinstance(processor, ExportQueue):
-        processor.shutdown(int(timeout_s * 1000))
-    elif hasattr(processor, "on_end"):
-        processor.shutdown()
+    if isinstance(each, ExportQueue):
+        each.shutdown(int(timeout_s * 1000))  # keeps to its time itself, and needs no thread for it
     else:
-        from lmspan.export import signals  # noqa: PLC0415
-
-        signals.shut_down(processor, timeout_s)
+        run_within(timeout_s, guarded(each.shutdown))
 
 
 def remove(provider: Any, ours: list[SpanProcessor]) -> None:

@@ -1,43 +1,20 @@
 """The file sink, its OTLP JSON, and the queue between a program and an exporter."""
 
 import json
-import logging
 import multiprocessing
 import os
-import threading
 
 import pytest
 from google.protobuf import json_format
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from lmspan.export.file import FileSink
 from lmspan.export.ids import UniqueIds
 from lmspan.export.otlp_json import lines
-from lmspan.export.queue import ExportQueue
 from lmspan.viewer.store import read_file
-
-
-def some_spans(count=1, **attributes):
-    memory = InMemorySpanExporter()
-    provider = TracerProvider(resource=Resource({"service.name": "shop", "n": 3}))
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    tracer = provider.get_tracer("scope", "1.2")
-    for index in range(count):
-        link = trace.Link(trace.SpanContext(5, 6, is_remote=True), {"why": "test"})
-        with tracer.start_as_current_span(f"outer {index}", kind=trace.SpanKind.CLIENT, links=[link]) as span:
-            span.set_attributes(
-                {"s": "é\n\u2028", "i": 7, "f": 0.5, "b": True, "l": ["a", "b"], "nan": float("inf"), **attributes}
-            )
-            span.add_event("happened", {"x": 1}, 1234)
-            span.set_status(trace.StatusCode.ERROR, "why")
-            tracer.start_span("inner").end()
-    return memory.get_finished_spans()
+from support.spans import some_spans
 
 
 def official(spans):
@@ -163,81 +140,6 @@ def test_a_place_that_cannot_be_written_costs_the_batch_and_nothing_else(tmp_pat
         (tmp_path / "traces" / "traces.jsonl").symlink_to(tmp_path / "elsewhere")
     assert sink.export(some_spans()) is SpanExportResult.FAILURE
     assert str(tmp_path) in sink.trouble
-
-
-class Exporter(SpanExporter):
-    """Keeps what it gets; refuses batches that hold a span named in `refused`; waits for `gate`."""
-
-    def __init__(self, refused=()):
-        self.names, self.refused, self.gate = [], set(refused), threading.Event()
-        self.gate.set()
-
-    def export(self, spans):
-        self.gate.wait()
-        names = [span.name for span in spans]
-        if self.refused.intersection(names):
-            return SpanExportResult.FAILURE
-        self.names += names
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self):
-        pass
-
-
-def put(queue, spans):
-    for span in spans:
-        queue.on_end(span)
-
-
-def test_one_span_that_cannot_be_sent_costs_itself_alone(caplog):
-    exporter = Exporter(refused=["outer 3"])
-    queue = ExportQueue(exporter, "test")
-    put(queue, some_spans(6))
-    assert queue.force_flush(5_000) is False
-    assert sorted(exporter.names) == sorted(["inner"] * 6 + [f"outer {n}" for n in (0, 1, 2, 4, 5)])
-    assert queue.dropped == 1
-    put(queue, some_spans(1))
-    assert queue.force_flush(5_000) is True
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-
-
-def test_a_full_queue_drops_and_counts_and_never_blocks(caplog):
-    exporter = Exporter()
-    exporter.gate.clear()
-    queue = ExportQueue(exporter, "test", queue_bytes=10_000, delay_s=0.01)
-    put(queue, some_spans(20, text="z" * 1_000))
-    assert queue.dropped > 0
-    exporter.gate.set()
-    assert queue.force_flush(5_000) is True  # what was queued got through; what was dropped was told of
-    assert len(exporter.names) == 40 - queue.dropped
-    assert len(caplog.records) == 1
-
-
-def test_a_flush_on_a_hanging_exporter_comes_back_without_a_promise():
-    exporter = Exporter()
-    exporter.gate.clear()
-    queue = ExportQueue(exporter, "test", delay_s=0.01)
-    put(queue, some_spans())
-    assert queue.force_flush(50) is False
-    queue.shutdown(50)
-    assert queue.dropped == 2
-    exporter.gate.set()
-
-
-def test_spans_from_many_threads_all_arrive():
-    exporter = Exporter()
-    queue = ExportQueue(exporter, "test", delay_s=0.01)
-    spans = some_spans(50)
-    threads = [threading.Thread(target=put, args=(queue, spans)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert queue.force_flush(10_000) is True
-    assert len(exporter.names) == 800
-    queue.shutdown()
-    put(queue, spans)
-    assert len(exporter.names) == 800
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")

@@ -106,8 +106,11 @@ def _schedule(bound: Bound, call: Call, result: Awaitable[Any]) -> None:
     future: Any
     if loop is not None:
         future = loop.create_task(_in_order(bound, result))
+    elif (own := _own_loop()) is None:
+        asyncio.run(_in_order(bound, result))
+        return
     else:
-        future = asyncio.run_coroutine_threadsafe(_in_order(bound, result), _own_loop())
+        future = asyncio.run_coroutine_threadsafe(_in_order(bound, result), own)
         _under_way.add(future)
         future.add_done_callback(_under_way.discard)
     if awaited.get():
@@ -141,22 +144,28 @@ async def _in_order(bound: Bound, result: Awaitable[Any]) -> None:
 
 
 _loop: asyncio.AbstractEventLoop | None = None
-_loop_lock = threading.Lock()
+_loop_lock = threading.RLock()  # a signal handler may run a hook inside
 
 
-def _own_loop() -> asyncio.AbstractEventLoop:
+def _own_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop of our own thread; None where no thread can be started, as while the interpreter shuts down."""
     global _loop  # noqa: PLW0603 - one for the process
     with _loop_lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="lmspan-callbacks", daemon=True).start()
+            made = asyncio.new_event_loop()
+            try:
+                threading.Thread(target=made.run_forever, name="lmspan-callbacks", daemon=True).start()
+            except RuntimeError:
+                made.close()
+                return None
+            _loop = made
         return _loop
 
 
 def _after_fork() -> None:
     """Forget a loop whose thread did not come along, and what ran on it: that is the parent's."""
     global _loop, _loop_lock
-    _loop, _loop_lock = None, threading.Lock()
+    _loop, _loop_lock = None, threading.RLock()
     _under_way.clear()
     _last.clear()
 

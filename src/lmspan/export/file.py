@@ -43,6 +43,9 @@ def trace_directory(environ: Mapping[str, str] = os.environ) -> Path:
 class FileSink(SpanExporter):
     """Append spans to the current trace file. Called on the export queue's thread; a failing disk costs the batch."""
 
+    batch_refused: Final = False
+    """What fails here is never the fault of a span: the queue keeps the batch and tries again."""
+
     def __init__(
         self,
         directory: Path,

@@ -1,10 +1,15 @@
 """A span processor that hands ended spans to an exporter on a thread of its own, counted in bytes.
 
-    on_end (program's thread)      one deque append
+    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full
     worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter
-    force_flush / shutdown         wait for the worker until one deadline, then let it be
+    force_flush / shutdown         wait for the worker until one deadline, then leave it
 
-What does not fit in the queue is dropped and counted; one line on the log when loss begins and one when it ends.
+A batch that cannot be delivered now is kept and tried again, later each time. One that the endpoint refuses for what is
+in it (`exporter.batch_refused`) is halved until the refused span is alone; that span is dropped. What does not fit in
+the queue is dropped and counted. One line is logged when trouble begins and one when it ends.
+
+A signal handler or a finaliser may call any method while the same thread is inside another one, so nothing here waits
+for a lock that the thread itself may hold: the locks are reentrant, and the worker is woken by a `SimpleQueue`.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ import threading
 import time
 import weakref
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from lmspan.export.closing import run_within
 from lmspan.guard import dropped, guarded
 from lmspan.lifecycle import STARTING
 
@@ -30,28 +37,36 @@ if TYPE_CHECKING:
 
     from lmspan.lifecycle import Call
 
+    Batch = list["ReadableSpan"]
+
 logger = logging.getLogger("lmspan.export")
 
 _SPAN_BYTES: Final = 1_024  # ids, times, names, small attributes: about what an encoded span has beside its texts
 _SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
+_CLOSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 30.0
+_MOST_REQUESTS: Final = 128
+"""How many requests the search for refused spans in one batch may cost."""
 
 _queues: weakref.WeakSet[ExportQueue] = weakref.WeakSet()
 
 
 class ExportQueue(SpanProcessor):
-    """Queue, batch and export sampled spans. `on_end` never blocks and never raises; a failed batch is lost."""
+    """Queue, batch and export sampled spans. `on_end` never blocks and never raises."""
 
     def __init__(
         self,
         exporter: SpanExporter,
         name: str,
         *,
-        delay_s: float = 1.0,
+        delay_s: float = 0.4,
         batch_spans: int = 512,
         batch_bytes: int = 2_000_000,
         queue_bytes: int = 48_000_000,
+        pause_s: float = 1.0,
     ) -> None:
+        """Export spans that are at most `delay_s` old; after a failure wait `pause_s`, then twice as long each time."""
         self.exporter = exporter
         self.name = name
         self.dropped = 0
@@ -59,7 +74,7 @@ class ExportQueue(SpanProcessor):
         self._batch_spans = batch_spans
         self._batch_bytes = batch_bytes
         self._queue_bytes = queue_bytes
-        self._losing = False
+        self._pause_s = pause_s
         self._reset()
         _queues.add(self)
 
@@ -68,12 +83,14 @@ class ExportQueue(SpanProcessor):
         self._queue: deque[tuple[ReadableSpan, int]] = deque()
         self._calls: dict[int, Call] = {}
         self._bytes = 0
-        self._lock = threading.Lock()
-        self._taken = self._put = self._failed = 0
-        self._wake = threading.Event()
+        self._count = threading.RLock()
+        self._put = self._taken = self._failed = self._attempts_failed = 0
+        self._due = 0  # how many of those that were put are not to wait for a full batch
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._progress = threading.Condition()
         self._worker: threading.Thread | None = None
-        self._stopping = False
+        self._starting = self._stopping = False
+        self._troubled = self._refused = self._refuses_all = False
         self.failing = False
 
     # the program's threads ---------------------------------------------------------------------------------------
@@ -95,7 +112,7 @@ class ExportQueue(SpanProcessor):
         if self._stopping or not context.trace_flags.sampled:
             return
         size = _SPAN_BYTES + call.content_size if call is not None else weigh(span)
-        with self._lock:
+        with self._count:
             room = self._bytes + size <= self._queue_bytes
             if room:
                 self._bytes += size
@@ -105,22 +122,36 @@ class ExportQueue(SpanProcessor):
             self._lose(1, "the queue is full")
         elif self._worker is None:
             self._start()
-        elif len(self._queue) >= self._batch_spans or self._bytes >= self._batch_bytes:
-            self._wake.set()
+        elif (len(self._queue) >= self._batch_spans or self._bytes >= self._batch_bytes) and not self.failing:
+            self._wake_worker()
 
+    @guarded
     def _start(self) -> None:
+        """Start the worker. Where no thread can be started, the next span tries again, and a flush exports here."""
         with self._progress:
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._run, name=f"lmspan-{self.name}", daemon=True)
-                self._worker.start()
+            if self._worker is not None or self._starting:
+                return
+            self._starting = True
+            try:
+                worker = threading.Thread(target=self._run, name=f"lmspan-{self.name}", daemon=True)
+                worker.start()
+                self._worker = worker
+            except RuntimeError:  # too many threads, or the interpreter shuts down
+                return
+            finally:
+                self._starting = False
+
+    def _wake_worker(self) -> None:
+        if self._wake.empty():
+            self._wake.put(None)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export what has ended so far; True only if all of it was delivered before the deadline."""
-        wanted, failed = self._put, self._failed
-        self._wake.set()
         deadline = time.monotonic() + timeout_millis / 1000
+        wanted, failed, attempts = self._put, self._failed, self._attempts_failed
+        self._work(deadline, wanted)
         with self._progress:
-            while self._taken < wanted and time.monotonic() < deadline:
+            while self._taken < wanted and self._attempts_failed == attempts and time.monotonic() < deadline:
                 self._progress.wait(max(deadline - time.monotonic(), 0))
         return self._taken >= wanted and self._failed == failed
 
@@ -129,69 +160,133 @@ class ExportQueue(SpanProcessor):
         if self._stopping:
             return
         self._stopping = True
-        self._wake.set()
         deadline = time.monotonic() + timeout_millis / 1000
+        self._work(deadline, self._put)
         with self._progress:
             while self._taken < self._put and time.monotonic() < deadline:
                 if self.failing:
                     deadline = min(deadline, time.monotonic() + _REFUSED_GRACE_S)
                 self._progress.wait(min(max(deadline - time.monotonic(), 0), 0.05))
-        if self._put - self._taken:
-            self._lose(self._put - self._taken, "the program ended before they were delivered")
-        closing = threading.Thread(target=guarded(self.exporter.shutdown), name="lmspan-close", daemon=True)
-        closing.start()  # a hung connection must not hold the exit
-        closing.join(0.1)
+        if left := self._put - self._taken:
+            self._lose(left, "the program ended before they were delivered")
+        run_within(_CLOSE_S, guarded(self.exporter.shutdown))  # a hung connection must not hold the exit
+
+    def _work(self, deadline: float, wanted: int) -> None:
+        """Have the worker export at once; where there is none and cannot be one, do its work here."""
+        if self._worker is None and self._taken < wanted:
+            self._start()
+        self._due = max(self._due, wanted)
+        if self._worker is not None:
+            self._wake.put(None)
+        while self._worker is None and self._queue and time.monotonic() < deadline and self._step():
+            pass
 
     # the worker --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        pause = 0.0
         while self._queue or not self._stopping:
-            if not self._stopping and len(self._queue) < self._batch_spans:
-                self._wake.wait(self._delay_s)
-                self._wake.clear()
-            batch, size = self._take()
-            if batch:
-                self._export(batch)
-            with self._lock:
-                self._bytes -= size
-            with self._progress:
-                self._taken += len(batch)
-                self._progress.notify_all()
+            if pause or (self._taken >= self._due and len(self._queue) < self._batch_spans):
+                _wait(self._wake, pause or self._delay_s)
+            delivered = self._step()
+            if not delivered and self._stopping:
+                return
+            longer = min(2 * pause or self._pause_s, _LONGEST_PAUSE_S)
+            pause = 0.0 if delivered else max(longer, getattr(self.exporter, "retry_after_s", None) or 0.0)
 
-    def _take(self) -> tuple[list[ReadableSpan], int]:
-        batch: list[ReadableSpan] = []
+    def _step(self) -> bool:
+        """Export one batch; False when it cannot be delivered now: then it is at the head of the queue again."""
+        batch = self._take()
+        kept = [] if not batch else self._export([span for span, _ in batch])
+        back = len(batch) - len(kept)
+        with self._count:
+            self._bytes -= sum(size for _, size in batch[:back])
+            self._queue.extendleft(reversed(batch[back:]))
+        with self._progress:
+            self._taken += back
+            self._attempts_failed += bool(kept)
+            self._progress.notify_all()
+        return not kept
+
+    def _take(self) -> list[tuple[ReadableSpan, int]]:
+        batch: list[tuple[ReadableSpan, int]] = []
         total = 0
-        while self._queue and len(batch) < self._batch_spans:
-            size = self._queue[0][1]
-            if batch and total + size > self._batch_bytes:
-                break
-            batch.append(self._queue.popleft()[0])
-            total += size
-        return batch, total
+        with self._count:
+            while self._queue and len(batch) < self._batch_spans:
+                size = self._queue[0][1]
+                if batch and total + size > self._batch_bytes:
+                    break
+                batch.append(self._queue.popleft())
+                total += size
+        return batch
 
-    def _export(self, batch: list[ReadableSpan]) -> None:
+    def _export(self, batch: Batch) -> Batch:
+        """Export a batch; return the end of it that is to be tried again."""
+        if self._delivers(batch):
+            self._recover()
+            return []
+        if self._refused:
+            return self._export_parts(batch)
+        self.failing = True
+        self._trouble("they are kept and tried again until the queue is full or the program ends")
+        return batch
+
+    def _export_parts(self, batch: Batch) -> Batch:
+        """Find the spans for which an endpoint refuses a batch, and drop them; drop all when it refuses everything."""
+        parts, requests, accepted = [batch], 0, False
+        while parts:
+            part = parts.pop()
+            middle = len(part) // 2
+            requests += part is not batch
+            if part is not batch and self._delivers(part):
+                accepted, self._refuses_all = True, False
+            elif not self._refused:
+                return [span for each in (part, *reversed(parts)) for span in each]
+            elif len(part) > 1 and requests < _MOST_REQUESTS and not self._refuses_all:
+                parts += [part[middle:], part[:middle]]
+            else:
+                self._lose(len(part), "the endpoint refuses them")
+                self._refuses_all = not accepted
+        return []
+
+    def _delivers(self, batch: Batch) -> bool:
         result = guarded(self.exporter.export)(batch)
-        if result is not SpanExportResult.SUCCESS and len(batch) > 1 and not self.failing and not self._stopping:
-            # One span that cannot be sent must not cost the others: try the halves.
-            middle = len(batch) // 2
-            self._export(batch[:middle])
-            self._export(batch[middle:])
-        elif result is not SpanExportResult.SUCCESS:
-            self._lose(len(batch), "the exporter could not deliver them")
-        else:
-            self.failing = False
-            if self._losing:
-                self._losing = False
-                logger.info("lmspan: %s: exporting again, %d spans were lost", self.name, self.dropped)
+        # An exporter that raises cannot encode the batch; one that does not know what failed has tried all it could.
+        self._refused = result is None or getattr(self.exporter, "batch_refused", True)
+        return result is SpanExportResult.SUCCESS
+
+    # trouble -----------------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        self.failing = self._refuses_all = False
+        if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint: the queue would be full again
+            self._troubled = False
+            logger.info("lmspan: %s: exporting again, %d spans were lost", self.name, self.dropped)
 
     def _lose(self, count: int, reason: str) -> None:
-        self.dropped += count
-        self._failed += count
+        with self._count:
+            self.dropped += count
+            self._failed += count
         dropped[reason] += count
-        if not self._losing:
-            self._losing = True
-            told = getattr(self.exporter, "trouble", "")
-            logger.warning("lmspan: %s: spans are being lost: %s%s", self.name, reason, told and f" ({told})")
+        self._trouble(f"they are being lost: {reason}")
+
+    def _trouble(self, consequence: str) -> None:
+        if not self._troubled:
+            self._troubled = True
+            cause = getattr(self.exporter, "trouble", "")
+            logger.warning(
+                "lmspan: %s: spans cannot be delivered, %s%s", self.name, consequence, cause and f" ({cause})"
+            )
+
+
+def _wait(wake: SimpleQueue[None], timeout_s: float) -> None:
+    """Wait until the worker is woken or the time is over, and forget further calls of the same kind."""
+    try:
+        wake.get(timeout=timeout_s)
+        while True:
+            wake.get_nowait()
+    except Empty:
+        return
 
 
 def weigh(span: ReadableSpan) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,13 +114,6 @@ def logger_provider(config: Config, resource: Resource, redact: Callable[[str], 
     provider = LoggerProvider(resource, shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(QuietLogs(_otlp(config.protocol, "logs"), redact)))
     return provider
-
-
-def shut_down(provider: Any, timeout_s: float) -> None:
-    """Shut a provider down within a time: a hung endpoint may hold its last export longer, and is left alone."""
-    last = threading.Thread(target=provider.shutdown, name="lmspan-shutdown", daemon=True)
-    last.start()
-    last.join(timeout_s)
 
 
 def _otlp(protocol: str, signal: str) -> Any:

@@ -1,0 +1,66 @@
+"""Steps at the end of a program that may hang: each runs on a daemon thread and is awaited until its deadline.
+
+From Python 3.12 on no thread can be started while the interpreter shuts down. `prepare()` starts one in advance, which
+takes the steps then; without it a step runs in place.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_steps: SimpleQueue[Callable[[], object]] | None = None
+
+
+def prepare() -> None:
+    """Start the thread that takes steps when no other can be started. Never raises; a second call has no effect."""
+    global _steps  # noqa: PLW0603 - one thread for the process
+    if _steps is None:
+        steps: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        _steps = steps if _started("lmspan-spare", lambda: _take(steps)) else None
+
+
+def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
+    """Run a step and return at the latest after `timeout_s`; False when it still runs. The step must not raise."""
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            step()
+        finally:
+            done.set()
+
+    if not _started("lmspan-close", run):
+        if _steps is None:
+            run()
+        else:
+            _steps.put(run)
+    return done.wait(timeout_s)
+
+
+def _started(name: str, target: Callable[[], object]) -> bool:
+    try:
+        threading.Thread(target=target, name=name, daemon=True).start()
+    except RuntimeError:  # too many threads, or the interpreter shuts down
+        return False
+    return True
+
+
+def _take(steps: SimpleQueue[Callable[[], object]]) -> None:
+    while True:
+        steps.get()()
+
+
+def _forget() -> None:
+    """Forget a thread that did not come along into a forked child."""
+    global _steps  # noqa: PLW0603 - as above
+    _steps = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

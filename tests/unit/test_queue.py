@@ -1,0 +1,312 @@
+"""The queue between a program and an exporter: batches, bytes, deadlines, and trouble of every kind."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from lmspan.export import closing
+from lmspan.export.queue import ExportQueue
+from support.spans import some_spans
+
+TROUBLE = "lmspan: test: spans cannot be delivered"
+
+
+class Exporter(SpanExporter):
+    """Keeps what it gets; refuses batches that hold a span named in `refused`; waits for `gate`."""
+
+    def __init__(self, refused=()):
+        self.names, self.refused, self.gate = [], set(refused), threading.Event()
+        self.requests = 0
+        self.gate.set()
+
+    def export(self, spans):
+        self.gate.wait()
+        self.requests += 1
+        names = [span.name for span in spans]
+        if self.refused.intersection(names):
+            return SpanExportResult.FAILURE
+        self.names += names
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self):
+        pass
+
+
+class Endpoint(Exporter):
+    """An exporter that knows whose fault a failure is: `down` is the endpoint's own, `refused` that of the spans."""
+
+    trouble = "no route"
+
+    def __init__(self, refused=(), down=False):
+        super().__init__(refused)
+        self.down = down
+
+    @property
+    def batch_refused(self):
+        return not self.down
+
+    def export(self, spans):
+        if self.down:
+            self.requests += 1
+            return SpanExportResult.FAILURE
+        return super().export(spans)
+
+
+def put(queue, spans):
+    for span in spans:
+        queue.on_end(span)
+
+
+def numbered(count):
+    """Spans of different names, in order."""
+    return [span for span in some_spans(count) if span.name != "inner"]
+
+
+def messages(caplog):
+    return [(record.levelno, record.getMessage()) for record in caplog.records]
+
+
+def test_one_span_that_cannot_be_sent_costs_itself_alone(caplog):
+    exporter = Exporter(refused=["outer 3"])
+    queue = ExportQueue(exporter, "test")
+    put(queue, some_spans(6))
+    assert queue.force_flush(5_000) is False
+    assert sorted(exporter.names) == sorted(["inner"] * 6 + [f"outer {n}" for n in (0, 1, 2, 4, 5)])
+    assert queue.dropped == 1
+    put(queue, some_spans(1))
+    assert queue.force_flush(5_000) is True
+    assert messages(caplog) == [
+        (
+            logging.WARNING,
+            f"{TROUBLE}, they are being lost: the endpoint refuses them",
+        )
+    ]
+
+
+def test_a_full_queue_drops_and_counts_and_never_blocks(caplog):
+    exporter = Exporter()
+    exporter.gate.clear()
+    queue = ExportQueue(exporter, "test", queue_bytes=10_000, delay_s=0.01)
+    put(queue, some_spans(20, text="z" * 1_000))
+    assert queue.dropped > 0
+    exporter.gate.set()
+    assert queue.force_flush(5_000) is True  # what was queued got through; what was dropped was told of
+    assert len(exporter.names) == 40 - queue.dropped
+    assert len(caplog.records) == 1
+
+
+def test_a_flush_on_a_hanging_exporter_comes_back_without_a_promise():
+    exporter = Exporter()
+    exporter.gate.clear()
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    put(queue, some_spans())
+    assert queue.force_flush(50) is False
+    queue.shutdown(50)
+    assert queue.dropped == 2
+    exporter.gate.set()
+
+
+def test_spans_from_many_threads_all_arrive():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    spans = some_spans(50)
+    threads = [threading.Thread(target=put, args=(queue, spans)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert queue.force_flush(10_000) is True
+    assert len(exporter.names) == 800
+    queue.shutdown()
+    put(queue, spans)
+    assert len(exporter.names) == 800
+
+
+def test_what_cannot_be_delivered_now_is_kept_in_order_and_tried_again(caplog):
+    caplog.set_level(logging.INFO)
+    endpoint = Endpoint(down=True)
+    queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, batch_spans=2)
+    put(queue, numbered(5))
+    assert queue.force_flush(5_000) is False
+    endpoint.down = False
+    assert queue.force_flush(5_000) is True
+    assert endpoint.names == [f"outer {n}" for n in range(5)]
+    assert queue.dropped == 0
+    queue.shutdown()
+    assert messages(caplog) == [
+        (
+            logging.WARNING,
+            f"{TROUBLE}, they are kept and tried again until the queue is full or the program ends (no route)",
+        ),
+        (logging.INFO, "lmspan: test: exporting again, 0 spans were lost"),
+    ]
+
+
+def test_what_is_kept_counts_as_queued_until_the_queue_is_full():
+    endpoint = Endpoint(down=True)
+    queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, queue_bytes=5_000)
+    put(queue, numbered(4))
+    assert queue.force_flush(5_000) is False
+    put(queue, numbered(4))
+    assert queue.dropped == 4
+    endpoint.down = False
+    assert queue.force_flush(5_000) is True
+    assert len(endpoint.names) == 4
+    put(queue, numbered(4))
+    assert queue.force_flush(5_000) is True
+    assert len(endpoint.names) == 8
+
+
+def test_what_is_kept_at_the_end_is_tried_once_more_and_counted_as_lost(caplog):
+    endpoint = Endpoint(down=True)
+    queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=60)
+    put(queue, numbered(3))
+    assert queue.force_flush(5_000) is False
+    before = endpoint.requests
+    queue.shutdown(5_000)
+    assert (endpoint.requests, queue.dropped, endpoint.names) == (before + 1, 3, [])
+    assert len(caplog.records) == 1
+
+
+def test_an_endpoint_that_refuses_everything_gets_few_requests():
+    spans = numbered(2_000)
+    endpoint = Endpoint(refused={span.name for span in spans})
+    queue = ExportQueue(endpoint, "test", delay_s=60)
+    put(queue, spans)
+    assert queue.force_flush(30_000) is False
+    assert (endpoint.names, queue.dropped) == ([], 2_000)
+    assert endpoint.requests <= 30
+
+
+@pytest.mark.parametrize("bad", [[0], [511], [0, 1], [3, 200, 400], list(range(0, 512, 100))])
+def test_refused_spans_cost_themselves_alone_wherever_they_stand(bad):
+    spans = numbered(512)
+    endpoint = Endpoint(refused={f"outer {n}" for n in bad})
+    queue = ExportQueue(endpoint, "test", delay_s=60)
+    put(queue, spans)
+    assert queue.force_flush(30_000) is False
+    assert endpoint.names == [f"outer {n}" for n in range(512) if n not in bad]
+    assert queue.dropped == len(bad)
+
+
+def test_the_search_for_refused_spans_ends_where_the_endpoint_goes_down():
+    spans = numbered(8)
+
+    class Falling(Endpoint):
+        def export(self, batch):
+            self.down = self.requests == 4
+            return super().export(batch)
+
+    endpoint = Falling(refused={"outer 1"})
+    queue = ExportQueue(endpoint, "test", delay_s=60, pause_s=0.01)
+    put(queue, spans)
+    assert queue.force_flush(5_000) is False  # "outer 0" was delivered; the rest waits
+    assert queue.force_flush(5_000) is False  # "outer 1" was refused
+    assert endpoint.names == [f"outer {n}" for n in (0, 2, 3, 4, 5, 6, 7)]
+    assert queue.dropped == 1
+
+
+def test_a_batch_that_cannot_be_encoded_costs_the_span_at_fault_alone():
+    class Encoder(Exporter):
+        batch_refused = False
+
+        def export(self, spans):
+            if any(span.name == "outer 2" for span in spans):
+                raise ValueError
+            return super().export(spans)
+
+    encoder = Encoder()
+    queue = ExportQueue(encoder, "test", delay_s=60)
+    put(queue, numbered(4))
+    assert queue.force_flush(5_000) is False
+    assert encoder.names == ["outer 0", "outer 1", "outer 3"]
+
+
+def test_a_thread_that_could_not_be_started_is_started_with_the_next_span(monkeypatch):
+    exporter, start = Exporter(), threading.Thread.start
+    failures = [RuntimeError("can't start new thread")]
+
+    def fail_once(thread):
+        if failures:
+            raise failures.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail_once)
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    put(queue, numbered(3))
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == ["outer 0", "outer 1", "outer 2"]
+
+
+@pytest.mark.parametrize("end", ["flush", "shutdown"])
+def test_without_any_thread_a_flush_and_the_end_export_in_place(monkeypatch, end):
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test")
+
+    def refuse(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    put(queue, numbered(600))
+    if end == "flush":
+        assert queue.force_flush(5_000) is True
+    else:
+        queue.shutdown(5_000)
+    assert exporter.names == [f"outer {n}" for n in range(600)]
+    assert queue.dropped == 0
+
+
+def test_a_step_that_hangs_at_the_end_is_left_also_where_no_thread_can_be_started(monkeypatch):
+    gate = threading.Event()
+    closing.prepare()
+
+    def refuse(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert closing.run_within(0.01, gate.wait) is False
+    gate.set()
+    assert closing.run_within(10, lambda: None) is True
+
+
+_SIGNALS = """
+import signal, sys, lmspan
+session = lmspan.init(exporters="file")
+
+@lmspan.tool
+def t(n):
+    return n
+
+def handle(*_):
+    {handler}
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
+
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.0005)
+for n in range(5_000):
+    t(n)
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+print(session.force_flush(20))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this platform")
+@pytest.mark.parametrize("handler", ["t(-1)", "session.force_flush(0.2)"])
+def test_a_signal_handler_may_record_and_flush_at_any_point(tmp_path, handler):
+    program = tmp_path / "program.py"
+    program.write_text(_SIGNALS.format(handler=handler))
+    done = subprocess.run(
+        [sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")},
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
