@@ -86,7 +86,7 @@ def resolve(
         else instrument
         if instrument is None
         else tuple(instrument),
-        capture_content=asked or ("span" if local_only else "none"),
+        capture_content=asked or ("local" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
         openinference=openinference or _flag("LMSPAN_OPENINFERENCE", environ),
         protocol=protocol,

@@ -40,10 +40,14 @@ def describe_as(cls: type, fields: Callable[[Any], Any]) -> None:
 
 @dataclass(frozen=True)
 class Capture:
-    """Where content goes: on spans, on events, both or nowhere."""
+    """Where content goes: on spans, on log events, both, nowhere, or only where it cannot leave this machine."""
 
     span: bool = False
     event: bool = False
+    local: bool = False
+
+    def __bool__(self) -> bool:
+        return self.span or self.event or self.local
 
 
 CAPTURE_MODES: Final = {
@@ -51,6 +55,7 @@ CAPTURE_MODES: Final = {
     "span": Capture(span=True),
     "event": Capture(event=True),
     "both": Capture(span=True, event=True),
+    "local": Capture(local=True),
 }
 
 

@@ -50,17 +50,20 @@ def operation(
     `attributes` are put on the span when it starts. An exception ends the span with it and passes on.
     """
     recorder = recording.active
-    kind = _known(kind)
-    call = begin(recorder, kind, name, inputs, attributes) if recorder.awake else None
+    call = recorder.announce(begin, _known(kind), name, inputs, attributes)
     if call is None:
         yield _Silent()  # type: ignore[misc]
         return
     try:
         yield call
+        finish(recorder, call, call.outputs)
     except BaseException as error:
-        recorder.end(call, error=error)
+        try:
+            recorder.end(call, error=error)
+        except BaseException:  # an interrupt
+            recorder.end(call, error=error)
+            raise
         raise
-    finish(recorder, call, call.outputs)
 
 
 def _known(kind: Any) -> Operation:

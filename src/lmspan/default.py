@@ -7,6 +7,7 @@ set a provider, no call is announced at all.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
@@ -18,16 +19,18 @@ from lmspan.metrics import global_metrics
 from lmspan.recorder import Recorder
 from lmspan.redaction import Redactor
 
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
 _NOBODY = (ProxyTracerProvider, NoOpTracerProvider)
 
 
 class DefaultRecorder(Recorder):
     """Records when the process has a provider, which may be set at any time."""
 
-    @property
-    def awake(self) -> bool:
-        """Whether there is a provider, and recording is not switched off."""
-        return self.enabled and type(trace.get_tracer_provider()) not in _NOBODY
+    def ready(self) -> Context | None:
+        """Return the current context if there is a provider, and recording is neither off nor suppressed."""
+        return super().ready() if type(trace.get_tracer_provider()) not in _NOBODY else None
 
 
 def recorder() -> DefaultRecorder:

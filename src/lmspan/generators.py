@@ -58,7 +58,11 @@ def wrap(begin: Begin, function: Callable[..., Any]) -> Callable[..., Any]:
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, and passed on
                     step, sent = generator.throw, (error,)
         except BaseException as error:
-            stream.fail(error)
+            try:
+                stream.fail(error)
+            except BaseException:  # an interrupt
+                stream.fail(error)
+                raise
             raise
 
     return wrapper
@@ -88,7 +92,11 @@ def wrap_async(begin: Begin, function: Callable[..., Any], listener: Listener | 
                 except BaseException as error:  # noqa: BLE001
                     step, sent = generator.athrow, (error,)
         except BaseException as error:
-            stream.fail(error)
+            try:
+                stream.fail(error)
+            except BaseException:  # an interrupt
+                stream.fail(error)
+                raise
             raise
 
     return wrapper
@@ -108,16 +116,13 @@ class _Stream:
         self._begun = False
         self._items = 0
 
-    def _enter(self) -> Any:
-        before = otel_context.get_current()
+    def _enter(self) -> None:
         if not self._begun:
             self._begun = True
-            if self._recorder.awake:
-                self._call = self._begin(self._recorder, *self._arguments)
+            self._call = self._recorder.announce(self._begin, *self._arguments)
             self._arguments = (), {}
         elif self._call is not None and not self._call.ended:
             otel_context.attach(self._call.context)
-        return before
 
     def take(self, item: Any) -> None:
         """Count an item that goes to the consumer; of a model's answer, tell when the first one came."""
@@ -132,15 +137,17 @@ class _Stream:
             self._listener.item(self._recorder, call, item)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        before = self._enter()
+        before = otel_context.get_current()
         try:
+            self._enter()
             return step(*args)
         finally:
             otel_context.attach(before)
 
     async def arun(self, step: Callable[..., Any], *args: Any) -> Any:
-        before = self._enter()
+        before = otel_context.get_current()
         try:
+            self._enter()
             return await step(*args)
         finally:
             otel_context.attach(before)

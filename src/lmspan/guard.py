@@ -1,6 +1,7 @@
 """The one broad `except Exception`: our own failure is logged the first time, counted after, and never the program's.
 
-`BaseException` passes: a cancellation, an interrupt or an explicit stop of a run is not ours to swallow.
+`BaseException` passes: a cancellation, an interrupt or an explicit stop of a run is not ours to swallow. Neither is an
+exception that a signal handler of the program raises while our code happens to run, such as a timeout by `SIGALRM`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import signal
+import threading
+import traceback
 from collections import Counter
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +43,9 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
     def guard(*args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - this is the place
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
             report(where, error)
             return None
 
@@ -59,6 +66,24 @@ def report(where: str, error: Exception) -> None:
         logger.debug("the first failure of %s", where, exc_info=error)
     except Exception:  # noqa: BLE001 - a broken log handler, or an error whose own text raises
         failures["lmspan.guard.report"] += 1
+
+
+def is_from_signal_handler(error: BaseException) -> bool:
+    """Tell whether an exception comes out of a signal handler of the program. Never raises."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run there alone
+        return False
+    handlers = {_code_of(handler) for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
+    frames = traceback.walk_tb(_traceback.__get__(error))
+    return any(frame.f_code in handlers for frame, _ in frames)
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    """Return the code that runs first when a handler is called, without running code of the handler's own class."""
+    while type(handler) is functools.partial:
+        handler = handler.func
+    function = handler if type(handler) in (FunctionType, MethodType) else type(handler).__call__
+    code = getattr(function, "__code__", None)
+    return code if type(code) is CodeType else None
 
 
 _traceback = BaseException.__dict__["__traceback__"]

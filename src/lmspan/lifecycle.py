@@ -84,6 +84,18 @@ class Watcher(Protocol):
         """Hear of its end; its `facts`, `outputs` and `error` are complete."""
 
 
+class LocalContent:
+    """The content of a call that this machine's own files and terminal may show, and that its span does not carry."""
+
+    __slots__ = ("attributes", "events", "status")
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, Any] = {}
+        self.events: list[tuple[str, int, dict[str, Any]]] = []
+        """For each event of the span that has content: its name, its time, and the content."""
+        self.status: str | None = None
+
+
 class Call:
     """One operation in flight: what a source announces and a subscriber reads.
 
@@ -125,8 +137,9 @@ class Call:
     held = False
     end_time_unix_nano = 0
     waiting: dict[str, Call] | None = None
-    # How many characters of content the span carries: who queues spans counts them.
+    # How many characters of content the call has: a queue of spans counts them.
     content_size = 0
+    local: LocalContent | None = None
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
         self.operation = operation

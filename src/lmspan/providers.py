@@ -102,7 +102,7 @@ def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any
         from lmspan.export.file import FileSink, trace_directory  # noqa: PLC0415
 
         directory = trace_directory()
-        made: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3)
+        made: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True)
         made.directory = directory
         return made
     if exporter == "otlp":

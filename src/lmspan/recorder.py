@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -25,7 +25,7 @@ from lmspan import layers
 from lmspan import semconv as sc
 from lmspan.content import Content, qualified_name
 from lmspan.guard import guarded
-from lmspan.lifecycle import CURRENT, STARTING, Call, Event, Operation
+from lmspan.lifecycle import CURRENT, STARTING, Call, Event, LocalContent, Operation
 from lmspan.processes import BAGGAGE, from_environment, who
 from lmspan.propagation import SPAN, restore, surroundings, with_entries
 from lmspan.runs import count, totals_of
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
 
     from lmspan.metrics import Metrics
+
+
+_SUPPRESSED: Final[str] = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - every instrumentation reads it
 
 
 class Recorder:
@@ -67,10 +70,15 @@ class Recorder:
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
 
-    @property
-    def awake(self) -> bool:
-        """Whether a call is worth announcing: sources ask first."""
-        return self.enabled
+    def ready(self) -> Context | None:
+        """Return the current context if an operation that starts in it is to be recorded, else None: sources ask first.
+
+        OpenTelemetry's `suppress_instrumentation()` is one of the reasons why it is not.
+        """
+        if not self.enabled:
+            return None
+        context = otel_context.get_current()
+        return None if context.get(_SUPPRESSED) else context
 
     def start(
         self,
@@ -91,7 +99,31 @@ class Recorder:
 
         A call that is not `owned` ends with its parent at the latest. Raises only what a subscriber wants raised.
         """
-        call, found = Call(operation, name, source, instance, inputs), otel_context.get_current()
+        call = Call(operation, name, source, instance, inputs)
+        try:
+            self._start(call, call_id, parent_id, facts or {}, links, start_time)
+            if not owned:
+                call.wait_for_parent()
+        except BaseException as error:  # an interrupt: the source does not know of the call yet
+            if call.span is not None:
+                self.end(call, error=error)
+            raise
+        wanted = call.raises or (call.root.stop.again() if call.root.stop is not None else None)
+        if wanted is not None:
+            self.end(call, error=wanted)
+            raise wanted
+        return call
+
+    def _start(
+        self,
+        call: Call,
+        call_id: str,
+        parent_id: str,
+        facts: Mapping[str, Any],
+        links: tuple[Link, ...],
+        start_time: int | None,
+    ) -> None:
+        found = otel_context.get_current()
         parent, context = surroundings(found, self.open.get(parent_id) if parent_id else None, self.outer)
         if parent_id and parent_id not in self.open:
             call.orphan = call.found[sc.ORPHAN] = True
@@ -100,21 +132,38 @@ class Recorder:
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.start_time_unix_nano = start_time or self.clock()
         call.call_id = call_id
-        span = self._start_span(call, facts or {}, context, links)
+        span = self._start_span(call, facts, context, links)
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
         call.previous = found
-        call.context = with_entries(found, {CURRENT: call, SPAN: span, **(layers.entries(operation) or {})})
+        call.context = with_entries(found, {CURRENT: call, SPAN: span, **(layers.entries(call.operation) or {})})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
-        if not owned:
-            call.wait_for_parent()
-        if call.raises is not None or call.root.stop is not None:
-            error = call.raises or call.root.stop.again()  # type: ignore[union-attr] # one of them is there
+
+    def announce(self, begin: Callable[..., Call | None], *given: Any) -> Call | None:
+        """Have a source start a call by `begin(recorder, *given)`; None where nothing is recorded, or it stays out.
+
+        An interrupt in there passes, and ends the call that was about to be returned.
+        """
+        before = self.ready()
+        if before is None:
+            return None
+        try:
+            return begin(self, *given)
+        except BaseException as error:
+            self._unwind(before, error)
+            raise
+
+    def _unwind(self, before: Context, error: BaseException) -> None:
+        """Make a context current again and end what has started since."""
+        innermost: Any = before.get(CURRENT)
+        call: Any = otel_context.get_current().get(CURRENT)
+        while call is not None and call is not innermost:
             self.end(call, error=error)
-            raise error
-        return call
+            call = call.previous.get(CURRENT) if call.previous is not None else None
+        if otel_context.get_current().get(CURRENT) is not innermost:
+            otel_context.attach(before)
 
     def hold(self, call: Call) -> None:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
@@ -137,16 +186,19 @@ class Recorder:
 
     def captures(self, call: Call) -> bool:
         """Tell whether content of this call is wanted at all: ask before touching it."""
-        return call.recording and (self.content.capture.span or self.content.capture.event)
+        return call.recording and bool(self.content.capture)
 
     def capture(self, call: Call, payload: Mapping[str, Any]) -> None:
         """Record content: attribute names of `semconv` and the values as the program has them."""
         encoded = self.content.attributes(payload, openinference=self._openinference)
         if self.content.capture.event and call.operation is Operation.LM:
             call.notes.setdefault("details", {}).update(encoded)
-        if self.content.capture.span:
+        if self.content.capture.span or self.content.capture.local:
             call.content_size += sum(map(len, encoded.values()))
+        if self.content.capture.span:
             call.span.set_attributes(encoded)
+        elif self.content.capture.local:
+            _local(call).attributes.update(encoded)
 
     def add_event(
         self,
@@ -166,6 +218,7 @@ class Recorder:
         if content and self.captures(call):
             attributes = {**attributes, **self.content.attributes(content)}
         now = self.clock()
+        attributes = self._without_local_content(call, attributes, (name, now))
         if self._span_events:
             call.span.add_event(name, attributes, now)
         if self._event_logger is not None:
@@ -178,6 +231,19 @@ class Recorder:
                     context=set_span_in_context(call.span),
                 )
             )
+
+    def _without_local_content(
+        self, call: Call, attributes: Mapping[str, Any], event: tuple[str, int] | None = None
+    ) -> Mapping[str, Any]:
+        """Return what may be on a span, or on its event; keep the rest beside it if content is not to leave."""
+        if not self.content.capture.local or not (names := attributes.keys() & sc.CONTENT):
+            return attributes
+        content = {name: attributes[name] for name in names}
+        if event is None:
+            _local(call).attributes.update(content)
+        else:
+            _local(call).events.append((*event, content))
+        return {name: value for name, value in attributes.items() if name not in names}
 
     def mark_internal(self, call: Call) -> None:
         """Make a call that the process itself answered INTERNAL: known late, and the SDK has no public way for it."""
@@ -208,14 +274,19 @@ class Recorder:
             if call.observed:
                 self._annotate(call, error, missing=missing)
         finally:  # an interrupt may come at any time, and nobody would end the span again
-            self._finish(call, end_time or self.clock(), missing=missing)
+            try:
+                self._finish(call, end_time or self.clock(), missing=missing)
+            except BaseException:
+                if not call.ended:
+                    self._finish(call, end_time or self.clock(), missing=missing)
+                raise
 
     def _finish(self, call: Call, ended: int, *, missing: bool) -> None:
         call.end_time_unix_nano = ended
         call.ended = True
         self.open.pop(call.call_id, None)
-        restore(call)
         try:
+            restore(call)
             for watcher in call.watchers:
                 watcher.end(call)
         finally:
@@ -254,7 +325,7 @@ class Recorder:
             self.add_event(call, Event.TRACE_COMPLETE, total)
         if call.recording:
             found[sc.CALL_ID] = call.call_id
-            call.span.set_attributes(found)
+            call.span.set_attributes(self._without_local_content(call, found))
         if call.recording and sc.ERROR_TYPE in found:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
@@ -262,11 +333,13 @@ class Recorder:
 
     def _record_error(self, call: Call, error: BaseException | None) -> None:
         """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
-        told = self.content.capture.span or self.content.capture.event
-        message = self.content.message(error) if error is not None and told else None
+        capture = self.content.capture
+        message = self.content.message(error) if error is not None and capture else None
+        if capture.local:
+            _local(call).status, message = message, None
         call.span.set_status(StatusCode.ERROR, message or (call.found[sc.ERROR_TYPE] if error is not None else None))
         if error is not None and call.failed:
-            facts = self.content.exception(error, told=told)
+            facts = self.content.exception(error, told=bool(capture))
             client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference
             event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
             self.add_event(call, event, facts, severity=SeverityNumber.WARN)
@@ -276,6 +349,11 @@ class Recorder:
         self.enabled = False
         for call in reversed(list(self.open.values())):
             self.end(call, missing=True)
+
+
+def _local(call: Call) -> LocalContent:
+    call.local = call.local or LocalContent()
+    return call.local
 
 
 active: Recorder  # the one that sources use: until `init()`, that of `lmspan.default`

@@ -63,16 +63,20 @@ def _wrap_function(begins: generators.Begin, function: Callable[..., Any]) -> Ca
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
-        call = begins(recorder, args, kwargs) if recorder.awake else None
+        call = recorder.announce(begins, args, kwargs)
         if call is None:
             return function(*args, **kwargs)
         try:
             outputs = function(*args, **kwargs)
-        except BaseException as error:
-            recorder.end(call, error=error)
+            return _given(recorder, call, outputs)
+        except BaseException as error:  # of the function, or an interrupt while the call ends: ending it twice is safe
+            try:
+                recorder.end(call, error=error)
+            except BaseException:  # an interrupt
+                recorder.end(call, error=error)
+                raise
             leave_no_trace(error)
             raise
-        return _given(recorder, call, outputs)
 
     return wrapper
 
@@ -84,17 +88,20 @@ def _wrap_coroutine(begins: generators.Begin, function: Callable[..., Any]) -> C
         before = propagation.awaited.get()
         propagation.awaited.set(True)
         try:
-            call = begins(recorder, args, kwargs) if recorder.awake else None
+            call = recorder.announce(begins, args, kwargs)
             if call is None:
                 return await function(*args, **kwargs)
             try:
-                outputs = await function(*args, **kwargs)
+                outputs = _given(recorder, call, await function(*args, **kwargs))
             except BaseException as error:
-                recorder.end(call, error=error)
+                try:
+                    recorder.end(call, error=error)
+                except BaseException:  # an interrupt
+                    recorder.end(call, error=error)
+                    raise
                 await propagation.settle(call)
                 leave_no_trace(error)
                 raise
-            outputs = _given(recorder, call, outputs)
             await propagation.settle(call)
             return outputs
         finally:

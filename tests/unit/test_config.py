@@ -30,12 +30,12 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 @pytest.mark.parametrize(
     ("environ", "options", "exporters", "capture"),
     [
-        ({}, {}, ("file",), "span"),
+        ({}, {}, ("file",), "local"),
         ({OTLP: "http://x"}, {}, ("otlp",), "none"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x"}, {}, ("otlp",), "none"),
         ({"OTEL_TRACES_EXPORTER": "otlp,console"}, {}, ("otlp", "console"), "none"),
-        ({"OTEL_TRACES_EXPORTER": "none"}, {}, (), "span"),
-        ({OTLP: "http://x"}, {"exporters": "file"}, ("file",), "span"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, {}, (), "local"),
+        ({OTLP: "http://x"}, {"exporters": "file"}, ("file",), "local"),
         ({}, {"exporters": ["file", "otlp"]}, ("file", "otlp"), "none"),
         ({OTLP: "http://x"}, {"provider_exists": True}, (), "none"),
         ({}, {"provider_exists": True, "exporters": ["file"]}, ("file",), "none"),
@@ -95,7 +95,7 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
 def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
     found = resolved(environ)
     assert found.protocol == "http/protobuf"
-    assert found.capture_content in ("none", "span")
+    assert found.capture_content in ("none", "local")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert next(iter(environ)) in caplog.text
 

@@ -375,7 +375,7 @@ def test_spans_that_are_lost_are_a_metric(monkeypatch):
     assert queue.force_flush() is False
     with recording(instrument=(), meter_provider=MeterProvider([reader])):
         ((key, point),) = points(reader).items()
-    assert key == (sc.METRIC_DROPPED, ((sc.REASON, "the exporter could not deliver them"),))
+    assert key == (sc.METRIC_DROPPED, ((sc.REASON, "the endpoint refuses them"),))
     assert point.value == 1
 
 
@@ -416,7 +416,7 @@ def test_without_a_provider_no_call_is_announced():
     from lmspan import default  # noqa: PLC0415
 
     asleep = default.recorder()
-    assert asleep.awake is False
+    assert asleep.ready() is None
     before = recording_module.install(asleep)
     try:
         with lmspan.operation("tool", "t") as call:

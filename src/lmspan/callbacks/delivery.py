@@ -34,6 +34,8 @@ _inside: ContextVar[frozenset[int]] = ContextVar("lmspan-inside", default=frozen
 """The subscriptions whose hooks are running here: they do not hear what those hooks do."""
 
 _STOP: Final = "stop"
+_ENDS: Final = (KeyboardInterrupt, SystemExit)
+"""What a hook may raise into the program beside `StopRun`: it ends the program, or a signal handler raised it."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -47,8 +49,8 @@ def deliver(
 ) -> None:
     """Call hooks in order. An `Exception` of their own is logged the first time and counted; it goes no further.
 
-    What a start hook wants raised into the program, `StopRun` or another `BaseException`, is noted on the call: the
-    recorder raises it, when the call is known and can be ended.
+    So does any other `BaseException` but `StopRun`, `KeyboardInterrupt` and `SystemExit`. What a start hook raises into
+    the program is noted on the call: the recorder raises it when the call is known and can be ended.
     """
     heard, inside = Heard(call, event, attributes), _inside.get()
     for bound in hooks:
@@ -61,20 +63,21 @@ def deliver(
                 result = run(heard)
                 if result is not None and hasattr(type(result), "__await__"):
                     _schedule(bound, call, result)
-        except Exception as error:  # noqa: BLE001 - a subscriber's failure is not the program's
-            _failed(bound, error, call if starting else None)
         except StopRun as stop:
             call.root.stop = stop
             call.raises = stop if starting else None
         except BaseException as error:
-            if not starting:
+            if not isinstance(error, _ENDS) and not guard.is_from_signal_handler(error):
+                _failed(bound, error, call if starting else None)  # a subscriber's failure is not the program's
+            elif starting:
+                call.raises = error
+            else:
                 raise
-            call.raises = error
         finally:
             _inside.reset(token)
 
 
-def _failed(bound: Bound, error: Exception, starting: Call | None) -> None:
+def _failed(bound: Bound, error: BaseException, starting: Call | None) -> None:
     subscription = bound.subscription
     subscription.failures += 1
     if starting is not None and subscription.on_error == _STOP:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from lmspan.export.local import OpenCalls, with_content
 from lmspan.export.otlp_json import lines
 from lmspan.guard import guarded
 
@@ -30,18 +31,22 @@ class ConsoleTraces(SpanProcessor):
     def __init__(self, render: Callable[[list[dict[str, Any]]], None]) -> None:
         self._render = guarded(render)
         self._traces: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
+        self._calls = OpenCalls()
 
+    @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing: only ended spans are shown."""
+        """Remember the call, which has the content."""
+        self._calls.note(span, parent_context)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
         """Keep the span; when it is a local root, print its trace."""
+        call = self._calls.take(span)
         if span.context is None or not span.context.trace_flags.sampled:
             return
         spans = self._traces.setdefault(span.context.trace_id, [])
         if len(spans) < _MAX_SPANS:
-            spans.append(span)
+            spans.append(with_content(span, call.local if call is not None else None))
         if span.parent is None or span.parent.is_remote:
             self._render([json.loads(line) for line in lines(self._traces.pop(span.context.trace_id, []))])
         elif len(self._traces) > _MAX_TRACES:

@@ -21,21 +21,21 @@ import time
 import weakref
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from lmspan.export.closing import run_within
+from lmspan.export.local import OpenCalls, with_content
 from lmspan.guard import dropped, guarded
-from lmspan.lifecycle import STARTING
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LocalContent
 
     Batch = list["ReadableSpan"]
 
@@ -52,6 +52,12 @@ _MOST_REQUESTS: Final = 128
 _queues: weakref.WeakSet[ExportQueue] = weakref.WeakSet()
 
 
+class _Queued(NamedTuple):
+    span: ReadableSpan
+    size: int
+    content: LocalContent | None
+
+
 class ExportQueue(SpanProcessor):
     """Queue, batch and export sampled spans. `on_end` never blocks and never raises."""
 
@@ -65,8 +71,12 @@ class ExportQueue(SpanProcessor):
         batch_bytes: int = 2_000_000,
         queue_bytes: int = 48_000_000,
         pause_s: float = 1.0,
+        is_local: bool = False,
     ) -> None:
-        """Export spans that are at most `delay_s` old; after a failure wait `pause_s`, then twice as long each time."""
+        """Export spans that are at most `delay_s` old; after a failure wait `pause_s`, then twice as long each time.
+
+        `is_local` says that nothing leaves this machine: the spans are exported with their local content.
+        """
         self.exporter = exporter
         self.name = name
         self.dropped = 0
@@ -75,13 +85,14 @@ class ExportQueue(SpanProcessor):
         self._batch_bytes = batch_bytes
         self._queue_bytes = queue_bytes
         self._pause_s = pause_s
+        self._is_local = is_local
         self._reset()
         _queues.add(self)
 
     def _reset(self) -> None:
         """Begin anew: at construction, and in a forked child, whose parent exports what was queued."""
-        self._queue: deque[tuple[ReadableSpan, int]] = deque()
-        self._calls: dict[int, Call] = {}
+        self._queue: deque[_Queued] = deque()
+        self._calls = OpenCalls()
         self._bytes = 0
         self._count = threading.RLock()
         self._put = self._taken = self._failed = self._attempts_failed = 0
@@ -98,9 +109,7 @@ class ExportQueue(SpanProcessor):
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember a call of ours: it knows how much content its span carries, and weighing a span is slow."""
-        call: Any = parent_context.get(STARTING) if parent_context is not None else None
-        if call is not None and span.context is not None:
-            self._calls[span.context.span_id] = call
+        self._calls.note(span, parent_context)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
@@ -108,7 +117,7 @@ class ExportQueue(SpanProcessor):
         context = span.context
         if context is None:
             return
-        call = self._calls.pop(context.span_id, None)
+        call = self._calls.take(span)
         if self._stopping or not context.trace_flags.sampled:
             return
         size = _SPAN_BYTES + call.content_size if call is not None else weigh(span)
@@ -117,7 +126,7 @@ class ExportQueue(SpanProcessor):
             if room:
                 self._bytes += size
                 self._put += 1
-                self._queue.append((span, size))
+                self._queue.append(_Queued(span, size, call.local if call is not None and self._is_local else None))
         if not room:
             self._lose(1, "the queue is full")
         elif self._worker is None:
@@ -197,10 +206,10 @@ class ExportQueue(SpanProcessor):
     def _step(self) -> bool:
         """Export one batch; False when it cannot be delivered now: then it is at the head of the queue again."""
         batch = self._take()
-        kept = [] if not batch else self._export([span for span, _ in batch])
+        kept = [] if not batch else self._export([with_content(span, content) for span, _, content in batch])
         back = len(batch) - len(kept)
         with self._count:
-            self._bytes -= sum(size for _, size in batch[:back])
+            self._bytes -= sum(each.size for each in batch[:back])
             self._queue.extendleft(reversed(batch[back:]))
         with self._progress:
             self._taken += back
@@ -208,12 +217,12 @@ class ExportQueue(SpanProcessor):
             self._progress.notify_all()
         return not kept
 
-    def _take(self) -> list[tuple[ReadableSpan, int]]:
-        batch: list[tuple[ReadableSpan, int]] = []
+    def _take(self) -> list[_Queued]:
+        batch: list[_Queued] = []
         total = 0
         with self._count:
             while self._queue and len(batch) < self._batch_spans:
-                size = self._queue[0][1]
+                size = self._queue[0].size
                 if batch and total + size > self._batch_bytes:
                     break
                 batch.append(self._queue.popleft())

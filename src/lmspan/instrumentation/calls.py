@@ -45,16 +45,20 @@ def around(hook: Hook) -> Callable[..., Any]:
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = recording.active
-        call = begin(recorder, instance, args, kwargs) if recorder.awake else None
+        call = recorder.announce(begin, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
         try:
             outputs = wrapped(*args, **kwargs)
-        except BaseException as error:
-            end(recorder, call, None, error)
+            end(recorder, call, outputs, None)
+        except BaseException as error:  # of the original, or an interrupt while the call ends: ending it twice is safe
+            try:
+                end(recorder, call, None, error)
+            except BaseException:  # an interrupt
+                recorder.end(call, error=error)
+                raise
             leave_no_trace(error)
             raise
-        end(recorder, call, outputs, None)
         return outputs
 
     return wrapper
@@ -71,17 +75,21 @@ def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
         before = awaited.get()
         awaited.set(True)
         try:
-            call = begin(recorder, instance, args, kwargs) if recorder.awake else None
+            call = recorder.announce(begin, instance, args, kwargs)
             if call is None:
                 return await wrapped(*args, **kwargs)
             try:
                 outputs = await wrapped(*args, **kwargs)
+                end(recorder, call, outputs, None)
             except BaseException as error:
-                end(recorder, call, None, error)
+                try:
+                    end(recorder, call, None, error)
+                except BaseException:  # an interrupt
+                    recorder.end(call, error=error)
+                    raise
                 await settle(call)
                 leave_no_trace(error)
                 raise
-            end(recorder, call, outputs, None)
             await settle(call)
             return outputs
         finally:
@@ -110,7 +118,8 @@ def around_stream(hook: Hook) -> Callable[..., AsyncGenerator[Any, Any]]:
 def _guard(hook: Hook) -> tuple[Any, Any]:
     """Return how a call starts and how it ends, each step guarded by itself."""
     begin, describe, finish = guarded(hook.begin), guarded(hook.describe), guarded(hook.finish)
-    fail, release, cause = (guarded(each) if each else None for each in (hook.fail, hook.release, hook.cause))
+    fail, release = guarded(hook.fail or _ignore), guarded(hook.release or _ignore)
+    cause = guarded(hook.cause or _itself)
 
     def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = begin(recorder, instance, args, kwargs)
@@ -119,18 +128,26 @@ def _guard(hook: Hook) -> tuple[Any, Any]:
         return call
 
     def end(recorder: Recorder, call: Call, outputs: Any, error: BaseException | None) -> None:
-        if error is not None and cause is not None:
-            error = cause(error) or error
-        if call.observed:
-            if error is None:
+        try:
+            if error is not None:
+                error = cause(error) or error
+            if call.observed and error is None:
                 finish(recorder, call, outputs)
-            elif fail is not None:
+            elif call.observed and error is not None:
                 fail(recorder, call, error)
-        if release is not None:
             release(recorder, call, error)
-        recorder.end(call, outputs, error)
+        finally:
+            recorder.end(call, outputs, error)
 
     return start, end
+
+
+def _ignore(recorder: Recorder, call: Call, error: BaseException | None) -> None:
+    del recorder, call, error
+
+
+def _itself(error: BaseException) -> BaseException:
+    return error
 
 
 def is_inside(instance: Any, *operations: Any) -> bool:

@@ -6,11 +6,11 @@ annotation, which `table()` reads for the tests and for the reference page.
 """
 
 # The parts are one namespace to everybody else: `from lmspan import semconv as sc`.
-# ruff: noqa: F403
+# ruff: noqa: F403, F405
 
 from __future__ import annotations
 
-from typing import get_type_hints
+from typing import Final, get_type_hints
 
 from lmspan.semconv import client, content, events, program
 from lmspan.semconv.client import *
@@ -19,6 +19,17 @@ from lmspan.semconv.events import *
 from lmspan.semconv.naming import *
 from lmspan.semconv.naming import Entry, Meta
 from lmspan.semconv.program import *
+
+CONTENT: Final = frozenset(
+    (
+        EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, STDERR_TEXT, EVALUATION_METADATA, EVALUATION_EXPLANATION,
+        INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITIONS, TOOL_CALL_ARGUMENTS, TOOL_CALL_RESULT,
+        RETRIEVAL_QUERY, RETRIEVAL_DOCUMENTS, CANDIDATE_INSTRUCTIONS, CANDIDATE_DEMOS, CANDIDATE_DIFF,
+        ASSERTION_MESSAGE, MODULE_INPUTS, MODULE_OUTPUTS, OPERATION_INPUTS, OPERATION_OUTPUTS,
+        INTERPRETER_CODE, INTERPRETER_OUTPUT, OI_INPUT, OI_INPUT_MIME, OI_OUTPUT, OI_OUTPUT_MIME,
+    )
+)  # fmt: skip
+"""The names of content: a span carries them only if content may leave this machine."""
 
 
 def table() -> dict[str, Entry]:

@@ -12,8 +12,8 @@ RETRY_DELAY: Annotated[str, Meta(DOUBLE, OWN, "wait before the next attempt; abs
     "lmspan.lm.retry.delay_s"
 )
 EXCEPTION_TYPE: Annotated[str, Meta(STRING, OTEL, "class of the exception")] = "exception.type"
-EXCEPTION_MESSAGE: Annotated[str, Meta(STRING, OTEL, "its message, where it may be told")] = "exception.message"
-EXCEPTION_STACKTRACE: Annotated[str, Meta(STRING, OTEL, "its traceback, where it may be told")] = "exception.stacktrace"
+EXCEPTION_MESSAGE: Annotated[str, Meta(STRING, OTEL, "its message", content=True)] = "exception.message"
+EXCEPTION_STACKTRACE: Annotated[str, Meta(STRING, OTEL, "its traceback", content=True)] = "exception.stacktrace"
 ADAPTATION_FIELD: Annotated[str, Meta(STRING, OWN, "what the request asked that was sent otherwise")] = (
     "lmspan.lm.adaptation.field"
 )

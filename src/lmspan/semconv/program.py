@@ -89,7 +89,7 @@ EXAMPLE_INDEX: Annotated[str, Meta(INT, OWN, "which example of the data set, fro
     "lmspan.evaluation.example.index"
 )
 EVALUATION_SCOPE: Annotated[str, Meta(STRING, OWN, "dataset or example")] = "lmspan.evaluation.scope"
-EVALUATION_METADATA: Annotated[str, Meta(JSON, OWN, "what the caller said of this evaluation")] = (
+EVALUATION_METADATA: Annotated[str, Meta(JSON, OWN, "the metadata that the caller gave", content=True)] = (
     "lmspan.evaluation.metadata"
 )
 OPTIMIZER_NAME: Annotated[str, Meta(STRING, OWN, "the optimizer's class")] = "lmspan.optimizer.name"

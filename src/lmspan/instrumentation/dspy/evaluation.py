@@ -37,7 +37,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(given["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, given.get("num_threads"), int)
     if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
-        call.found[sc.EVALUATION_METADATA] = recorder.content.json(kwargs["callback_metadata"])
+        recorder.capture(call, {sc.EVALUATION_METADATA: kwargs["callback_metadata"]})
 
 
 def _given(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
     program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
     """
     given = args[0] if args else kwargs.get("functions")
-    if recording.active.awake and given is None and not args[1:]:
+    if recording.active.ready() is not None and given is None and not args[1:]:
         name = _get(instance, "__dict__").get("name")
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part

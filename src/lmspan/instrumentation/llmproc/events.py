@@ -112,7 +112,7 @@ def patch(patches: Patches) -> None:
 
 def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     recorder = recording.active
-    around = _around(args) if recorder.awake else None
+    around = _around(args) if recorder.ready() is not None else None
     if around is None:
         return wrapped(*args, **kwargs)
     around.before(recorder, process, args[1:])

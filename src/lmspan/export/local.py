@@ -1,0 +1,66 @@
+"""Content that stays on this machine: it is kept beside the span, for the local file and the terminal to put in.
+
+A span itself goes to every processor of its provider, also to one that is added later, so it never carries content
+that may not leave. The recorder keeps such content on the call; what writes locally remembers the call of each open
+span and joins the two when the span has ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import Status
+
+from lmspan.lifecycle import STARTING
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import Span
+
+    from lmspan.lifecycle import Call, LocalContent
+
+
+class OpenCalls:
+    """The calls of spans that are open, by span id. A processor notes them at the start and takes them at the end."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Call] = {}
+
+    def note(self, span: Span, parent_context: Context | None) -> None:
+        """Remember the call of a span, if it is one of ours."""
+        call: Any = parent_context.get(STARTING) if parent_context is not None else None
+        if call is not None and span.context is not None:
+            self._calls[span.context.span_id] = call
+
+    def take(self, span: ReadableSpan) -> Call | None:
+        """Return the call of a span that has ended, and forget it; None for a span of another instrumentation."""
+        return self._calls.pop(span.context.span_id, None) if span.context is not None else None
+
+
+def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSpan:
+    """Return a span as it would be if it carried its content."""
+    if content is None:
+        return span
+    status = span.status
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes={**content.attributes, **(span.attributes or {})},
+        events=[_event(event, content) for event in span.events],
+        links=span.links,
+        kind=span.kind,
+        instrumentation_scope=span.instrumentation_scope,
+        status=Status(status.status_code, content.status) if content.status else status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+    )
+
+
+def _event(event: Event, content: LocalContent) -> Event:
+    for name, timestamp, attributes in content.events:
+        if event.name == name and event.timestamp == timestamp:
+            return Event(name, {**(event.attributes or {}), **attributes}, timestamp)
+    return event
