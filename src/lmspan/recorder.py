@@ -32,7 +32,7 @@ from lmspan.runs import count, totals_of
 from lmspan.shapes import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES, first_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
@@ -156,14 +156,13 @@ class Recorder:
             raise
 
     def _unwind(self, before: Context, error: BaseException) -> None:
-        """Make a context current again and end what has started since."""
-        innermost: Any = before.get(CURRENT)
-        call: Any = otel_context.get_current().get(CURRENT)
-        while call is not None and call is not innermost:
+        """End what has started since a context was current, and leave current what was so around it."""
+        around = list(_enclosing(before))
+        for call in _enclosing(otel_context.get_current()):
+            if call in around:
+                return
             self.end(call, error=error)
-            call = call.previous.get(CURRENT) if call.previous is not None else None
-        if otel_context.get_current().get(CURRENT) is not innermost:
-            otel_context.attach(before)
+        otel_context.attach(before)
 
     def hold(self, call: Call) -> None:
         """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
@@ -349,6 +348,14 @@ class Recorder:
         self.enabled = False
         for call in reversed(list(self.open.values())):
             self.end(call, missing=True)
+
+
+def _enclosing(context: Context) -> Iterator[Call]:
+    """Yield the call that is current in a context, then the one in which that was started, and so on."""
+    call: Any = context.get(CURRENT)
+    while call is not None:
+        yield call
+        call = call.previous.get(CURRENT) if call.previous is not None else None
 
 
 def _local(call: Call) -> LocalContent:

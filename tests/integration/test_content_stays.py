@@ -1,4 +1,4 @@
-"""Content that may not leave this machine: only the local file and the terminal have it, in whatever order things happen."""
+"""Content that may not leave this machine: the local file has it, and nothing else, whatever the order of events."""
 
 import json
 import os
