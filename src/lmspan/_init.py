@@ -14,7 +14,7 @@ from lmspan import config, instrumentation, processes, propagation, providers, r
 from lmspan._version import __version__
 from lmspan.callbacks.subscriptions import subscribe
 from lmspan.content import CAPTURE_MODES, Content
-from lmspan.errors import ConfigurationError
+from lmspan.errors import CallbackError, ConfigurationError, InstrumentationError
 from lmspan.guard import guarded
 from lmspan.patching import Patches
 from lmspan.redaction import Redactor
@@ -54,11 +54,8 @@ class Session:
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
         deadline = time.monotonic() + timeout_s
-        done = [
-            guarded(each.force_flush)(max(int((deadline - time.monotonic()) * 1000), 0))
-            for each in (*self._processors, *self._signals)
-        ]
-        return all(done)
+        each_one = (*self._processors, *self._signals)
+        return all([guarded(providers.flush)(each, deadline - time.monotonic()) for each in each_one])
 
     def shutdown(self, timeout_s: float = 2.0) -> None:
         """Take our patches, recorder and exporters away, exporting what is queued until one deadline. Never raises."""
@@ -148,6 +145,9 @@ def init(
         logger_provider: for `events="log"`. None: the global one if the process has one, else OTLP where spans go there
             or `OTEL_LOGS_EXPORTER=otlp` says so.
 
+    Where the environment does not let it start (no thread or descriptor is to be had, OpenTelemetry refuses one of its
+    variables), it logs one warning and returns a session that records nothing: the program runs.
+
     Raises:
         ConfigurationError: an argument that cannot be used.
         CallbackError: a callback that could never be called.
@@ -174,22 +174,44 @@ def init(
         names = instrumentation.choose(resolved.instrument)
         if redact is not None and not callable(redact):
             raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
+        _check_providers(tracer_provider, meter_provider, logger_provider)
         redactor = Redactor(redact, os.environ)
         session = Session()
         session._asked, session._config = asked, resolved
         try:
-            session._undo += [subscribe(callback).cancel for callback in callbacks]
+            for callback in callbacks:
+                session._undo.append(subscribe(callback).cancel)
             session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
             _add_processors(session, resolved, redactor)
             _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
             _instrument(session, names)
-        except BaseException:
+        except BaseException as error:
             session.shutdown(timeout_s=0)
-            raise
+            if not isinstance(error, Exception) or isinstance(error, (CallbackError, InstrumentationError)):
+                raise
+            _warn_of_no_start(error)
+            return session
         atexit.register(session._exit)
         processes.when_a_child_exits(session._patches, session, Session._exit)
         _session = session
         return session
+
+
+def _check_providers(tracer_provider: Any, meter_provider: Any, logger_provider: Any) -> None:
+    for name, given, method in (
+        ("tracer_provider", tracer_provider, "add_span_processor"),
+        ("meter_provider", meter_provider, "get_meter"),
+        ("logger_provider", logger_provider, "get_logger"),
+    ):
+        if given is not None and not hasattr(given, method):
+            raise ConfigurationError(f"{name}: a {type(given).__name__} has no {method}(); give a provider of the SDK")
+
+
+def _warn_of_no_start(error: Exception) -> None:
+    """Say that the environment does not let lmspan start: too few threads or descriptors, a variable the SDK refuses."""
+    reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
+    logger.warning("lmspan: cannot start, so the program runs without being recorded (%s)", reason)
+    logger.debug("lmspan: the cause", exc_info=error)
 
 
 def _plain(value: Any) -> Any:
@@ -227,6 +249,8 @@ def _add_processors(session: Session, resolved: config.Config, redactor: Redacto
     for each in made:
         session._processors.append(each)
         session._provider.add_span_processor(each)
+    if any(hasattr(each, "on_end") for each in resolved.exporters):
+        providers.prepare_to_close()
 
 
 def _install_recorder(

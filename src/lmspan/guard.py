@@ -52,7 +52,29 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
     return guard
 
 
-def report(where: str, error: Exception) -> None:
+def isolated(function: Callable[P, R]) -> Callable[P, R | None]:
+    """Decorate what calls code that observes the program: nothing that it raises passes, but what ends the program."""
+    where = f"{function.__module__}.{function.__qualname__}"
+
+    @functools.wraps(function)
+    def guard(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            if ends_the_program(error):
+                raise
+            report(where, error)
+            return None
+
+    return guard
+
+
+def ends_the_program(error: BaseException) -> bool:
+    """Tell whether an exception is none of an observer's own: an interrupt, an exit, or of a signal handler."""
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) or is_from_signal_handler(error)
+
+
+def report(where: str, error: BaseException) -> None:
     """Log the first failure of a place in one line (its traceback at DEBUG) and count every one. Never raises."""
     failures[where] += 1
     if failures[where] > 1:

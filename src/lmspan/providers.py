@@ -111,7 +111,11 @@ def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any
         return otlp_queue(resolved.protocol, redactor.secrets)
     if exporter == "console":
         return _console()
-    return exporter if hasattr(exporter, "on_end") else ExportQueue(exporter, type(exporter).__name__)
+    if hasattr(exporter, "on_end"):
+        from lmspan.export.foreign import ForeignProcessor  # noqa: PLC0415 - nothing of export at package import
+
+        return ForeignProcessor(exporter)
+    return ExportQueue(exporter, type(exporter).__name__)
 
 
 def _console() -> Any:
@@ -125,6 +129,25 @@ def _console() -> Any:
             Console(stderr=True).print(tree.render(trace, content=False))
 
     return ConsoleTraces(show)
+
+
+def prepare_to_close() -> None:
+    """Have a thread ready that shuts down a processor which may hang, since none can be started at the end."""
+    from lmspan.export import closing  # noqa: PLC0415 - nothing of export at package import
+
+    closing.prepare()
+
+
+def flush(each: Any, timeout_s: float) -> bool:
+    """Flush a processor, or a provider of metrics or log records, and return in time whatever hangs."""
+    from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
+
+    timeout_millis = max(int(timeout_s * 1000), 0)
+    if hasattr(each, "on_end"):
+        return bool(guarded(each.force_flush)(timeout_millis))  # ours keep to the time themselves
+    flushed: list[Any] = []
+    run_within(timeout_s, lambda: flushed.append(guarded(each.force_flush)(timeout_millis)))
+    return bool(flushed and flushed[0])
 
 
 def shut_down(each: Any, timeout_s: float) -> None:

@@ -34,8 +34,6 @@ _inside: ContextVar[frozenset[int]] = ContextVar("lmspan-inside", default=frozen
 """The subscriptions whose hooks are running here: they do not hear what those hooks do."""
 
 _STOP: Final = "stop"
-_ENDS: Final = (KeyboardInterrupt, SystemExit)
-"""What a hook may raise into the program beside `StopRun`: it ends the program, or a signal handler raised it."""
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -67,7 +65,7 @@ def deliver(
             call.root.stop = stop
             call.raises = stop if starting else None
         except BaseException as error:
-            if not isinstance(error, _ENDS) and not guard.is_from_signal_handler(error):
+            if not guard.ends_the_program(error):
                 _failed(bound, error, call if starting else None)  # a subscriber's failure is not the program's
             elif starting:
                 call.raises = error

@@ -1,0 +1,183 @@
+"""Processors and providers that the program gives to `init()`: whatever they do, the program and the others go on."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import lmspan
+
+
+@lmspan.tool
+def tool(query):
+    return query.upper()
+
+
+class Odd(Exception):
+    pass
+
+
+class OddBase(BaseException):
+    pass
+
+
+class Raising(SpanProcessor):
+    def __init__(self, where, error):
+        self.where, self.error, self.calls = where, error, []
+
+    def _maybe(self, where):
+        self.calls.append(where)
+        if where == self.where:
+            raise self.error
+
+    def on_start(self, span, parent_context=None):
+        self._maybe("on_start")
+
+    def on_end(self, span):
+        self._maybe("on_end")
+
+    def shutdown(self):
+        self._maybe("shutdown")
+
+    def force_flush(self, timeout_millis=30_000):
+        self._maybe("force_flush")
+        return True
+
+
+def recorded_beside(processor, calls=3):
+    """Record some calls beside a processor; return their results, the spans that another one got, and the flush."""
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    with lmspan.init(tracer_provider=provider, exporters=[processor, SimpleSpanProcessor(memory)]) as session:
+        results = [tool("a") for _ in range(calls)]
+        flushed = session.force_flush(5)
+    return results, [span.name for span in memory.get_finished_spans()], flushed
+
+
+@pytest.mark.parametrize("error", [Odd(), OddBase()])
+@pytest.mark.parametrize("where", ["on_start", "on_end", "force_flush", "shutdown"])
+def test_what_a_processor_raises_stays_with_it(where, error):
+    processor = Raising(where, error)
+    results, names, flushed = recorded_beside(processor)
+    assert results == ["A"] * 3
+    assert names == ["execute_tool tool"] * 3
+    assert flushed is (where != "force_flush")
+    assert processor.calls == ["on_start", "on_end"] * 3 + ["force_flush", "shutdown"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_an_interrupt_in_a_processor_reaches_the_program(error):
+    with pytest.raises(type(error)):
+        recorded_beside(Raising("on_end", error))
+
+
+@pytest.mark.parametrize("where", ["on_start", "on_end"])
+def test_a_processor_does_not_hear_the_spans_that_it_makes_itself(where):
+    class Runaway(SpanProcessor):
+        heard = 0
+
+        def on_start(self, span, parent_context=None):
+            self._again("on_start")
+
+        def on_end(self, span):
+            self._again("on_end")
+
+        def _again(self, here):
+            type(self).heard += 1
+            if here == where:
+                tool("again")
+
+    results, names, _ = recorded_beside(Runaway())
+    assert results == ["A"] * 3
+    assert names == ["execute_tool tool"] * 6
+    assert Runaway.heard == 6
+
+
+@pytest.mark.parametrize("where", ["force_flush", "shutdown"])
+def test_a_processor_that_hangs_holds_a_flush_and_the_end_no_longer_than_their_deadline(where):
+    gate = threading.Event()
+
+    class Hanging(SpanProcessor):
+        def force_flush(self, timeout_millis=30_000):
+            return gate.wait() if where == "force_flush" else True
+
+        def shutdown(self):
+            gate.wait()
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    session = lmspan.init(tracer_provider=provider, exporters=[Hanging()])
+    assert session.force_flush(0.05) is (where != "force_flush")
+    session.shutdown(0.1)  # comes back although the gate is still closed
+    assert not gate.is_set()
+    gate.set()
+
+
+def test_a_hanging_processor_does_not_hold_the_exit(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import threading, lmspan\n"
+        "from opentelemetry.sdk.trace import SpanProcessor\n"
+        "class Hanging(SpanProcessor):\n"
+        "    def shutdown(self):\n"
+        "        threading.Event().wait()\n"
+        "lmspan.init(exporters=['file', Hanging()])\n"
+        "with lmspan.operation('tool', 'one'): pass\n"
+    )
+    environ = {**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")}
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, check=True, timeout=60, env=environ
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert '"execute_tool one"' in (tmp_path / "traces" / "traces.jsonl").read_text()
+
+
+_NO_THREADS = """
+import threading
+
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refuse
+"""
+_NO_DESCRIPTORS = """
+import os, resource
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+while True:
+    try:
+        os.open("/dev/null", os.O_RDONLY)
+    except OSError:
+        break
+"""
+
+
+@pytest.mark.parametrize("shortage", [_NO_THREADS, _NO_DESCRIPTORS])
+def test_a_program_runs_where_there_is_no_thread_or_no_descriptor(tmp_path, shortage):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import lmspan\n"
+        f"{shortage}\n"
+        "session = lmspan.init()\n"
+        "@lmspan.tool\n"
+        "def tool(query): return query.upper()\n"
+        "print(tool('a'))\n"
+    )
+    environ = {**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")}
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, check=True, timeout=60, env=environ
+    )
+    assert done.stdout == "A\n"
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("lmspan: cannot start, so the program runs without being recorded (")
+
+
+@pytest.mark.parametrize("name", ["tracer_provider", "meter_provider", "logger_provider"])
+def test_a_provider_that_is_none_is_refused(name):
+    with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: a object has no "):
+        lmspan.init(exporters="none", **{name: object()})
+    lmspan.init(exporters="none").shutdown()  # and nothing is left of the attempt
