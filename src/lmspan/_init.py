@@ -54,8 +54,10 @@ class Session:
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
         deadline = time.monotonic() + timeout_s
-        each_one = (*self._processors, *self._signals)
-        return all([guarded(providers.flush)(each, deadline - time.monotonic()) for each in each_one])
+        flushed = [
+            guarded(providers.flush)(each, deadline - time.monotonic()) for each in (*self._processors, *self._signals)
+        ]
+        return all(flushed)
 
     def shutdown(self, timeout_s: float = 2.0) -> None:
         """Take our patches, recorder and exporters away, exporting what is queued until one deadline. Never raises."""
@@ -208,7 +210,7 @@ def _check_providers(tracer_provider: Any, meter_provider: Any, logger_provider:
 
 
 def _warn_of_no_start(error: Exception) -> None:
-    """Say that the environment does not let lmspan start: too few threads or descriptors, a variable the SDK refuses."""
+    """Say why the environment does not let lmspan start, such as a lack of threads or descriptors."""
     reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
     logger.warning("lmspan: cannot start, so the program runs without being recorded (%s)", reason)
     logger.debug("lmspan: the cause", exc_info=error)

@@ -509,7 +509,7 @@ def test_an_async_hook_that_hangs_is_bounded_and_reported(caplog):
         with lmspan.operation("lm", "m"):
             pass
         assert delivery.drain(0.1) is False
-        assert "1 async hooks did not end in 0.1 s" in caplog.text
+        assert "1 hooks did not end in 0.1 s" in caplog.text
         assert delivery.drain(0.1, cancel=True) is False
         assert delivery.drain(5.0) is True
 

@@ -117,6 +117,12 @@ def test_a_processor_that_hangs_holds_a_flush_and_the_end_no_longer_than_their_d
     gate.set()
 
 
+def run(program, directory):
+    environ = {**os.environ, "LMSPAN_DIR": str(directory / "traces")}
+    command = [sys.executable, program]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environ)
+
+
 def test_a_hanging_processor_does_not_hold_the_exit(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
@@ -128,10 +134,7 @@ def test_a_hanging_processor_does_not_hold_the_exit(tmp_path):
         "lmspan.init(exporters=['file', Hanging()])\n"
         "with lmspan.operation('tool', 'one'): pass\n"
     )
-    environ = {**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")}
-    done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, check=True, timeout=60, env=environ
-    )
+    done = run(program, tmp_path)
     assert (done.stdout, done.stderr) == ("", "")
     assert '"execute_tool one"' in (tmp_path / "traces" / "traces.jsonl").read_text()
 
@@ -167,10 +170,7 @@ def test_a_program_runs_where_there_is_no_thread_or_no_descriptor(tmp_path, shor
         "def tool(query): return query.upper()\n"
         "print(tool('a'))\n"
     )
-    environ = {**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")}
-    done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, check=True, timeout=60, env=environ
-    )
+    done = run(program, tmp_path)
     assert done.stdout == "A\n"
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("lmspan: cannot start, so the program runs without being recorded (")

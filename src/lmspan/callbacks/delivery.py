@@ -13,11 +13,14 @@ import os
 import threading
 import time
 from contextvars import ContextVar
+from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import guard
+from lmspan.callbacks import queued
 from lmspan.callbacks.binding import Heard
+from lmspan.callbacks.patience import SLOW_S
 from lmspan.content import qualified_name
 from lmspan.errors import StopRun
 from lmspan.propagation import awaited
@@ -56,23 +59,47 @@ def deliver(
         if not subscription.active or subscription.number in inside:
             continue
         token = _inside.set(inside | subscription.alone if inside else subscription.alone)
+        started = perf_counter()
         try:
-            if (subscription.gate is None or subscription.gate()) and (when is None or when(call)):
-                result = run(heard)
-                if result is not None and hasattr(type(result), "__await__"):
-                    _schedule(bound, call, result)
-        except StopRun as stop:
-            call.root.stop = stop
-            call.raises = stop if starting else None
+            if (subscription.gate is not None and not subscription.gate()) or (when is not None and not when(call)):
+                continue
+            if subscription.queue is not None:
+                subscription.queue.put(bound, heard, _run_queued)
+                continue
+            result = run(heard)
+            if result is not None and hasattr(type(result), "__await__"):
+                _schedule(bound, call, result)
         except BaseException as error:
-            if not guard.ends_the_program(error):
-                _failed(bound, error, call if starting else None)  # a subscriber's failure is not the program's
-            elif starting:
-                call.raises = error
-            else:
+            if _passes(bound, error, call, starting=starting):
                 raise
         finally:
             _inside.reset(token)
+        if (seconds := perf_counter() - started) > SLOW_S:
+            subscription.patience.wear(seconds)
+
+
+def _passes(bound: Bound, error: BaseException, call: Call, *, starting: bool) -> bool:
+    """Tell whether what a hook raised goes on into the program at once; else see to it."""
+    if isinstance(error, StopRun):
+        call.root.stop, call.raises = error, error if starting else None
+        return False
+    if not guard.ends_the_program(error):
+        _failed(bound, error, call if starting else None)
+        return False
+    if starting:
+        call.raises = error
+    return not starting
+
+
+async def _run_queued(bound: Bound, heard: Heard, inside: frozenset[int]) -> None:
+    """Run a hook on the thread of its queue."""
+    _inside.set(inside)
+    try:
+        result = bound.call(heard)
+        if result is not None and hasattr(type(result), "__await__"):
+            await result
+    except BaseException as error:  # noqa: BLE001 - it is on a thread of ours, and the program has gone on
+        _failed(bound, error, None)
 
 
 def _failed(bound: Bound, error: BaseException, starting: Call | None) -> None:
@@ -176,11 +203,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def drain(timeout_s: float, *, cancel: bool = False) -> bool:
-    """Wait for the async hooks on our own loop; True when none is left. Says so when time was up, and may cancel."""
+    """Wait for queued hooks and for async ones on our own loop; False, and a warning, when the time is over before."""
     deadline = time.monotonic() + timeout_s
+    left = queued.drain(deadline)
     done = concurrent.futures.wait(tuple(_under_way), timeout=max(deadline - time.monotonic(), 0))
-    if done.not_done:
-        logger.warning("lmspan: %d async hooks did not end in %.1f s", len(done.not_done), timeout_s)
-        for future in done.not_done if cancel else ():
-            future.cancel()
-    return not done.not_done
+    left += len(done.not_done)
+    if left:
+        logger.warning("lmspan: %d hooks did not end in %.1f s", left, timeout_s)
+    for future in done.not_done if cancel else ():
+        future.cancel()
+    return not left

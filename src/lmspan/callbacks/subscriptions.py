@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from opentelemetry import context as otel_context
 
 from lmspan.callbacks import detection
+from lmspan.callbacks.patience import Patience
+from lmspan.callbacks.queued import HookQueue
 from lmspan.callbacks.scope import within
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING, Operation, Phase
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
 
 _ON_ERROR: Final = ("log", "stop")
+_DELIVERY: Final = ("inline", "queued")
 _PROCESS, _OBJECT, _SCOPE = range(3)
 
 
@@ -77,6 +80,10 @@ class Subscription:
         self.name = name
         self.failures = 0
         """How often a hook of this callback has raised."""
+        self.dropped = 0
+        """How many of its hooks were not run, because those before them take too long; only where they are queued."""
+        self.queue: HookQueue | None = None
+        self.patience = Patience(name)
         self.number = next(_numbers)
         self.alone = frozenset((self.number,))
         self.active = True
@@ -212,6 +219,7 @@ def subscribe(
     dialect: str | None = None,
     name: str | None = None,
     scope: Any = None,
+    delivery: str = "inline",
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
@@ -226,11 +234,14 @@ def subscribe(
         name: what it is called in messages; its class's name by default.
         scope: an object of the program, such as an LLMProc process or a DSPy module: hear only what it does and what
             runs below that, and the same of processes forked from it. It is not kept alive.
+        delivery: "inline" runs its sync hooks on the program's thread, where they can stop a run. "queued" runs them on
+            a thread of lmspan, in order, so that the program never waits; what they cannot keep up with is dropped and
+            counted. `force_flush()` and the end of the session wait for them.
 
     Raises:
         CallbackError: nothing to call, a hook that could never be called, or a callback that could mean two systems.
     """
-    subscription = _make(callback, hooks, priority, on_error, dialect, name, scope)
+    subscription = _make(callback, hooks, priority, on_error, dialect, name, scope, delivery)
     _registry.add(subscription)
     return subscription
 
@@ -269,7 +280,12 @@ def _make(
     dialect: str | None = None,
     name: str | None = None,
     scope: Any = None,
+    delivery: str = "inline",
 ) -> Subscription:
+    if delivery not in _DELIVERY:
+        raise CallbackError(f"delivery: {delivery!r} is not known; use {' or '.join(_DELIVERY)}")
+    if delivery == "queued" and on_error == "stop":
+        raise CallbackError('on_error="stop": a queued hook runs when it is too late to stop; use delivery="inline"')
     if on_error not in _ON_ERROR:
         raise CallbackError(f"on_error: {on_error!r} is not known; use {' or '.join(_ON_ERROR)}")
     found = detection.find(callback, dialect, frozenset(hooks) if hooks is not None else None)
@@ -279,4 +295,5 @@ def _make(
     chosen = Priority.NORMAL if not isinstance(own, int) else own
     made = Subscription(found, callback, int(chosen), on_error, name or detection.name_of(callback))
     made.reach = _PROCESS if scope is None else _OBJECT
+    made.queue = HookQueue(made.alone) if delivery == "queued" else None
     return made

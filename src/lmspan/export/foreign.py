@@ -1,7 +1,7 @@
 """A span processor of the program's own that was given to `init(exporters=...)`: it may fail, re-enter or hang.
 
-What it raises stays with it, it does not hear the spans that it makes itself, and its flush and its shutdown are bounded
-by the caller's deadline. OpenTelemetry's SDK calls a processor in the program's thread and guards none of this.
+What it raises stays with it, it does not hear the spans that it makes itself, and its flush and its shutdown are
+bounded by the caller's deadline. OpenTelemetry's SDK calls a processor in the program's thread and guards none of this.
 """
 
 from __future__ import annotations
