@@ -1,5 +1,6 @@
 """One trace across processes: those that multiprocessing makes, pools of them, and any other by its environment."""
 
+import os
 import sys
 
 import pytest
@@ -157,3 +158,34 @@ def test_baggage_that_cannot_be_told_keeps_no_task_from_its_pool(tmp_path):
     path.write_text(HOSTILE)
     done = run([sys.executable, str(path)], {"LMSPAN_DIR": str(tmp_path / "traces")})
     assert (done.returncode, done.stdout) == (0, "[2, 4]\n")
+
+
+_LEAVES_BY_EXIT = """
+import os, pathlib, sys, time
+import lmspan
+
+lmspan.init("family")
+stored = pathlib.Path(os.environ["LMSPAN_DIR"]) / "traces.jsonl"
+
+@lmspan.tool
+def work(number):
+    return number * 2
+
+if not os.fork():
+    work(1)
+    until = time.monotonic() + 30
+    while not (stored.exists() and stored.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.01)
+    os._exit(0)
+os.wait()
+print(stored.read_text().count('"execute_tool work"'))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_writes_by_itself_and_may_leave_by_exit(tmp_path):
+    """Nothing of ours runs at the end of such a child; what has waited long enough is written before."""
+    path = tmp_path / "program.py"
+    path.write_text(_LEAVES_BY_EXIT)
+    done = run([sys.executable, str(path)], {"LMSPAN_DIR": str(tmp_path / "traces")})
+    assert (done.stdout, done.stderr) == ("1\n", "")

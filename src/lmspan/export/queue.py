@@ -45,6 +45,8 @@ _SPAN_BYTES: Final = 1_024  # ids, times, names, small attributes: about what an
 _SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
 _CLOSE_S: Final = 0.1
+_CHILD_DELAY_S: Final = 0.05
+"""In a forked child: many of them leave by `os._exit` or a signal as soon as their task is done."""
 _LONGEST_PAUSE_S: Final = 30.0
 _MOST_REQUESTS: Final = 128
 """How many requests the search for refused spans in one batch may cost."""
@@ -314,6 +316,7 @@ def weigh(span: ReadableSpan) -> int:
 def _reset_in_child() -> None:
     for queue in list(_queues):
         queue._reset()  # noqa: SLF001 - our own class, after a fork
+        queue._delay_s = min(queue._delay_s, _CHILD_DELAY_S)  # noqa: SLF001 - the same
 
 
 if hasattr(os, "register_at_fork"):
