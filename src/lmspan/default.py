@@ -14,6 +14,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
 from lmspan._version import __version__
 from lmspan.config import capture_from_environment
 from lmspan.content import CAPTURE_MODES, Content
+from lmspan.environment import without_wrong_variables
 from lmspan.metrics import global_metrics
 from lmspan.recorder import Recorder
 from lmspan.redaction import Redactor
@@ -27,11 +28,19 @@ class DefaultRecorder(Recorder):
     @property
     def awake(self) -> bool:
         """Whether there is a provider, and recording is not switched off."""
-        return self.enabled and type(trace.get_tracer_provider()) not in _NOBODY
+        return self.enabled and type(self._provider()) not in _NOBODY
+
+    def _provider(self) -> object:
+        try:
+            return trace.get_tracer_provider()
+        except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER names nothing; the API has logged why
+            self.enabled = False
+            return None
 
 
 def recorder() -> DefaultRecorder:
     """Return the recorder, from the environment as it is now."""
     capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
     content = Content(capture, Redactor(environ=os.environ))
-    return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())
+    with without_wrong_variables(warn=False):  # the API raises where the name of a provider is wrong
+        return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())

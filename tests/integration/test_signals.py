@@ -6,6 +6,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from lmspan.config import CAPTURE_VARIABLE
 from support.otlp import answer, answering, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import ASK, run_python
 
@@ -29,6 +30,7 @@ def test_metrics_go_where_the_spans_go_and_point_to_their_traces():
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_SERVICE_NAME": "shop",
+            CAPTURE_VARIABLE: "NO_CONTENT",
         }
         done = run_python(METRICS, environ=environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "a secret answer\n", "")
@@ -94,6 +96,7 @@ def test_an_endpoint_that_does_not_answer_costs_a_line_for_each_signal(endpoint)
             "OTEL_EXPORTER_OTLP_ENDPOINT": address,
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_METRIC_EXPORT_INTERVAL": "100",
+            CAPTURE_VARIABLE: "NO_CONTENT",
         }
         done = run_python(METRICS, environ=environ)
         return done, time.monotonic() - began

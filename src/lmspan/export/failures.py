@@ -14,6 +14,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from lmspan.config import PORT_HINTS
+
 LONGEST_WAIT_S: Final = 60.0
 
 _REFUSED_STATUSES: Final = (400, 413, 422)
@@ -24,15 +26,12 @@ _REFUSED_LINES: Final = re.compile(
 )
 _LONGEST_REASON: Final = 240
 
-_USE_HTTP_PORT: Final = "4317 is usually gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
-_USE_GRPC_PORT: Final = "4318 is usually HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
-
 # A pattern of the reason, and what usually helps. The first one that matches is given.
 _HINTS: Final = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
-        (r"BadStatusLine\(.\\x00\\x00", _USE_HTTP_PORT),  # an HTTP/2 SETTINGS frame
-        (r"Failed parsing HTTP/2|http1\.x server", _USE_GRPC_PORT),
+        (r"BadStatusLine\(.\\x00\\x00", PORT_HINTS["http/protobuf"]),  # an HTTP/2 SETTINGS frame
+        (r"Failed parsing HTTP/2|http1\.x server", PORT_HINTS["grpc"]),
         (r"BadStatusLine\(.\\x15\\x03|HTTP request to an HTTPS server", "this port speaks TLS: write https://"),
         (r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE", "this port does not speak TLS: write http://"),
         (
