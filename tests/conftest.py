@@ -10,8 +10,9 @@ os.environ["DSPY_CACHEDIR"] = tempfile.mkdtemp(prefix="lmspan-tests-dspy-")  # r
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"  # no network for prices
 for name in [name for name in os.environ if name.startswith(("OTEL_", "LMSPAN_"))]:
-    if not name.startswith(("LMSPAN_E2E", "LMSPAN_PHOENIX", "LMSPAN_MLFLOW")):  # where the real programs are
-        del os.environ[name]
+    value = os.environ.pop(name)
+    if name.startswith(("LMSPAN_E2E", "LMSPAN_PHOENIX", "LMSPAN_MLFLOW")):  # where the real programs are
+        os.environ[f"TEST_{name}"] = value  # init() warns of names that begin with LMSPAN_ and are not its own
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ ROWS = (
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
+    {"patching", "lifecycle", "lineage", "semconv", "environment", "errors", "guard", "_version"},
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

@@ -8,9 +8,9 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from lmspan import config, instrumentation, processes, propagation, providers, recorder
+from lmspan import config, environment, instrumentation, processes, propagation, providers, recorder
 from lmspan._version import __version__
 from lmspan.callbacks.subscriptions import subscribe
 from lmspan.content import CAPTURE_MODES, Content
@@ -55,7 +55,8 @@ class Session:
         """Export what has ended so far; True only if everything was delivered in time. Never raises."""
         deadline = time.monotonic() + timeout_s
         flushed = [
-            guarded(providers.flush)(each, deadline - time.monotonic()) for each in (*self._processors, *self._signals)
+            guarded(each.force_flush)(max(int((deadline - time.monotonic()) * 1000), 0))
+            for each in (*self._processors, *self._signals)
         ]
         return all(flushed)
 
@@ -155,7 +156,6 @@ def init(
         CallbackError: a callback that could never be called.
         InstrumentationError: a library asked for by name that is unknown or missing.
     """
-    global _session  # noqa: PLW0603
     asked = locals()
     with _lock:
         if _session is not None:
@@ -163,50 +163,57 @@ def init(
             return _session
         if config.is_disabled(os.environ):
             return Session()
-        existing = tracer_provider or providers.existing()
-        resolved = config.resolve(
-            service_name=service_name,
-            exporters=exporters,
-            instrument=instrument,
-            capture_content=capture_content,
-            events=events,
-            openinference=openinference,
-            provider_exists=existing is not None,
+        with environment.without_wrong_variables():
+            return _start(asked)
+
+
+def _start(asked: dict[str, Any]) -> Session:
+    """Start a session. Raises for arguments; where the environment is the reason, the session records nothing."""
+    global _session  # noqa: PLW0603 - the one of this process
+    existing = asked["tracer_provider"] or providers.existing()
+    options = ("service_name", "exporters", "instrument", "capture_content", "events", "openinference")
+    resolved = config.resolve(**{name: asked[name] for name in options}, provider_exists=existing is not None)
+    names = instrumentation.choose(resolved.instrument)
+    _check(asked)
+    redactor = Redactor(asked["redact"], os.environ)
+    session = Session()
+    session._asked, session._config = asked, resolved
+    try:
+        for callback in asked["callbacks"]:
+            session._undo.append(subscribe(callback).cancel)
+        session._provider = existing or providers.make(
+            resolved, asked["sampler"], asked["resource_attributes"], redactor
         )
-        names = instrumentation.choose(resolved.instrument)
-        if redact is not None and not callable(redact):
-            raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string, gives one")
-        _check_providers(tracer_provider, meter_provider, logger_provider)
-        redactor = Redactor(redact, os.environ)
-        session = Session()
-        session._asked, session._config = asked, resolved
-        try:
-            for callback in callbacks:
-                session._undo.append(subscribe(callback).cancel)
-            session._provider = existing or providers.make(resolved, sampler, resource_attributes, redactor)
-            _add_processors(session, resolved, redactor)
-            _install_recorder(session, resolved, redactor, meter_provider, logger_provider)
-            _instrument(session, names)
-        except BaseException as error:
-            session.shutdown(timeout_s=0)
-            if not isinstance(error, Exception) or isinstance(error, (CallbackError, InstrumentationError)):
-                raise
-            _warn_of_no_start(error)
-            return session
-        atexit.register(session._exit)
-        processes.when_a_child_exits(session._patches, session, Session._exit)
-        _session = session
+        _add_processors(session, resolved, redactor)
+        _install_recorder(session, resolved, redactor, asked["meter_provider"], asked["logger_provider"])
+        _instrument(session, names)
+    except BaseException as error:
+        session.shutdown(timeout_s=0)
+        if not isinstance(error, Exception) or isinstance(error, (CallbackError, InstrumentationError)):
+            raise
+        _warn_of_no_start(error)
         return session
+    atexit.register(session._exit)
+    processes.when_a_child_exits(session._patches, session, Session._exit)
+    _session = session
+    return session
 
 
-def _check_providers(tracer_provider: Any, meter_provider: Any, logger_provider: Any) -> None:
-    for name, given, method in (
-        ("tracer_provider", tracer_provider, "add_span_processor"),
-        ("meter_provider", meter_provider, "get_meter"),
-        ("logger_provider", logger_provider, "get_logger"),
-    ):
+_PROVIDERS: Final = (
+    ("tracer_provider", "add_span_processor"),
+    ("meter_provider", "get_meter"),
+    ("logger_provider", "get_logger"),
+)
+
+
+def _check(asked: Mapping[str, Any]) -> None:
+    redact = asked["redact"]
+    if redact is not None and not callable(redact):
+        raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string and returns one")
+    for name, method in _PROVIDERS:
+        given = asked[name]
         if given is not None and not hasattr(given, method):
-            raise ConfigurationError(f"{name}: a {type(given).__name__} has no {method}(); give a provider of the SDK")
+            raise ConfigurationError(f"{name}: {type(given).__name__} has no {method}(); give a provider of the SDK")
 
 
 def _warn_of_no_start(error: Exception) -> None:

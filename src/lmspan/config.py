@@ -10,9 +10,12 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+from lmspan import environment
 from lmspan.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,7 +29,17 @@ CAPTURES: Final = ("none", "span", "event", "both")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
-_UPSTREAM_CAPTURES: Final = {
+PORT_HINTS: Final = {
+    "http/protobuf": "4317 is usually gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+    "grpc": "4318 is usually HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+}
+"""For each protocol, the advice where the port is that of the other one."""
+
+_OTHER_PORTS: Final = {"http/protobuf": ":4317", "grpc": ":4318"}
+
+_CAPTURES_IN_ENVIRONMENT: Final = {
+    **{mode: mode for mode in CAPTURES},
+    # upstream's values
     "no_content": "none",
     "span_only": "span",
     "event_only": "event",
@@ -40,6 +53,10 @@ _FLAGS: Final = {
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
 _LARGEST_CONTENT: Final = 262_144
+_NO_CONTENT: Final = (
+    "lmspan: prompts and answers are not recorded because spans leave this machine; capture_content='span' or "
+    "%s=SPAN_ONLY records them, NO_CONTENT confirms and silences this line"
+)
 
 
 @dataclass(frozen=True)
@@ -72,12 +89,15 @@ def resolve(
     """Resolve what init() was given. `provider_exists`: then spans go to that stack and to nowhere else unasked."""
     if type(openinference) is not bool:
         raise ConfigurationError(f"openinference: {openinference!r} is not known; use True or False")
+    environment.warn_of_unknown_names(environ)
     chosen = _exporters(exporters, environ, provider_exists=provider_exists)
     protocol = _protocol(environ)
-    if "otlp" in chosen and protocol != "grpc":
-        _check_endpoint(environ)
+    if "otlp" in chosen and not _is_address(environ, protocol):
+        chosen = tuple(each for each in chosen if each != "otlp") or ("none",)
     local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
     asked = _choice("capture_content", capture_content, CAPTURES) or capture_from_environment(environ)
+    if asked is None and "otlp" in chosen:
+        logger.warning(_NO_CONTENT, CAPTURE_VARIABLE)
     return Config(
         service_name=service_name or environ.get("OTEL_SERVICE_NAME") or script_name(),
         exporters=tuple(each for each in chosen if each != "none"),
@@ -107,11 +127,17 @@ def capture_from_environment(environ: Mapping[str, str]) -> str | None:
     value = environ.get(CAPTURE_VARIABLE, "").strip()
     if not value:
         return None
-    mode = _UPSTREAM_CAPTURES.get(value.lower())
+    mode = _CAPTURES_IN_ENVIRONMENT.get(value.lower())
     if mode is None:
-        _told(CAPTURE_VARIABLE, value, "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT", "no content is recorded")
-        return "none"
-    return mode
+        refuse_capture(value)
+    return mode or "none"
+
+
+@cache
+def refuse_capture(value: str) -> None:
+    """Warn of a value of the standard variable, once in a process: it is read at import and again by `init()`."""
+    right = "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT"
+    _told(CAPTURE_VARIABLE, value, right, "no content is recorded")
 
 
 def script_name() -> str:
@@ -147,7 +173,7 @@ def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
         _told("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out" if known else "no span is exported")
     if names:
         return tuple(known)
-    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    endpoints = (environment.ENDPOINTS[0], environment.ENDPOINTS[-1])
     return ("otlp",) if any(environ.get(name) for name in endpoints) else ("file",)
 
 
@@ -179,15 +205,34 @@ def _protocol(environ: Mapping[str, str]) -> str:
     return PROTOCOLS[0]
 
 
-def _check_endpoint(environ: Mapping[str, str]) -> None:
-    """Tell of an address that HTTP cannot go to, where it is set: the exporter would only say so when it gives up."""
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
-        value = environ.get(name, "").strip()
-        if value and not value.lower().startswith(("http://", "https://")):
-            place = value.rpartition("@")[2]  # without a user and password
-            _told(name, place, f"http://{place.rpartition('://')[2]}", "nothing can be delivered there")
-        if value:
-            return
+def _is_address(environ: Mapping[str, str], protocol: str) -> bool:
+    """Tell whether spans can be sent to the address of the environment at all; warn of what is wrong with it.
+
+    The exporters would raise on an address that is no URL, and report any other mistake when they give up.
+    """
+    names = (environment.ENDPOINTS[0], environment.ENDPOINTS[-1])
+    name, value = next(((name, value) for name in names if (value := environ.get(name, "").strip())), ("", ""))
+    place = value.rpartition("@")[2].partition("?")[0]  # keys are in the parts that are cut off
+    if not value:
+        return True
+    if not _is_url(value):
+        logger.warning("lmspan: %s=%r is no URL; no span is exported by OTLP", name, place)
+        return False
+    if protocol != "grpc" and not value.lower().startswith(("http://", "https://")):
+        _told(name, place, f"http://{place.rpartition('://')[2]}", "nothing can be delivered there")
+    elif place.rpartition("://")[2].partition("/")[0].endswith(_OTHER_PORTS[protocol]):
+        logger.warning("lmspan: %s=%r and the protocol %s: %s", name, place, protocol, PORT_HINTS[protocol])
+    elif name == names[-1] and protocol != "grpc" and place.rstrip("/").endswith("/v1/traces"):
+        logger.warning("lmspan: %s=%r is the base address: leave out /v1/traces, which is added to it", name, place)
+    return True
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.port != 0 and (parts.scheme not in ("http", "https") or bool(parts.hostname))
+    except ValueError:
+        return False
 
 
 def _content_limit(environ: Mapping[str, str]) -> int:

@@ -15,6 +15,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
 from lmspan._version import __version__
 from lmspan.config import capture_from_environment
 from lmspan.content import CAPTURE_MODES, Content
+from lmspan.environment import without_wrong_variables
 from lmspan.metrics import global_metrics
 from lmspan.recorder import Recorder
 from lmspan.redaction import Redactor
@@ -30,11 +31,19 @@ class DefaultRecorder(Recorder):
 
     def ready(self) -> Context | None:
         """Return the current context if there is a provider, and recording is neither off nor suppressed."""
-        return super().ready() if type(trace.get_tracer_provider()) not in _NOBODY else None
+        return super().ready() if self.enabled and type(self._provider()) not in _NOBODY else None
+
+    def _provider(self) -> object:
+        try:
+            return trace.get_tracer_provider()
+        except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER names nothing; the API has logged why
+            self.enabled = False
+            return None
 
 
 def recorder() -> DefaultRecorder:
     """Return the recorder, from the environment as it is now."""
     capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
     content = Content(capture, Redactor(environ=os.environ))
-    return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())
+    with without_wrong_variables(warn=False):  # the API raises where the name of a provider is wrong
+        return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())

@@ -138,25 +138,15 @@ def prepare_to_close() -> None:
     closing.prepare()
 
 
-def flush(each: Any, timeout_s: float) -> bool:
-    """Flush a processor, or a provider of metrics or log records, and return in time whatever hangs."""
-    from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
-
-    timeout_millis = max(int(timeout_s * 1000), 0)
-    if hasattr(each, "on_end"):
-        return bool(guarded(each.force_flush)(timeout_millis))  # ours keep to the time themselves
-    flushed: list[Any] = []
-    run_within(timeout_s, lambda: flushed.append(guarded(each.force_flush)(timeout_millis)))
-    return bool(flushed and flushed[0])
-
-
 def shut_down(each: Any, timeout_s: float) -> None:
     """Shut down a processor, or a provider of metrics or log records, and return in time whatever hangs."""
     from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
     from lmspan.export.queue import ExportQueue  # noqa: PLC0415 - the same
 
     if isinstance(each, ExportQueue):
-        each.shutdown(int(timeout_s * 1000))  # keeps to its time itself, and needs no thread for it
+        each.shutdown(int(timeout_s * 1000))
+    elif hasattr(each, "shutdown_within"):
+        guarded(each.shutdown_within)(timeout_s)
     else:
         run_within(timeout_s, guarded(each.shutdown))
 

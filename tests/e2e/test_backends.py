@@ -55,7 +55,7 @@ class Server(Program):
     """The server of another stack. It is not told of what the tests send, nor where."""
 
     def __init__(self, name, command, directory, **environ):
-        path = shutil.which(os.environ.get(f"LMSPAN_{name.upper()}", ""))
+        path = shutil.which(os.environ.get(f"TEST_LMSPAN_{name.upper()}", ""))
         if path is None:
             pytest.skip(f"LMSPAN_{name.upper()} names no program; docs/how-to/{name}.md says how to install it")
         self.page = name

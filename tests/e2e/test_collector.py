@@ -46,7 +46,7 @@ import contextlib
 import sys
 import lmspan
 from lmspan import semconv as sc
-session = lmspan.init("runs", exporters=["otlp"])
+session = lmspan.init("runs", exporters=["otlp"], capture_content="none")
 count, kind = int(sys.argv[1]), sys.argv[2]
 ids = []
 for number in range(count):
@@ -88,7 +88,7 @@ def test_the_collector_of_the_tests_has_the_components_of_the_files_and_no_other
 
 MEASURED = """
 import lmspan
-with lmspan.init("measured"):
+with lmspan.init("measured", capture_content="none"):
     with lmspan.operation("evaluate", "exact") as call:
         with lmspan.operation("lm", "m") as model:
             model.found["gen_ai.usage.input_tokens"] = 3

@@ -20,7 +20,7 @@ USED = """
 import contextlib
 import lmspan
 from lmspan import semconv as sc
-with lmspan.init("used"):
+with lmspan.init("used", capture_content="none"):
     with lmspan.operation("optimize", "best") as best:
         best.facts[sc.OPTIMIZER_NAME] = "best"
         with lmspan.operation("evaluate", "exact") as call:

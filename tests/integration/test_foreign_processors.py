@@ -176,8 +176,21 @@ def test_a_program_runs_where_there_is_no_thread_or_no_descriptor(tmp_path, shor
     assert done.stderr.startswith("lmspan: cannot start, so the program runs without being recorded (")
 
 
+@pytest.mark.parametrize(
+    "variable", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=many", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=-3"]
+)
+def test_a_wrong_variable_costs_one_line_and_the_program_is_recorded(tmp_path, variable, monkeypatch):
+    program = tmp_path / "program.py"
+    program.write_text("import lmspan\nlmspan.init()\nwith lmspan.operation('tool', 'one'): pass\n")
+    monkeypatch.setenv(*variable.split("="))
+    done = run(program, tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"lmspan: {variable.partition('=')[0]}: ")
+    assert '"execute_tool one"' in (tmp_path / "traces" / "traces.jsonl").read_text()
+
+
 @pytest.mark.parametrize("name", ["tracer_provider", "meter_provider", "logger_provider"])
 def test_a_provider_that_is_none_is_refused(name):
-    with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: a object has no "):
+    with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: object has no "):
         lmspan.init(exporters="none", **{name: object()})
     lmspan.init(exporters="none").shutdown()  # and nothing is left of the attempt

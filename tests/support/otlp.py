@@ -2,7 +2,9 @@
 
 import contextlib
 import gzip
+import re
 import socket
+import socketserver
 import threading
 import time
 from concurrent import futures
@@ -91,13 +93,15 @@ def http_receiver(status=200, delay_s=0.0, limit=20 * 1024 * 1024):
 
 
 @contextlib.contextmanager
-def grpc_receiver():
-    """Give (endpoint, received), with gRPC's default limit of 4 MiB a message."""
+def grpc_receiver(refusal=None):
+    """Give (endpoint, received), with gRPC's default limit of 4 MiB a message; `refusal` is a status to answer with."""
     received = Received()
 
     class Servicer(TraceServiceServicer):
         def Export(self, request, context):  # noqa: N802 - gRPC's name
             received.add(request.SerializeToString())
+            if refusal is not None:
+                context.abort(refusal, "not like this")
             return ExportTraceServiceResponse()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
@@ -124,3 +128,63 @@ def refused_endpoint():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+class Served:
+    """What a scripted server has done: its connections, the requests that it read, the bytes that it could send."""
+
+    def __init__(self):
+        self.connections = 0
+        self.requests = []  # the head of each one
+        self.sent = 0
+
+
+@contextlib.contextmanager
+def answering(*answers):
+    """Give (endpoint, served): a server that sends these answers in order, the last one for ever.
+
+    An answer is bytes, or a function that returns an iterator of bytes. The connection stays open after bytes.
+    """
+    served, waiting = Served(), list(answers)
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            served.connections += 1
+            with contextlib.suppress(OSError):
+                while head := self.read_request():
+                    served.requests.append(head)
+                    answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+                    for part in (answer,) if isinstance(answer, bytes) else answer():
+                        self.connection.sendall(part)
+                        served.sent += len(part)
+                    if not isinstance(answer, bytes):
+                        return
+
+        def read_request(self):
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                line = self.rfile.readline()
+                if not line:
+                    return ""
+                head += line
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            self.rfile.read(int(length[1]))
+            return head.decode()
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", served
+        finally:
+            server.shutdown()
+
+
+def answer(status="200 OK", body=b"", **headers):
+    """One HTTP answer with its length; `content_type="text/html"` is the header Content-Type."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

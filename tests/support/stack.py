@@ -20,7 +20,7 @@ from lmspan.viewer import store
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = ROOT / "collector-config"
-BINARIES = Path(os.environ.get("LMSPAN_E2E_BIN", Path.home() / ".cache" / "lmspan-e2e" / "bin"))
+BINARIES = Path(os.environ.get("TEST_LMSPAN_E2E_BIN", Path.home() / ".cache" / "lmspan-e2e" / "bin"))
 PATIENCE_S = 60
 ATTEMPTS = 5
 TAKEN = "address already in use"  # as Go, Python and uvicorn say it, in any case
@@ -206,7 +206,7 @@ class Compose:
     """A stack that runs already: `LMSPAN_E2E_JAEGER` is its Jaeger, its Collector is on the standard ports."""
 
     http, grpc = "http://127.0.0.1:4318", "http://127.0.0.1:4317"
-    ui = os.environ.get("LMSPAN_E2E_JAEGER", "")
+    ui = os.environ.get("TEST_LMSPAN_E2E_JAEGER", "")
 
     def trace(self, trace_id):
         return stored(self.ui, trace_id)

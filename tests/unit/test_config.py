@@ -44,6 +44,9 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({CAPTURE: "SPAN_AND_EVENT"}, {}, ("file",), "both"),
         ({CAPTURE: "NO_CONTENT"}, {}, ("file",), "none"),
         ({CAPTURE: "NO_CONTENT"}, {"capture_content": "both"}, ("file",), "both"),
+        *(({CAPTURE: word}, {}, ("file",), word.lower()) for word in ("none", "Span", "EVENT", "both")),
+        ({CAPTURE: "True"}, {}, ("file",), "span"),
+        ({CAPTURE: "FALSE"}, {}, ("file",), "none"),
     ],
 )
 def test_where_spans_go_and_whether_content_goes_with_them(environ, options, exporters, capture):
@@ -93,11 +96,106 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
     ],
 )
 def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
-    found = resolved(environ)
+    config.refuse_capture.cache_clear()
+    found = resolved({CAPTURE: "NO_CONTENT"} | environ)
     assert found.protocol == "http/protobuf"
     assert found.capture_content in ("none", "local")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert next(iter(environ)) in caplog.text
+
+
+NOT_RECORDED = (
+    "lmspan: prompts and answers are not recorded because spans leave this machine; capture_content='span' or "
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY records them, NO_CONTENT confirms and silences "
+    "this line"
+)
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "messages"),
+    [
+        ({OTLP: "http://x"}, {}, [NOT_RECORDED]),
+        ({}, {"exporters": ["file", "otlp"]}, [NOT_RECORDED]),
+        ({OTLP: "http://x", CAPTURE: "NO_CONTENT"}, {}, []),
+        ({OTLP: "http://x", CAPTURE: "false"}, {}, []),
+        ({OTLP: "http://x", CAPTURE: "SPAN_ONLY"}, {}, []),
+        ({OTLP: "http://x"}, {"capture_content": "none"}, []),
+        ({OTLP: "http://x"}, {"exporters": "file"}, []),
+        ({}, {}, []),
+    ],
+)
+def test_that_prompts_are_switched_off_is_announced_where_it_was_not_decided(environ, options, messages, caplog):
+    resolved(environ, **options)
+    assert caplog.messages == messages
+
+
+TRACES = "/v1/traces"
+HTTP, GRPC = {}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+USE_4318 = "4317 is usually gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
+USE_4317 = "4318 is usually HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "protocol", "message"),
+    [
+        ("http://h:4317", HTTP, f"lmspan: {OTLP}='http://h:4317' and the protocol http/protobuf: {USE_4318}"),
+        ("https://u:pw@h:4317/?k=1", HTTP, f"lmspan: {OTLP}='h:4317/' and the protocol http/protobuf: {USE_4318}"),
+        ("http://h:4318", GRPC, f"lmspan: {OTLP}='http://h:4318' and the protocol grpc: {USE_4317}"),
+        ("h:4318", GRPC, f"lmspan: {OTLP}='h:4318' and the protocol grpc: {USE_4317}"),
+        ("http://h:4318", HTTP, None),
+        ("http://h:4317", GRPC, None),
+        ("http://h/4317", HTTP, None),
+        ("http://h:43170", HTTP, None),
+        ("http://h", HTTP, None),
+        ("", HTTP, None),
+        (
+            "http://h:4318/v1/traces/",
+            HTTP,
+            f"lmspan: {OTLP}='http://h:4318/v1/traces/' is the base address: leave out {TRACES}, which is added to it",
+        ),
+    ],
+)
+def test_an_address_that_is_probably_wrong_is_told_and_tried(endpoint, protocol, message, caplog):
+    found = resolved({OTLP: endpoint, CAPTURE: "NO_CONTENT", **protocol}, exporters="otlp")
+    assert (found.exporters, caplog.messages) == (("otlp",), [message] if message else [])
+
+
+@pytest.mark.parametrize("protocol", [HTTP, GRPC])
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://h:port", "http://h:99999", "https://", "http://[u:pw@h"])
+def test_an_address_that_is_no_url_is_told_and_not_used(endpoint, protocol, caplog):
+    found = resolved({OTLP: endpoint, **protocol})
+    told = f"lmspan: {OTLP}={endpoint.rpartition('@')[2]!r} is no URL; no span is exported by OTLP"
+    assert (found.exporters, caplog.messages) == ((), [told])
+
+
+def test_a_value_that_is_refused_at_import_and_by_init_is_told_once():
+    done = run_python("import lmspan\nlmspan.init(exporters='none')", environ={CAPTURE: "perhaps"})
+    assert done.stderr == (
+        f"lmspan: {CAPTURE}='perhaps' is not known (use NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT); "
+        "no content is recorded\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("LMSPAN_CAPTURE_CONTENT", f"did you mean {CAPTURE}?"),
+        ("LMSPAN_SERVICE_NAME", "did you mean OTEL_SERVICE_NAME?"),
+        ("LMSPAN_ENDPOINT", "did you mean OTEL_EXPORTER_OTLP_ENDPOINT?"),
+        ("LMSPAN_EXPORTER", "did you mean OTEL_TRACES_EXPORTER?"),
+        ("LMSPAN_ENABLE", "did you mean LMSPAN_ENABLED?"),
+        ("LMSPAN_DISABLED", "did you mean OTEL_SDK_DISABLED?"),
+        ("LMSPAN_DIRECTORY", "did you mean LMSPAN_DIR?"),
+        ("LMSPAN_OPEN_INFERENCE", "did you mean LMSPAN_OPENINFERENCE?"),
+        (
+            "LMSPAN_ZZZ",
+            "the names are LMSPAN_DIR, LMSPAN_ENABLED, LMSPAN_JAEGER, LMSPAN_OPENINFERENCE",
+        ),
+    ],
+)
+def test_an_unknown_name_of_ours_is_told_with_the_nearest_one(name, hint, caplog):
+    resolved({name: "1", "LMSPAN_DIR": "x", "LMSPANNER": "not ours"})
+    assert caplog.messages == [f"lmspan: {name} is not known and has no effect; {hint}"]
 
 
 @pytest.mark.parametrize(
@@ -167,23 +265,13 @@ def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out
     assert len(caplog.records) == 1
 
 
-def test_a_variable_that_an_exporter_refuses_is_a_clear_error_and_leaves_nothing_behind():
+def test_a_variable_that_an_exporter_refuses_costs_one_line_and_its_default_is_used():
     code = """
         import lmspan
-        for _ in range(2):
-            try:
-                lmspan.init()
-            except lmspan.ConfigurationError as error:
-                print(error)
-        print(lmspan.init(exporters="none").instrumented)
+        print(lmspan.init(exporters="otlp", capture_content="none").instrumented)
     """
-    environ = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
-    }
+    environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}
     done = run_python(code, environ=environ)
-    first, second, last = done.stdout.splitlines()
-    assert first == second
-    assert first.startswith("the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: ")
-    assert last == str(tuple(instrumentation.LIBRARIES))
+    assert done.stdout == f"{tuple(instrumentation.LIBRARIES)}\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lmspan: OTEL_EXPORTER_OTLP_TIMEOUT: 'soon' is not a number")

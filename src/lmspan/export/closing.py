@@ -1,4 +1,4 @@
-"""Steps at the end of a program that may hang: each runs on a daemon thread and is awaited until its deadline.
+"""Steps that may hang, such as a flush or a shutdown: each runs on a daemon thread and is awaited until its deadline.
 
 From Python 3.12 on no thread can be started while the interpreter shuts down. `prepare()` starts one in advance, which
 takes the steps then; without it a step runs in place.
@@ -35,7 +35,7 @@ def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
         finally:
             done.set()
 
-    if not _started("lmspan-close", run):
+    if not _started("lmspan-bounded", run):
         if _steps is None:
             run()
         else:

@@ -1,18 +1,26 @@
-"""OTLP export by the official exporters, kept quiet: they log every failed attempt, we say once that spans are lost.
+"""OTLP export by the official exporters, kept quiet: they log every failed attempt, we report once that spans are lost.
 
-HTTP with protobuf by default, gRPC when the standard protocol variable says so; endpoint, headers, certificates,
-compression and timeout are theirs to read from the standard variables.
+HTTP with protobuf by default, gRPC when the standard protocol variable selects it. Endpoint, headers, certificates,
+compression and timeout are read from the standard variables by the exporters.
+
+One `export()` takes at most the timeout of the exporter, `OTEL_EXPORTER_OTLP_TIMEOUT` or 10 s: up to six attempts and
+the waits between them, which end at once when the exporter is shut down.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from typing import TYPE_CHECKING, Any, Final, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from opentelemetry import context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from lmspan.errors import ConfigurationError
+from lmspan.export import failures
 from lmspan.export.queue import ExportQueue
 
 if TYPE_CHECKING:
@@ -20,8 +28,25 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from lmspan.export.failures import Failure
+    from lmspan.export.http import OtlpAdapter
+
+_Result = TypeVar("_Result")
+
 # Under the receivers' defaults, 4 MiB for gRPC and 20 MiB for HTTP, with room for what an estimate misses.
 BATCH_BYTES: Final = {"grpc": 2_500_000, "http/protobuf": 8_000_000}
+
+# The module and the class of the exporter for each signal, the same for both protocols.
+_EXPORTERS: Final = {
+    "traces": ("trace_exporter", "OTLPSpanExporter"),
+    "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
+}
+
+# The exporter tries again on these. On RESOURCE_EXHAUSTED and OUT_OF_RANGE it would send a batch that is too large six
+# times over; the queue decides there.
+_RETRYABLE: Final = ("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "UNAVAILABLE", "DATA_LOSS")
+_RETRYABLE_VARIABLE: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
 
 _LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -35,14 +60,15 @@ _LOGGERS: Final = (
 
 
 class Hush:
-    """While a thread is inside, what the exporters log there is not printed: the last line of it is `trouble`."""
+    """While a thread is inside, the lines that the exporters log there are not printed; the last one is `line`."""
 
-    def __init__(self, redact: Callable[[str], str], heard: Callable[[str], Any] | None = None) -> None:
-        self._redact = redact
+    def __init__(self, heard: Callable[[str], Any] | None = None) -> None:
         self._heard = heard
-        self.trouble = ""
+        self.line = ""
         for name in _LOGGERS:
-            logging.getLogger(name).addFilter(_keep)  # a logger takes the same filter once
+            filters = logging.getLogger(name).filters
+            if _keep not in filters:
+                filters.insert(0, _keep)  # before the exporter's own filter, which drops a line that it has seen lately
 
     def __enter__(self) -> Self:
         _inside[threading.get_ident()] = self
@@ -51,11 +77,11 @@ class Hush:
     def __exit__(self, *_: object) -> None:
         _inside.pop(threading.get_ident(), None)
 
-    def take(self, message: str) -> None:
+    def take(self, line: str) -> None:
         """Keep a line that is not printed."""
-        self.trouble = self._redact(message)[:300]
+        self.line = line
         if self._heard is not None:
-            self._heard(message)
+            self._heard(line)
 
 
 _inside: dict[int, Hush] = {}
@@ -68,55 +94,134 @@ def _keep(record: logging.LogRecord) -> bool:
     return hush is None
 
 
-class QuietExporter(SpanExporter):
-    """An exporter whose log lines on our worker thread are kept as `trouble` instead of being printed."""
+class Delivery:
+    """Calls one exporter, quietly and without spans of its own requests, and knows why its last export failed."""
 
-    def __init__(self, exporter: SpanExporter, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        exporter: Any,
+        adapter: OtlpAdapter | None,
+        redact: Callable[[str], str],
+        heard: Callable[[str], Any] | None = None,
+    ) -> None:
         self._exporter = exporter
-        self._hush = Hush(redact, self._hear)
+        self._adapter = adapter
+        self._redact = redact
+        self._hush = Hush(heard)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure of the last attempt, which may still be going on; None after a success."""
+        if self._adapter is not None and self._adapter.failure is not None:
+            return self._adapter.failure
+        return failures.of_line(self._hush.line) if self._hush.line else None
+
+    @property
+    def trouble(self) -> str:
+        """The reason of the last failure, without secrets; empty after a success."""
+        return self._redact(self.failure.reason) if self.failure is not None else ""
+
+    def export(self, export: Callable[[], _Result], failed: _Result) -> _Result:
+        """Return what an export returns, or `failed` where it raises."""
+        self._hush.line = ""
+        if self._adapter is not None:
+            self._adapter.failure = None
+        token = context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        try:
+            with self._hush:
+                return export()
+        except Exception as error:  # noqa: BLE001 - the exporters of some releases raise where others log
+            self._hush.take(f"Failed to encode or to send: {error!r}")
+            return failed
+        finally:
+            context.detach(token)
+
+    def shutdown(self, *args: Any, **options: Any) -> None:
+        """Close the connection and interrupt a wait between attempts."""
+        with self._hush:
+            self._exporter.shutdown(*args, **options)
+
+
+class QuietExporter(SpanExporter):
+    """An exporter of spans whose log lines on our worker thread are kept instead of being printed."""
+
+    def __init__(
+        self, exporter: SpanExporter, redact: Callable[[str], str], adapter: OtlpAdapter | None = None
+    ) -> None:
+        self._exporter = exporter
+        self._delivery = Delivery(exporter, adapter, redact, self._hear)
         self.queue: ExportQueue | None = None
 
     @property
     def trouble(self) -> str:
-        """What the exporter said last."""
-        return self._hush.trouble
+        """Why the last export failed, in one line that names the address; empty after a success."""
+        return self._delivery.trouble
+
+    @property
+    def batch_refused(self) -> bool:
+        """Whether the last export failed because of the batch itself, its size or its content."""
+        failure = self._delivery.failure
+        return failure is not None and failure.batch_refused
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long the endpoint asks to wait before the next export, at most a minute; None where it does not say."""
+        failure = self._delivery.failure
+        return failure.retry_after_s if failure is not None else None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export one batch; called on the queue's worker thread, with the exporter's own retries and timeout."""
-        with self._hush:
-            return self._exporter.export(spans)
+        return self._delivery.export(lambda: self._exporter.export(spans), SpanExportResult.FAILURE)
 
     def shutdown(self) -> None:
-        """Close the connection and interrupt a wait between retries. What is said on the way is nobody's concern."""
-        with self._hush:
-            self._exporter.shutdown()
+        """Close the connection and interrupt a wait between attempts."""
+        self._delivery.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True: nothing is kept here."""
         del timeout_millis
         return True
 
-    def _hear(self, message: str) -> None:
-        if self.queue is not None and message.startswith("Transient error"):
+    def _hear(self, line: str) -> None:
+        if self.queue is not None and line.startswith("Transient error"):
             self.queue.failing = True
 
 
 def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
-    """Return a queue that exports by OTLP as the standard variables say. Imports the exporter it needs, only here."""
-    try:
-        exporter = _exporter(protocol)
-    except (ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
-        raise ConfigurationError(f"the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: {error}") from error
-    quiet = QuietExporter(exporter, redact)
+    """Return a queue that exports by OTLP, configured by the standard variables."""
+    exporter, adapter = official(protocol, "traces")
+    quiet = QuietExporter(exporter, redact, adapter)
     quiet.queue = ExportQueue(quiet, "otlp", batch_bytes=BATCH_BYTES[protocol])
     return quiet.queue
 
 
-def _exporter(protocol: str) -> Any:
-    if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415
+def official(protocol: str, signal: str) -> tuple[Any, OtlpAdapter | None]:
+    """Return the official exporter for a signal, and the adapter that it sends with over HTTP. Imports both only here.
 
-        return Grpc()
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http  # noqa: PLC0415
+    Raises:
+        ConfigurationError: the exporter cannot be made with the `OTEL_EXPORTER_OTLP_*` variables as they are.
+    """
+    try:
+        return _grpc(signal) if protocol == "grpc" else _http(signal)
+    except Exception as error:
+        raise ConfigurationError(f"the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: {error}") from error
 
-    return Http()
+
+def _http(signal: str) -> tuple[Any, OtlpAdapter]:
+    from lmspan.export.http import OtlpAdapter, session  # noqa: PLC0415
+
+    adapter = OtlpAdapter()
+    return _kind("http", signal)(session=session(adapter, signal, os.environ)), adapter
+
+
+def _grpc(signal: str) -> tuple[Any, None]:
+    kind = _kind("grpc", signal)
+    if signal != "traces" or os.environ.get(_RETRYABLE_VARIABLE):
+        return kind(), None
+    statuses = import_module("grpc").StatusCode
+    return kind(retryable_error_codes=[statuses[name] for name in _RETRYABLE]), None
+
+
+def _kind(road: str, signal: str) -> Any:
+    module, name = _EXPORTERS[signal]
+    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{road}.{module}"), name)

@@ -1,0 +1,184 @@
+"""The HTTP transport of the OTLP exporters: an answer is bounded in bytes and in time, and only OTLP is delivery.
+
+The official exporters post through a `requests.Session`, which reads an answer whole, inflates it, and bounds the time
+of each read alone. Status and headers say all that an exporter wants to know; the body is read for one purpose, that
+the connection can be used again.
+
+    http.client   <-   BoundedResponse: the first 64 KiB of the answer, status line and headers included, undecoded,
+                       until the deadline of the request
+    requests      <-   OtlpAdapter: a redirect or a web page raises NotDelivered, anything else is returned as it is
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import time
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from lmspan.export import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import WriteableBuffer
+
+    from lmspan.export.failures import Failure
+
+ANSWER_BYTES: Final = 64 * 1024
+
+# What a proxy, a login page or a web server answers. Other types are accepted: some receivers answer "OK" as text.
+_PAGES: Final = ("text/html", "application/xhtml+xml")
+_DELIVERED: Final = range(200, 300)
+_REDIRECTS: Final = range(300, 400)
+_PROVIDERS: Final = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{signal}_CREDENTIAL_PROVIDER",
+)
+
+
+class NotDelivered(requests.RequestException):
+    """The endpoint answered, and it is no OTLP endpoint. The exporters do not try again on this error."""
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of one answer from a socket, of which each read gets only the time that is left for all of them."""
+
+    def __init__(self, raw: Any, sock: Any) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._left = ANSWER_BYTES
+        timeout = sock.gettimeout()  # urllib3 sets the rest of the request's timeout before it reads an answer
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        """Return True, as a buffered reader requires."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read what is there; the end of the budget looks like the end of the stream."""
+        if self._deadline is not None and self._left:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left)
+        count: int = self._raw.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        """Close this side of the socket."""
+        self._raw.close()
+        super().close()
+
+
+class BoundedResponse(http.client.HTTPResponse):
+    """An answer that reads through `_Bounded`."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        whole: Any = self.fp
+        self.fp = io.BufferedReader(_Bounded(whole.detach(), sock))
+
+
+@functools.cache
+def _bounded(connection: type) -> type:
+    """Return the kind of connection whose answers are bounded."""
+    return type(connection.__name__, (connection,), {"response_class": BoundedResponse})
+
+
+class OtlpAdapter(HTTPAdapter):
+    """Sends the requests of one exporter. Called on one thread at a time; `failure` is that of the last request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: Failure | None = None
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """Return the pool of a host; its connections bound their answers."""
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        if getattr(pool.ConnectionCls, "response_class", None) is not BoundedResponse:
+            pool.ConnectionCls = _bounded(pool.ConnectionCls)
+        return pool
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: dict[str, str] | None = None,
+    ) -> requests.Response:
+        """Send a request and return its answer, whose content is never decoded.
+
+        Raises:
+            NotDelivered: a redirect or a web page.
+            requests.RequestException: as `requests` does.
+        """
+        del stream
+        request.headers["Accept-Encoding"] = "identity"
+        url = str(request.url)
+        whole: Any = urllib3.Timeout(total=timeout) if isinstance(timeout, int | float) else timeout
+        self.failure = None
+        try:
+            response = super().send(request, stream=True, timeout=whole, verify=verify, cert=cert, proxies=proxies)
+        except Exception as error:
+            self.failure = failures.of_error(error, url)
+            raise
+        is_empty = _read(response)
+        self.failure = _judge(response, url, is_empty=is_empty)
+        if self.failure is not None and response.ok:  # `requests` and the exporters take it for a success
+            raise NotDelivered(self.failure.reason)
+        return response
+
+
+def session(adapter: OtlpAdapter, signal: str, environ: Mapping[str, str]) -> requests.Session:
+    """Return the session for one exporter: that of the credential provider which the environment names, or a new one.
+
+    Raises:
+        LookupError: no provider of this name is installed.
+    """
+    variables = (name.format(signal=signal.upper()) for name in _PROVIDERS)
+    provider = next((environ[name] for name in variables if environ.get(name)), None)
+    made: Any = requests.Session()
+    if provider is not None:
+        entry = next(iter(entry_points(group="opentelemetry_otlp_credential_provider", name=provider)), None)
+        if entry is None:
+            raise LookupError(f"no credential provider {provider!r} is installed")
+        made = entry.load()()
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # an endpoint could fill the jar without end
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, adapter)
+    return made  # type: ignore[no-any-return]
+
+
+def _read(response: requests.Response) -> bool:
+    """Read the body, drop it and tell whether there was none. A body that is not complete costs the connection."""
+    body = b"unknown"
+    with contextlib.suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        body = response.raw.read(ANSWER_BYTES, decode_content=False)
+    response.close()
+    response._content, response._content_consumed = b"", True  # noqa: SLF001 - what `requests` reads first
+    return not body
+
+
+def _judge(response: requests.Response, url: str, *, is_empty: bool) -> Failure | None:
+    """Return why an answer is no delivery, or None when it is one."""
+    status, delivered = response.status_code, response.status_code in _DELIVERED
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    answer = f"{failures.named(status)} from {failures.address(url)}"
+    if status in _REDIRECTS:
+        target = failures.address(response.headers.get("Location", ""), base=url)
+        return failures.Failure(failures.with_hint(f"{answer}: a redirect to {target}, which is not followed"))
+    if delivered and kind in _PAGES and not is_empty:
+        return failures.Failure(failures.with_hint(f"{answer}: a web page ({kind}) answered, no OTLP endpoint"))
+    return None if delivered else failures.of_status(status, url, response.headers.get("Retry-After"))
