@@ -27,7 +27,7 @@ ROWS = (
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "_version"},
+    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "secret_names", "token_shapes", "_version"},
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

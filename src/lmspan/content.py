@@ -19,14 +19,18 @@ from enum import EnumType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.redaction import REDACTED, Redactor, is_secret_field
+from lmspan.redaction import REDACTED, Redactor
+from lmspan.secret_names import Proof, hides, looks_like_key, proof_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _DIGEST_WINDOW = 65_536
-_OVERLAP: Final = 512  # a secret that begins before a cut is still seen whole
+_OVERLAP: Final = 8_192  # a secret that begins before a cut is still seen whole
 _LARGEST_INT: Final = 2**63
+_LONGEST_KEY: Final = 128
+_PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
+_HEADERS: Final = frozenset(("authorization", "cookie"))
 _PLAIN_BY_STR = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
                  pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)  # fmt: skip
 
@@ -98,6 +102,7 @@ class Content:
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
         """Return a payload, values by attribute name, as attributes; with OpenInference's names beside, if asked."""
+        self.redactor.look_around()
         encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
         for name in payload if openinference else ():
             if name in _OPENINFERENCE:
@@ -108,7 +113,7 @@ class Content:
 
     def text(self, value: Any) -> str:
         """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
-        return self.redactor(clip(_exact(value), self.max_bytes, self.redactor))
+        return self.redactor.hook(clip(_exact(value), self.max_bytes, self.redactor))
 
     def json(self, value: Any) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
@@ -120,8 +125,7 @@ class Content:
 
     def _json(self, value: Any, max_bytes: int) -> str:
         walk = _Walk(self.redactor, max_bytes, self.max_nodes)
-        described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
-        return self.redactor.secrets(described)
+        return json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
 
     def object_json(self, value: Any) -> str:
         """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
@@ -139,10 +143,11 @@ class Content:
 
     def message(self, error: BaseException) -> str:
         """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""
+        self.redactor.look_around()
         arguments = BaseException.__dict__["args"].__get__(error)
         if len(arguments) == 1 and issubclass(type(arguments[0]), str):
-            return self.redactor(clip(_exact(arguments[0]), 4096, self.redactor))
-        return clip(self.json(list(arguments)), 4096, self.redactor) if arguments else ""
+            return self.redactor.hook(clip(_exact(arguments[0]), 4096, self.redactor))
+        return cut(self.json(list(arguments)), 4096) if arguments else ""
 
 
 class _Walk:
@@ -207,9 +212,20 @@ class _Walk:
             if not self.node():
                 described["..."] = "<more>"
                 break
-            name = self.string(key) if type(key) is str else str(self.describe(key, path))
-            described[name] = REDACTED if is_secret_field(name) and item is not None else self.describe(item, path)
+            name = self.key(key) if type(key) is str else str(self.describe(key, path))
+            hidden = hides(key if type(key) is str else name, item)
+            described[name] = REDACTED if hidden else self.describe(item, path)
+        for named, holder in _PAIRS:
+            if holder in described and hides_named(described.get(named), described[holder]):
+                described[holder] = REDACTED
         return described
+
+    def key(self, key: str) -> str:
+        """Return the key of a mapping; most come again and again, and few are longer than a name."""
+        if len(key) > _LONGEST_KEY:
+            return self.string(key)
+        self.bytes_left -= len(key)
+        return well_formed(self.redactor.name(key))
 
     def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
         described: list[Any] = []
@@ -218,6 +234,8 @@ class _Walk:
                 described.append(f"<{length - len(described)} more>")
                 break
             described.append(self.describe(item, path))
+        if length == len(described) == 2 and hides_named(*described):  # noqa: PLR2004 - a header is a pair
+            described[1] = REDACTED
         return described
 
     def node(self) -> bool:
@@ -267,12 +285,33 @@ def qualified_name(kind: type) -> str:
     return f"{name}" if module == "builtins" else f"{module}.{name}"
 
 
+def hides_named(name: Any, value: Any) -> bool:
+    """Tell whether a pair, or a name and a value in two fields, is a header or a setting with a secret as its value.
+
+    Two words in a list may be a pair by chance, so that the value must look like a key, or the name like a header's.
+    """
+    if type(name) is not str or type(value) is not str or proof_of(name) is Proof.NONE:
+        return False
+    certain = "-" in name or "_" in name or name.lower() in _HEADERS
+    return hides(name, value) if certain else looks_like_key(value)
+
+
 def clip(text: str, limit: int, redactor: Redactor) -> str:
-    """Return valid Unicode of about `limit` characters at most; a longer text tells its length and a digest."""
+    """Return valid Unicode without secrets, of about `limit` characters at most."""
+    if len(text) <= limit:
+        return well_formed(redactor.secrets(text))
+    return cut(text, limit, redactor.secrets(text[: limit + _OVERLAP]) if limit else "")
+
+
+def cut(text: str, limit: int, shown: str | None = None) -> str:
+    """Return valid Unicode of about `limit` characters; a longer text, or what is `shown` of it, says its length."""
     if len(text) > limit:
-        edge = max(limit - _OVERLAP, 0)
-        kept = text[:edge] + redactor.secrets(text[edge : limit + _OVERLAP])[: limit - edge]
-        text = f"{kept}…[{len(text)} characters, blake2b {digest(text)}]"
+        text = f"{(text if shown is None else shown)[:limit]}…[{len(text)} characters, blake2b {digest(text)}]"
+    return well_formed(text)
+
+
+def well_formed(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which no encoder takes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,90 +1,182 @@
 """What is never recorded: keys, tokens, passwords; and the user's own `redact=` hook.
 
-Every string that would be recorded passes through one `Redactor`. Looking for a short marker first keeps long texts
-cheap: a pattern only runs over a text that holds its marker. The patterns may run over a text or over the JSON made of
-it: what they take out never holds a quotation mark or a backslash, so JSON stays JSON.
+Every string that would be recorded passes through one `Redactor`, before it becomes part of any JSON. A text is read
+in its small letters, one byte a character, where `bytes.find` is quick: each finder looks for short markers there, and a
+pattern runs only from a marker on, or over a word that is long enough to be a token. A pattern that repeats without
+bound never fails after it, or cannot begin again inside of what it has read; so the time is linear in the text.
 """
 
 from __future__ import annotations
 
+import base64
+import contextvars
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from lmspan import guard
+from lmspan.secret_names import Proof, hides, is_distinct, is_secret, looks_like_key, may_be_key, proof_of
+from lmspan.token_shapes import SHORTEST, TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    Spans = Iterator[tuple[int, int]]
 
 REDACTED = "[redacted]"
 FAILED = "[redaction failed]"
-_SHORTEST_SECRET = 8
+WITHHELD = "[not recorded inside redact]"
 
-_SECRET_FIELDS = frozenset(
-    [
-        "accesstoken",
-        "apikey",
-        "apitoken",
-        "authorization",
-        "awssecretaccesskey",
-        "awssessiontoken",
-        "bearertoken",
-        "clientsecret",
-        "cookie",
-        "credential",
-        "credentials",
-        "idtoken",
-        "passphrase",
-        "passwd",
-        "password",
-        "privatekey",
-        "proxyauthorization",
-        "pwd",
-        "refreshtoken",
-        "secret",
-        "secretaccesskey",
-        "secretkey",
-        "sessiontoken",
-        "setcookie",
-        "vaulttoken",
-        "xapikey",
-    ]
-)
-_SECRET_VARIABLE = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE_KEY|ACCESS_KEY)$")
+# What ends a word that may be a token; "?" is also what a character outside ASCII is read as.
+_BETWEEN: Final = bytes.maketrans(bytes(range(256)), bytes(32 if chr(i) in " \t\r\n\v\f\"'`,;()[]{}<>|\\?" else 120
+                                                           for i in range(256)))  # fmt: skip
+_LONG: Final = b"x" * SHORTEST
 
-_PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
-    (marker, re.compile(pattern), replacement)
-    for markers, pattern, replacement in (
-        (
-            ("PRIVATE KEY",),
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]*?(-----END [A-Z ]*PRIVATE KEY-----|(?=\")|\Z)",
-            REDACTED,
-        ),
-        (("sk-",), r"\bsk-[A-Za-z0-9_-]{8,}", REDACTED),
-        (("earer ",), r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}", r"\1" + REDACTED),
-        (("AKIA",), r"\bAKIA[0-9A-Z]{16}\b", REDACTED),
-        (("AIza",), r"\bAIza[0-9A-Za-z_-]{30,}", REDACTED),
-        (("ghp_", "github_pat_"), r"\b(?:ghp|github_pat)_[A-Za-z0-9_]{20,}", REDACTED),
-        (("xox",), r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}", REDACTED),
-        (("hf_",), r"\bhf_[A-Za-z0-9]{20,}", REDACTED),
-        (("eyJ",), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}", REDACTED),
-        (("://",), r"(://[^/\s:@\"\\]{0,256}:)[^/\s@\"\\]{1,512}@", r"\1" + REDACTED + "@"),
-        (
-            ("pi_key", "PI_KEY", "pi-key", "assword", "uthorization", "ecret"),
-            (
-                r"(?i)\b((?:[\w-]{0,32}[_-])?(?:api[_-]?key|password|authorization|secret(?:[_-]key)?)"
-                r"\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:basic\s+)?)(?!\[redacted\]|bearer|basic)[^\s\"',;)}\]\\]{6,}"
-            ),
-            r"\1" + REDACTED,
-        ),
+
+def read(text: str) -> bytes:
+    """Return a text for the search of markers: small letters, a byte for each character at the same index."""
+    return text.encode("ascii", "replace").lower()
+
+
+def _tokens(text: str, look: bytes) -> Spans:
+    """Find tokens of well-known shapes, in words that are long enough."""
+    words = look.translate(_BETWEEN)
+    start = words.find(_LONG)
+    while start >= 0:
+        end = words.find(b" ", start)
+        end = len(text) if end < 0 else end
+        start -= text[start - 1 : start] == "?"
+        for found in TOKEN.finditer(text[start:end]):
+            first, last = found.span(found.lastgroup or 0)
+            yield start + first, start + last
+        start = words.find(_LONG, end)
+
+
+_BLOCK: Final = re.compile(r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
+_BLOCK_END: Final = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
+_BLOCK_BEGUN: Final = re.compile(r"[\s\\nr\"'+,]{0,16}(?:[A-Za-z0-9+/=]{16}|[A-Z][A-Za-z-]{2,20}: )")
+
+
+def _blocks(text: str, look: bytes) -> Spans:
+    """Find PEM and PGP blocks of private keys; one without an end goes to the end of the text."""
+    start = look.find(b"-----begin")
+    while start >= 0:
+        begun = _BLOCK.match(text, start)
+        end = start + 1
+        if begun:
+            closed = _BLOCK_END.search(text, begun.end())
+            if closed or _BLOCK_BEGUN.match(text, begun.end()):
+                end = closed.end() if closed else len(text)
+                yield start, end
+        start = look.find(b"-----begin", end)
+
+
+_STEMS: Final = (b"pass", b"pwd", b"secret", b"token", b"key", b"auth", b"cookie", b"cred", b"bearer")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_GIVEN: Final = re.compile(
+    r"""
+    (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
+    (?P<sign>
+        (?:\s{0,4}:\s{0,4}[A-Za-z]\w{0,15}(?=\s{0,4}=))?       # the type in "name: str = ..."
+        \s{0,8}(?:=>|:=|={1,3}|:)\s{0,8} | > | \s{1,8}
     )
-    for marker in markers
+    (?:[bfru]{1,2}(?=["']))?(?P<quote>\\{0,3}["'`])?
+    (?P<scheme>(?:bearer|basic|token|apikey|digest|key)\s{1,4})?
+    (?P<value>[^\s"'`,;&<>(){}\[\]\\|]{1,512})
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
+_REST: Final = {
+    "quoted": re.compile(r"[^\s\"'`\\]*+"),
+    "line": re.compile(r"[^\s\"'`]*+"),
+    "cookie": re.compile(r"[^\r\n\"'`]*+"),
+    "bare": re.compile(r"[^\s\"'`,;&<>(){}\[\]\\|]*+"),
+}
+_PASSWORDS: Final = ("password", "passwd", "passphrase", "pass", "pwd")
+_ATTRIBUTE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 
 
-def is_secret_field(name: str) -> bool:
-    """Tell whether a field of this name holds a secret whatever its value is; case, `_` and `-` do not matter."""
-    return name.replace("_", "").replace("-", "").lower() in _SECRET_FIELDS
+def _assigned(text: str, look: bytes) -> Spans:
+    """Find the values of assignments, of fields in JSON or YAML, of headers, options and parameters of addresses."""
+    for stem in _STEMS:
+        start = look.find(stem)
+        while start >= 0:
+            end = _NAME.match(text, start).end()  # type: ignore[union-attr] # it matches nothing, if nothing else
+            given = _GIVEN.match(text, end)
+            span = _value(text, _begin(text, start), end, given) if given else None
+            if span:
+                yield span
+            start = look.find(stem, span[1] if span else max(end, start + 1))
+
+
+def _begin(text: str, at: int) -> int:
+    before = text[max(at - 64, 0) : at][::-1]
+    return at - _NAME.match(before).end()  # type: ignore[union-attr] # as above
+
+
+def _value(text: str, begin: int, end: int, given: re.Match[str]) -> tuple[int, int] | None:
+    """Return where the value of a name is that must not be recorded."""
+    name, sign, value = text[begin:end], given["sign"], given["value"]
+    proof = proof_of(name)
+    if proof is Proof.NONE:
+        if name.lower() != "key" or text[begin - 1 : begin] not in ("?", "&"):
+            return None
+        proof = Proof.KEY
+    if (sign.isspace() and not name.startswith("--") and name.lower() != "bearer") or (
+        sign == ">" and text[begin - 1 : begin] != "<"
+    ):
+        return None
+    if "cookie" in name.lower():
+        rest = "cookie" if "=" in value or given["quote"] else "bare"
+    else:
+        line = name.isupper() and sign == "=" and not given["quote"]
+        rest = "quoted" if given["quote"] else "line" if line else "bare"
+    start, stop = given.span("value")
+    if _is_taken(text, name, proof, given, rest) or (rest == "cookie" and "=" in value):
+        return start, _REST[rest].match(text, start).end()  # type: ignore[union-attr] # it matches the value at least
+    return None
+
+
+def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], rest: str) -> bool:
+    value = given["value"]
+    if given["quote"]:
+        return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
+    if text[given.end() : given.end() + 1] in ("(", "[") or _ATTRIBUTE.fullmatch(value):
+        return False  # code that asks for the value
+    if proof_of(value) is not Proof.NONE and not looks_like_key(value):
+        return False  # password=password
+    strict = given["sign"] not in ("=", ":=", ">") and not given["sign"].isspace()
+    if rest == "line" or (not strict and name.lower().endswith(_PASSWORDS)):
+        return may_be_key(value)
+    digits = proof is Proof.ANY and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return (digits and may_be_key(value)) or looks_like_key(value)
+
+
+_USERINFO: Final = re.compile(r"://([^\s/\"'<>\\]{1,1024})@")
+_NO_SCHEME: Final = re.compile(r"(?<![\w.+%/@-])([\w.+%-]{1,64}):([^\s/:@\"'<>(),;]{1,256})\Z", re.ASCII)
+_HOST: Final = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[\w.-]{1,253}:\d{2,5})(?![\w.])", re.ASCII)
+
+
+def _credentials(text: str, look: bytes) -> Spans:
+    """Find the user's part of an address that holds a password, or a key in place of the user."""
+    at, seen = look.find(b"@"), 0
+    if at < 0:
+        return
+    for found in _USERINFO.finditer(text):
+        start, (user, sign, password) = found.start(1), found[1].partition(":")
+        if looks_like_key(user):
+            yield start, start + len(user)
+        if sign and password and password[0] not in "{$<[*%" and not re.match(r"\d+[?#]", password):
+            yield start + len(user) + 1, found.end(1)
+    while at >= 0:
+        found_before = _NO_SCHEME.search(text[max(seen, at - 324) : at])
+        if found_before and _HOST.match(text, at + 1):
+            yield at - len(found_before[2]), at
+        seen, at = at + 1, look.find(b"@", at + 1)
+
+
+FINDERS: Final = (_tokens, _blocks, _assigned, _credentials)
 
 
 class Redactor:
@@ -92,33 +184,124 @@ class Redactor:
 
     def __init__(self, hook: Callable[[str], str] | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._hook = guard.guarded(hook) if hook is not None else None
-        self._known: frozenset[str] = frozenset()
-        for name, value in (environ or {}).items():
-            if _SECRET_VARIABLE.search(name.upper()):
+        self._known: tuple[str, ...] = ()
+        self._names: dict[str, str] = {}
+        self._environ = environ or {}
+        self._seen: Any = None
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Learn what the environment holds now: a program may load its keys after `init()`. Cheap if nothing changed."""
+        stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes each value that it is asked for
+        if stored == self._seen:
+            return
+        self._seen = dict(stored)
+        for name, value in dict(self._environ).items():
+            if proof_of(name) >= Proof.WORD or name.upper().endswith("_KEY"):
                 self.know(value)
 
     def know(self, secret: object) -> None:
-        """Remember a value that a program uses as a key, so that it is taken out wherever it shows up."""
-        if type(secret) is str and len(secret) >= _SHORTEST_SECRET and secret not in self._known:
-            self._known |= {secret, json.dumps(secret)[1:-1]}
+        """Remember a value that a program uses as a key, so that it is taken out wherever it shows up as a word.
+
+        A value that an ordinary text may hold ("not-needed", "postgres") is no key.
+        """
+        if type(secret) is str and is_distinct(secret):
+            plain = secret.strip()
+            self._learn(plain, json.dumps(plain)[1:-1], quote(plain, safe=""))
+
+    def know_address(self, address: str) -> None:
+        """Remember the credentials in an address, together and, where it looks like a key, the password alone."""
+        found = _USERINFO.search(address)
+        if found is None:
+            return
+        user, _, password = found[1].partition(":")
+        self._learn(f"{found[1]}@", *([base64.b64encode(found[1].encode()).decode()] if password else []))
+        self.know(user if looks_like_key(user) else None)
+        self.know(password)
+
+    def _learn(self, *secrets: str) -> None:
+        new = [each for each in secrets if each not in self._known]
+        if new:
+            self._known = tuple(sorted({*self._known, *new}, key=len, reverse=True))
+            self._names = {}
 
     def secrets(self, text: str) -> str:
-        """Return the text, or the JSON, without what is known or looks like a secret. Never raises."""
+        """Return a text without what is known or looks like a secret. Never raises."""
+        look = read(text)
+        spans = [span for find in FINDERS for span in find(text, look)]
         for secret in self._known:
-            if secret in text:
-                text = text.replace(secret, REDACTED)
-        for marker, pattern, replacement in _PATTERNS:
-            if marker in text:
-                text = pattern.sub(replacement, text)
-        return text
+            spans += _occurrences(text, secret)
+        return _without(text, spans) if spans else text
 
     def hook(self, text: str) -> str:
-        """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises."""
+        """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises.
+
+        A hook that runs instrumented code does not hear of it. What such code would record is withheld: the hook has
+        not seen it, and it may be the very text that it was given. The mark is in the context, which follows the code
+        into tasks and into the threads that lmspan propagates to.
+        """
         if self._hook is None:
             return text
-        changed = self._hook(text)
+        if _inside.get():
+            return WITHHELD
+        mark = _inside.set(True)
+        try:
+            changed = self._hook(text)
+        finally:
+            _inside.reset(mark)
         return changed if type(changed) is str else FAILED
 
     def __call__(self, text: str) -> str:
         """Return one string as it may be recorded. Never raises."""
         return self.hook(self.secrets(text))
+
+    def name(self, text: str) -> str:
+        """Return a short string that comes again and again (a model, a tool, a key of a mapping), remembered."""
+        known = self._names.get(text)
+        if known is None:
+            known = self(text)
+            if len(text) <= _LONGEST_NAME and not _inside.get():
+                if len(self._names) >= _MOST_NAMES:
+                    self._names = {}
+                self._names[text] = known
+        return known
+
+    def value(self, name: str, value: Any) -> Any:
+        """Return the value of an attribute as it may be recorded: a string, or strings in a list. Never raises."""
+        kind = type(value)
+        if kind is str:
+            return self.name(value) if not hides(name, value) else REDACTED
+        if kind is list or kind is tuple:
+            return [self.name(each) if type(each) is str else each for each in value]
+        return value
+
+
+_inside: contextvars.ContextVar[bool] = contextvars.ContextVar("lmspan.redact", default=False)
+_LONGEST_NAME: Final = 128
+_MOST_NAMES: Final = 4096
+_LONG_SECRET: Final = 20
+
+
+def _occurrences(text: str, secret: str) -> Spans:
+    """Find a known secret: a short one only as a whole word, since a longer word may hold it by chance."""
+    at = text.find(secret)
+    while at >= 0:
+        end = at + len(secret)
+        if len(secret) >= _LONG_SECRET or (_begins_word(text, at) and not text[end : end + 1].isalnum()):
+            yield at, end
+        at = text.find(secret, end)
+
+
+def _begins_word(text: str, at: int) -> bool:
+    """Tell whether a word begins here; the letter of an escape (backslash n, %3D) is no part of it."""
+    escaped = text[max(at - 2, 0) : at].startswith("\\") or text[max(at - 3, 0) : at].startswith("%")
+    return escaped or not text[max(at - 1, 0) : at].isalnum()
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    parts, done = [], 0
+    for start, end in sorted(spans):
+        if start >= done:
+            parts += (text[done:start], REDACTED)
+        done = max(done, end)
+    return "".join((*parts, text[done:]))
