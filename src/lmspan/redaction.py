@@ -12,12 +12,13 @@ import base64
 import contextvars
 import json
 import re
+from bisect import bisect
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from lmspan import guard
 from lmspan.secret_names import Proof, hides, is_distinct, is_secret, looks_like_key, may_be_key, proof_of
-from lmspan.token_shapes import SHORTEST, TOKEN
+from lmspan.token_shapes import SECRET_PATH, SECRET_PATH_STEMS, SHORTEST, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,18 +40,33 @@ def read(text: str) -> bytes:
     return text.encode("ascii", "replace").lower()
 
 
+# What an escape leaves at the beginning of a word: backslash n, backslash u0027, %20, the color of a terminal.
+_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}|\A(?:[nrtbf]|u00[0-9a-f]{2}|[0-9]{1,2}m)")
+
+
 def _tokens(text: str, look: bytes) -> Spans:
     """Find tokens of well-known shapes, in words that are long enough."""
     words = look.translate(_BETWEEN)
     start = words.find(_LONG)
     while start >= 0:
         end = words.find(b" ", start)
-        end = len(text) if end < 0 else end
-        start -= text[start - 1 : start] == "?"
-        for found in TOKEN.finditer(text[start:end]):
-            first, last = found.span(found.lastgroup or 0)
-            yield start + first, start + last
-        start = words.find(_LONG, end)
+        word = text[start : end if end >= 0 else None]
+        if "%" in word or text[max(start - 1, 0) : start] in ("\\", "[", ";"):
+            word = _ESCAPE.sub(lambda escape: "%" * len(escape[0]), word)
+        for found in TOKEN.finditer(word):
+            yield start + found.start(), start + found.end()
+        start = words.find(_LONG, end) if end >= 0 else -1
+
+
+def _secret_paths(text: str, look: bytes) -> Spans:
+    """Find what follows a prefix that makes an address a secret."""
+    for stem in SECRET_PATH_STEMS:
+        at = look.find(stem)
+        while at >= 0:
+            found = SECRET_PATH.match(text, at)
+            if found:
+                yield found.span("rest")
+            at = look.find(stem, found.end() if found else at + 1)
 
 
 _BLOCK: Final = re.compile(r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
@@ -61,13 +77,13 @@ _BLOCK_BEGUN: Final = re.compile(r"[\s\\nr\"'+,]{0,16}(?:[A-Za-z0-9+/=]{16}|[A-Z
 def _blocks(text: str, look: bytes) -> Spans:
     """Find PEM and PGP blocks of private keys; one without an end goes to the end of the text."""
     start = look.find(b"-----begin")
+    ends = [found.end() for found in _BLOCK_END.finditer(text)] if start >= 0 else []
     while start >= 0:
-        begun = _BLOCK.match(text, start)
-        end = start + 1
+        begun, end = _BLOCK.match(text, start), start + 1
         if begun:
-            closed = _BLOCK_END.search(text, begun.end())
-            if closed or _BLOCK_BEGUN.match(text, begun.end()):
-                end = closed.end() if closed else len(text)
+            after = bisect(ends, begun.end())
+            if after < len(ends) or _BLOCK_BEGUN.match(text, begun.end()):
+                end = ends[after] if after < len(ends) else len(text)
                 yield start, end
         start = look.find(b"-----begin", end)
 
@@ -78,7 +94,7 @@ _GIVEN: Final = re.compile(
     r"""
     (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
     (?P<sign>
-        (?:\s{0,4}:\s{0,4}[A-Za-z]\w{0,15}(?=\s{0,4}=))?       # the type in "name: str = ..."
+        (?:\s{0,4}:\s{0,4}[A-Za-z]\w{0,15}(?=\s{1,4}=|=\s{0,2}["']))?  # the type in "name: str = ..."
         \s{0,8}(?:=>|:=|={1,3}|:)\s{0,8} | > | \s{1,8}
     )
     (?:[bfru]{1,2}(?=["']))?(?P<quote>\\{0,3}["'`])?
@@ -102,43 +118,42 @@ def _assigned(text: str, look: bytes) -> Spans:
     for stem in _STEMS:
         start = look.find(stem)
         while start >= 0:
-            end = _NAME.match(text, start).end()  # type: ignore[union-attr] # it matches nothing, if nothing else
-            given = _GIVEN.match(text, end)
-            span = _value(text, _begin(text, start), end, given) if given else None
+            end = start + len(_NAME.match(text, start)[0])  # type: ignore[index] # it always matches
+            begin = start - len(_NAME.match(text[max(start - 64, 0) : start][::-1])[0])  # type: ignore[index] # the same
+            proof = _proof(text, begin, end)
+            given = _GIVEN.match(text, end) if proof is not Proof.NONE else None
+            span = _value(text, begin, end, proof, given) if given else None
             if span:
                 yield span
             start = look.find(stem, span[1] if span else max(end, start + 1))
 
 
-def _begin(text: str, at: int) -> int:
-    before = text[max(at - 64, 0) : at][::-1]
-    return at - _NAME.match(before).end()  # type: ignore[union-attr] # as above
+def _proof(text: str, begin: int, end: int) -> Proof:
+    name = text[begin:end]
+    if name in ("key", "KEY") and text[begin - 1 : begin] in ("?", "&"):
+        return Proof.KEY  # a parameter of an address
+    return proof_of(name)
 
 
-def _value(text: str, begin: int, end: int, given: re.Match[str]) -> tuple[int, int] | None:
-    """Return where the value of a name is that must not be recorded."""
-    name, sign, value = text[begin:end], given["sign"], given["value"]
-    proof = proof_of(name)
-    if proof is Proof.NONE:
-        if name.lower() != "key" or text[begin - 1 : begin] not in ("?", "&"):
-            return None
-        proof = Proof.KEY
-    if (sign.isspace() and not name.startswith("--") and name.lower() != "bearer") or (
-        sign == ">" and text[begin - 1 : begin] != "<"
-    ):
+def _value(text: str, begin: int, end: int, proof: Proof, given: re.Match[str]) -> tuple[int, int] | None:
+    """Return where the value of a name is, if it must not be recorded."""
+    name, sign, before = text[begin:end].lower(), given["sign"], text[begin - 1 : begin]
+    if sign.isspace() and not name.startswith("--") and name != "bearer":
         return None
-    if "cookie" in name.lower():
-        rest = "cookie" if "=" in value or given["quote"] else "bare"
-    else:
-        line = name.isupper() and sign == "=" and not given["quote"]
-        rest = "quoted" if given["quote"] else "line" if line else "bare"
-    start, stop = given.span("value")
-    if _is_taken(text, name, proof, given, rest) or (rest == "cookie" and "=" in value):
-        return start, _REST[rest].match(text, start).end()  # type: ignore[union-attr] # it matches the value at least
-    return None
+    if sign == ">" and before != "<":
+        return None
+    kind = "quoted" if given["quote"] else "bare"
+    if "cookie" in name and "=" in given["value"]:
+        kind = "cookie"
+    elif kind == "bare" and sign == "=" and text[begin:end].isupper():
+        kind = "line"
+    if kind != "cookie" and not _is_taken(text, name, proof, given, kind):
+        return None
+    start = given.start("value")
+    return start, start + len(_REST[kind].match(text, start)[0])  # type: ignore[index] # it matches the value at least
 
 
-def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], rest: str) -> bool:
+def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: str) -> bool:
     value = given["value"]
     if given["quote"]:
         return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
@@ -147,7 +162,7 @@ def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], rest: st
     if proof_of(value) is not Proof.NONE and not looks_like_key(value):
         return False  # password=password
     strict = given["sign"] not in ("=", ":=", ">") and not given["sign"].isspace()
-    if rest == "line" or (not strict and name.lower().endswith(_PASSWORDS)):
+    if kind == "line" or (not strict and name.endswith(_PASSWORDS)):
         return may_be_key(value)
     digits = proof is Proof.ANY and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
     return (digits and may_be_key(value)) or looks_like_key(value)
@@ -155,7 +170,7 @@ def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], rest: st
 
 _USERINFO: Final = re.compile(r"://([^\s/\"'<>\\]{1,1024})@")
 _NO_SCHEME: Final = re.compile(r"(?<![\w.+%/@-])([\w.+%-]{1,64}):([^\s/:@\"'<>(),;]{1,256})\Z", re.ASCII)
-_HOST: Final = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[\w.-]{1,253}:\d{2,5})(?![\w.])", re.ASCII)
+_HOST: Final = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[\w.-]{1,253}:\d{2,5})(?![\w.])", re.ASCII | re.I)
 
 
 def _credentials(text: str, look: bytes) -> Spans:
@@ -176,7 +191,7 @@ def _credentials(text: str, look: bytes) -> Spans:
         seen, at = at + 1, look.find(b"@", at + 1)
 
 
-FINDERS: Final = (_tokens, _blocks, _assigned, _credentials)
+FINDERS: Final = (_tokens, _secret_paths, _blocks, _assigned, _credentials)
 
 
 class Redactor:

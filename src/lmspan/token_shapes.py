@@ -5,13 +5,16 @@ Source of the prefixes, alphabets and lengths: the public rule set of gitleaks (
 length here is a lower bound, below that of the source: a token that a log or a budget has cut is still a token.
 
 A row is (prefixes, what follows one of them). No pattern can match a space, a quotation mark, a bracket, a comma, a
-semicolon, a bar, a question mark (but the first of `?sig=`) or a backslash: a token is a part of one word.
+semicolon, a bar, a question mark or a backslash: a token is a part of one word.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _AN: Final = "[A-Za-z0-9]"
 _W: Final = "[A-Za-z0-9_-]"
@@ -21,7 +24,7 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     # Models, and what is built around them
     (("sk-ant-", "sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-v1-", "sk-lf-"), _W + r"{16,}"),
     # "sk-learn-pipelines" is none: one part is long and has a digit
-    (("sk-",), r"(?:[A-Za-z0-9_]{1,12}-){0,5}(?=[A-Za-z_]{0,64}[0-9])[A-Za-z0-9_]{12,}" + _W + "*"),
+    (("sk-",), r"(?:[A-Za-z0-9_]{1,12}-){0,5}(?=[A-Za-z_]{0,64}[0-9])[A-Za-z0-9_]{13,}" + _W + "*"),
     (("gsk_", "xai-", "pplx-", "hf_", "api_org_", "r8_", "fw_", "jina_", "tgp_v1_", "esecret_"), _AN + r"{20,}"),
     (("pcsk_", "lsv2_pt_", "lsv2_sk_", "ls__", "apify_api_"), r"[A-Za-z0-9_]{20,}"),
     (("nvapi-", "tvly-", "csk-", "BSA"), r"(?=[A-Za-z_-]{0,64}[0-9])" + _W + r"{20,}"),
@@ -53,7 +56,7 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("sgp_",), r"(?:local_|[A-Fa-f0-9]{16}_)?[A-Fa-f0-9]{40}"),
     (("CCIPAT_",), r"[A-Za-z0-9_]{20,}"),
     # Chat and mail
-    (("xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.xox", "xapp-"), r"[A-Za-z0-9-]{10,}"),
+    (("xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.xox", "xapp-"), r"[A-Za-z0-9-]{11,}"),
     (("",), r"[0-9]{7,16}:A[A-Za-z0-9_-]{32,}"),
     (("SG.",), r"[A-Za-z0-9_=.-]{40,}"),
     (("SK",), _HEX + r"{32}(?![A-Za-z0-9])"),
@@ -87,31 +90,30 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("A3-",), r"[A-Z0-9]{6}-[A-Z0-9]{6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}"),
 )
 
-# The prefix is recorded, what follows it is not.
-KEPT_PREFIXES: Final = (
-    "hooks.slack.com/services/", "hooks.slack.com/workflows/", "hooks.slack.com/triggers/",
-    "discord.com/api/webhooks/", "discordapp.com/api/webhooks/", "webhook.office.com/webhookb2/",
-    "?sig=", "&sig=", "?signature=", "&signature=", "X-Amz-Signature=", "X-Goog-Signature=", "X-Amz-Security-Token=",
-)  # fmt: skip
-_AFTER_PREFIX: Final = r"[A-Za-z0-9_%+/=.~@-]{16,}"
-
 # From the beginning of a word only: the word may be long, and each "eyJ" in it would be a new attempt.
 _JSON_WEB_TOKEN: Final = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*+){0,3}"
 
-# What an escape leaves at the beginning of a word: backslash n, backslash u0027, %20, the color of a terminal
-_ESCAPE_REST: Final = r"\A(?:[nrtbf]|u00[0-9a-f]{2}|[0-9A-F]{2}|[0-9]{1,2}m)"
+SHORTEST: Final = 16  # no token is shorter, which lets a reader skip everything but long words
 
 
-def _either(prefixes: tuple[str, ...]) -> str:
-    return f"(?:{'|'.join(map(re.escape, prefixes))})"
+def _either(patterns: Iterable[str]) -> str:
+    return f"(?:{'|'.join(patterns)})"
 
 
-SHORTEST: Final = 16  # no match is shorter, which lets a reader skip everything but long words
+def _by_first_letter() -> str:
+    """Return all shapes as one pattern, where each first letter stands once: most words fit none of them."""
+    rests: dict[str, list[str]] = {}
+    for prefix, tail in ((prefix, tail) for prefixes, tail in SHAPES for prefix in prefixes):
+        rests.setdefault(prefix[:1], []).append(re.escape(prefix[1:]) + tail)
+    return _either(letter + _either(patterns) for letter, patterns in rests.items())
 
-TOKEN: Final = re.compile(
-    rf"(?:(?<![A-Za-z0-9])|{_ESCAPE_REST})(?=[A-Za-z0-9])"
-    rf"(?P<token>{'|'.join(_either(prefixes) + tail for prefixes, tail in SHAPES)}|{_JSON_WEB_TOKEN})"
-    rf"|(?i:{_either(KEPT_PREFIXES)})(?P<rest>{_AFTER_PREFIX})",
-    re.ASCII,
+
+TOKEN: Final = re.compile(rf"(?<![A-Za-z0-9])(?=[A-Za-z0-9])(?:{_by_first_letter()}|{_JSON_WEB_TOKEN})", re.ASCII)
+
+# Addresses that are secret from here on: web hooks, and signatures of signed addresses (Azure, Amazon, Google).
+SECRET_PATH: Final = re.compile(
+    r"(?:hooks\.slack\.com/[a-z]{1,16}/|hooks/(?=[0-9]{5})|hook(?:\.office\.com/webhook)?b2/|(?<=[?&-])sig(?:nature)?=)"
+    r"(?P<rest>[A-Za-z0-9_%+/=.~@-]{16,})",
+    re.ASCII | re.IGNORECASE,
 )
-"""Matches a token; its last group is what must not be recorded."""
+SECRET_PATH_STEMS: Final = (b"hook", b"sig")

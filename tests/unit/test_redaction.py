@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lmspan.content import CAPTURE_MODES, Content
 from lmspan.redaction import FINDERS, REDACTED, Redactor, read
-from lmspan.token_shapes import KEPT_PREFIXES, SHAPES, SHORTEST, TOKEN
+from lmspan.token_shapes import SHAPES, SHORTEST, TOKEN
 
 content = Content(CAPTURE_MODES["span"])
 MIXED, HEX, CAPITAL = "a1B2c3D4" * 40, "a1b2c3d4" * 40, "A1B2C3D4" * 40
@@ -99,7 +99,7 @@ def test_a_token_of_a_known_shape_is_recorded_nowhere(kind):
         text = form.format(token)
         for recorded in (content.text(text), content.json({"q": [text]}), content.message(ValueError(text))):
             assert token[-12:] not in recorded and REDACTED in recorded, form
-    assert json.loads(content.json({token: 1})) == {REDACTED: 1}
+    assert token[-12:] not in content.json({token: 1})
 
 
 WRITTEN = (  # {p} is a password, {k} a key
@@ -116,7 +116,7 @@ WRITTEN = (  # {p} is a password, {k} a key
     '{{"api_key": "{k}"}}', '{{\\"password\\": \\"{p}\\"}}', "{{'token': '{k}'}}", '{{"Authorization":"Bearer {k}"}}',
     "password:\n  {p}", "api_key:\t{k}", "<password>{p}</password>", "--password {p} --verbose", "--api-key={k}",
     'api_key: str = "{k}"', 'os.environ["OPENAI_API_KEY"] = "{k}"', 'dspy.LM("m", api_key="{k}")', "secret => '{k}'",
-    "token := `{k}`", 'curl -H "X-API-KEY: {k}"', "password = '{p}'", "PASSWORD=({p}&!", "password=\u00e4{p}\u00f6",
+    "token := `{k}`", 'curl -H "X-API-KEY: {k}"', "password = '{p}'", "PASSWORD={p}&(!", "password=\u00e4{p}\u00f6",
 )  # fmt: skip
 
 
@@ -144,9 +144,14 @@ FIELDS = (
 def test_a_field_with_the_name_of_a_secret_is_not_recorded(value):
     shown = json.loads(content.json({name: value for name in FIELDS}))
     assert shown == dict.fromkeys(FIELDS, REDACTED)
-    assert json.loads(content.json([[name, value] for name in FIELDS])) == [[name, REDACTED] for name in FIELDS]
-    named = [{"name": name, "value": value} for name in FIELDS]
-    assert json.loads(content.json(named)) == [{"name": name, "value": REDACTED} for name in FIELDS]
+
+
+
+@pytest.mark.parametrize("value", [PLAIN, PASSWORD, MIXED[:24], "Bearer " + MIXED[:24]])
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_header_is_not_recorded_as_a_pair_or_as_a_name_and_a_value(name, value):
+    shown = content.json([[name, value], (name, value), {"name": name, "value": value}, {"key": name, "value": value}])
+    assert value.split()[-1] not in shown and shown.count(name) == 4
 
 
 def test_an_unknown_kind_of_key_is_a_secret_where_it_looks_like_one():
@@ -158,7 +163,7 @@ def test_an_unknown_kind_of_key_is_a_secret_where_it_looks_like_one():
 
 
 def ungated(text):
-    return [found.span(found.lastgroup) for found in TOKEN.finditer(text)]
+    return [found.span() for found in TOKEN.finditer(text)]
 
 
 @given(st.lists(st.sampled_from([*TOKENS.values(), *MIXED[:9], " ", "\n", '"', "é", "-", "_", "?", "/", "=", "words "])))
@@ -183,10 +188,7 @@ def test_the_result_is_json_whatever_is_redacted(text):
 
 
 def test_no_token_is_shorter_than_the_words_that_are_looked_at():
-    kept = min(map(len, KEPT_PREFIXES))
-    assert re._parser.parse(TOKEN.pattern).getwidth()[0] >= SHORTEST or kept + SHORTEST >= SHORTEST
-    for prefixes, tail in SHAPES:
-        assert min(map(len, prefixes)) + re._parser.parse(tail).getwidth()[0] >= SHORTEST
+    assert re._parser.parse(TOKEN.pattern).getwidth()[0] >= SHORTEST
 
 
 def work(text):
@@ -201,7 +203,7 @@ def work(text):
     return best
 
 
-MARKERS = [*(prefix for prefixes, _ in SHAPES for prefix in prefixes if prefix), *KEPT_PREFIXES]
+MARKERS = [*(prefix for prefixes, _ in SHAPES for prefix in prefixes if prefix), "hooks/", "&sig="]
 HOSTILE = [
     "eyJ-", "eyJ", "a-", "sk-", "sk-a-", "xoxb-", "ghp_", "a.", "a:", "@", "a:@", "://", "://a:", "://a:@", "a:b@", "x:@a:1",
     "token=", "token:", "key='", "key: ", "password=\\", "pass", "secret ", "secret: ", "auth=auth:", "--token ", "bearer ",
