@@ -27,7 +27,19 @@ ROWS = (
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "semconv", "errors", "guard", "secret_names", "token_shapes", "_version"},
+    {"secret_finders"},
+    {
+        "patching",
+        "lifecycle",
+        "lineage",
+        "semconv",
+        "errors",
+        "guard",
+        "secret_names",
+        "token_shapes",
+        "clipping",
+        "_version",
+    },
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

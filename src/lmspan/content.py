@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import hashlib
 import json
 import pathlib
 import traceback
@@ -19,18 +18,24 @@ from enum import EnumType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.clipping import clip, cut, well_formed
 from lmspan.redaction import REDACTED, Redactor
-from lmspan.secret_names import Proof, hides, looks_like_key, proof_of
+from lmspan.secret_names import hides, hides_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_DIGEST_WINDOW = 65_536
-_OVERLAP: Final = 8_192  # a secret that begins before a cut is still seen whole
 _LARGEST_INT: Final = 2**63
 _LONGEST_KEY: Final = 128
+_NUMBERS: Final = frozenset((int, float, bool))
 _PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
-_HEADERS: Final = frozenset(("authorization", "cookie"))
+# Values of lmspan's own, not of the program: no secret can be in them, and a hook must not change them.
+_OWN_VALUES: Final = frozenset(
+    (
+        sc.CALL_ID, sc.CALL_PARENT_ID, sc.SOURCE, sc.OPERATION_NAME, sc.OI_SPAN_KIND, sc.TOOL_TYPE, sc.TOOL_CALLER,
+        sc.OUTPUT_TYPE, sc.ADAPTER_PHASE, sc.EVALUATION_SCOPE, sc.COST_UNIT, sc.COST_SOURCE, sc.MCP_METHOD,
+    )
+)  # fmt: skip
 _PLAIN_BY_STR = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
                  pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)  # fmt: skip
 
@@ -91,13 +96,10 @@ class Content:
         self.redactor = redactor or Redactor()
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
+        texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)
         self._encoders: dict[str, Callable[[Any], str]] = {
-            sc.TOOL_CALL_ARGUMENTS: self.object_json,
-            sc.TOOL_CALL_RESULT: self.object_json,
-            sc.INTERPRETER_CODE: self.text,
-            sc.RETRIEVAL_QUERY: self.text,
-            sc.CANDIDATE_DIFF: self.text,
-            sc.STDERR_TEXT: self.text,
+            **dict.fromkeys((sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT), self.object_json),
+            **dict.fromkeys(texts, self.text),
         }
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
@@ -110,6 +112,14 @@ class Content:
                 kind = "text/plain" if self._encoders.get(name) == self.text else "application/json"
                 encoded[value_name], encoded[mime_name] = encoded[name], kind
         return encoded
+
+    def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes that are no content (names, numbers) as they may be recorded. Never raises."""
+        value = self.redactor.value
+        return {
+            name: each if name in _OWN_VALUES or type(each) in _NUMBERS else value(name, each)
+            for name, each in attributes.items()
+        }
 
     def text(self, value: Any) -> str:
         """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
@@ -133,12 +143,12 @@ class Content:
 
     def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
         """Return the facts of an exception: its type, and where content may be told its message and its frames."""
-        facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
+        facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
         if told:
             message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
-            frames = "".join(traceback.format_tb(error.__traceback__))
+            frames = self.text("".join(traceback.format_tb(error.__traceback__))).rstrip()
             last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
-            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{self.text(frames).rstrip()}\n{last}"
+            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{frames}\n{last}"
         return facts
 
     def message(self, error: BaseException) -> str:
@@ -283,43 +293,6 @@ def qualified_name(kind: type) -> str:
     module = type.__getattribute__(kind, "__module__")
     name = type.__getattribute__(kind, "__qualname__")
     return f"{name}" if module == "builtins" else f"{module}.{name}"
-
-
-def hides_named(name: Any, value: Any) -> bool:
-    """Tell whether a pair, or a name and a value in two fields, is a header or a setting with a secret as its value.
-
-    Two words in a list may be a pair by chance, so that the value must look like a key, or the name like a header's.
-    """
-    if type(name) is not str or type(value) is not str or proof_of(name) is Proof.NONE:
-        return False
-    certain = "-" in name or "_" in name or name.lower() in _HEADERS
-    return hides(name, value) if certain else looks_like_key(value)
-
-
-def clip(text: str, limit: int, redactor: Redactor) -> str:
-    """Return valid Unicode without secrets, of about `limit` characters at most."""
-    if len(text) <= limit:
-        return well_formed(redactor.secrets(text))
-    return cut(text, limit, redactor.secrets(text[: limit + _OVERLAP]) if limit else "")
-
-
-def cut(text: str, limit: int, shown: str | None = None) -> str:
-    """Return valid Unicode of about `limit` characters; a longer text, or what is `shown` of it, says its length."""
-    if len(text) > limit:
-        text = f"{(text if shown is None else shown)[:limit]}…[{len(text)} characters, blake2b {digest(text)}]"
-    return well_formed(text)
-
-
-def well_formed(text: str) -> str:
-    """Return a text without halves of surrogate pairs, which no encoder takes."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def digest(text: str) -> str:
-    """Return 16 hexadecimal digits that tell equal texts; of a very long text its two ends and its length count."""
-    if len(text) > 2 * _DIGEST_WINDOW:
-        text = f"{text[:_DIGEST_WINDOW]}{len(text)}{text[-_DIGEST_WINDOW:]}"
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _exact(value: Any) -> str:

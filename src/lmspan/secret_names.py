@@ -67,7 +67,9 @@ _KEYS: Final = {
 }
 _PLURAL_KEYS: Final = frozenset(("api", "secret", "access", "private"))
 _STRINGS: Final = frozenset(("connection", "conn"))
-_QUALIFIERS: Final = frozenset(("value", "header", "plain", "plaintext", "raw", "b64", "base64", "encoded", "encrypted"))
+_QUALIFIERS: Final = frozenset(
+    ("value", "header", "plain", "plaintext", "raw", "b64", "base64", "encoded", "encrypted")
+)
 _JOINED: Final = re.compile(
     r"(.{2,})(token|secret|password|passwd|passphrase|credentials?)"
     r"|(x?(?:api|access|secret|private|ssh|signing|encryption|subscription|account|master|auth|sharedaccess))(keys?)"
@@ -126,6 +128,26 @@ def is_secret(proof: Proof, value: str) -> bool:
     return proof is not Proof.NONE and (looks_like_key(value) if proof is Proof.KEY else may_be_key(value))
 
 
+_HEADERS: Final = frozenset(("authorization", "cookie"))
+
+
+def hides_named(name: Any, value: Any) -> bool:
+    """Tell whether a pair, or a name and a value in two fields, is a header or a setting with a secret as its value.
+
+    Two words in a list may be a pair by chance, so that the value must look like a key, or the name like a header's.
+    """
+    if type(name) is not str or type(value) is not str or proof_of(name) is Proof.NONE:
+        return False
+    certain = "-" in name or "_" in name or name.lower() in _HEADERS
+    return hides(name, value) if certain else looks_like_key(value)
+
+
+_SHORTEST_SECRET: Final = 6
+_SHORTEST_KEY: Final = 8
+_LONG_PART: Final = 12
+_LONG_KEY: Final = 24  # letters alone, if there are so many: no word of a language is as long
+_SHORTEST_BLOCK: Final = 64
+_LONGEST_SECRET: Final = 16_384
 _PLACEHOLDER: Final = re.compile(r"[<\[{$*%…(.]|[xX]{3,}|[*.•]+\Z|(?:~|\.{1,2})?[/\\]|[A-Za-z]:\\")
 _ORDINARY: Final = frozenset(
     "required optional string integer number boolean object missing invalid expired unknown default disabled enabled "
@@ -138,7 +160,7 @@ _ORDINARY: Final = frozenset(
 def may_be_key(value: str) -> bool:
     """Tell whether a value is one word that may be a key: no placeholder, no path, no word that describes one."""
     plain = value.strip()
-    if not 6 <= len(plain) <= 16_384 or _PLACEHOLDER.match(plain):
+    if not _SHORTEST_SECRET <= len(plain) <= _LONGEST_SECRET or _PLACEHOLDER.match(plain):
         return False
     scheme, _, rest = plain.partition(" ")
     if rest and scheme.lower() in ("bearer", "basic", "token", "apikey", "digest", "key"):
@@ -155,28 +177,28 @@ _CASES: Final = re.compile(r"[a-z][A-Z]")
 
 def looks_like_key(value: str) -> bool:
     """Tell whether a value has the look of a key: letters mixed with digits or cases, as no word or name has them."""
-    if not 8 <= len(value) <= 16_384 or not may_be_key(value):
+    if not _SHORTEST_KEY <= len(value) <= _LONGEST_SECRET or not may_be_key(value):
         return False
-    return any(map(_is_random, _SEPARATORS.split(value[:512]))) or (len(value) >= 24 and value.isalnum())
+    return any(map(_is_random, _SEPARATORS.split(value[:512]))) or (len(value) >= _LONG_KEY and value.isalnum())
 
 
 def _is_random(part: str) -> bool:
-    if len(part) < 6 or part.isdigit():
+    if len(part) < _SHORTEST_SECRET or part.isdigit():
         return False
     if not _ORDINARY_PART.fullmatch(part) or _HEXADECIMAL.fullmatch(part) or _UNPRONOUNCEABLE.search(part):
         return True
-    return len(part) >= 12 and len(_CASES.findall(part)) * 4 > len(part)
+    return len(part) >= _LONG_PART and len(_CASES.findall(part)) * 4 > len(part)
 
 
 def is_distinct(value: str) -> bool:
     """Tell whether a configured key can be taken out wherever it shows up, since no ordinary text holds it."""
     plain = value.strip()
-    if len(plain) < 8 or _PLACEHOLDER.match(plain) or any(character.isspace() for character in plain):
+    if len(plain) < _SHORTEST_KEY or _PLACEHOLDER.match(plain) or any(character.isspace() for character in plain):
         return looks_like_block(plain)
     letters = any(character.isalpha() for character in plain)
-    return letters and (any(map(str.isdigit, plain)) or looks_like_key(plain) or len(plain) >= 24)
+    return letters and (any(map(str.isdigit, plain)) or looks_like_key(plain) or len(plain) >= _LONG_KEY)
 
 
 def looks_like_block(value: str) -> bool:
     """Tell whether a configured key is a whole document: a PEM block, the JSON of a service account."""
-    return len(value) >= 64 and value.startswith(("{", "-----BEGIN"))
+    return len(value) >= _SHORTEST_BLOCK and value.startswith(("{", "-----BEGIN"))

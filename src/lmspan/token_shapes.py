@@ -1,8 +1,8 @@
 """The shapes of well-known tokens, as data.
 
-Source of the prefixes, alphabets and lengths: the public rule set of gitleaks (MIT license), `config/gitleaks.toml` as of
-2025-11-20 (release 8.30), and the providers' own pages for those that it does not hold (LLM providers, mostly). A
-length here is a lower bound, below that of the source: a token that a log or a budget has cut is still a token.
+Source of the prefixes, alphabets and lengths: the public rule set of gitleaks (MIT license), `config/gitleaks.toml` as
+of 2025-11-20 (release 8.30), and the form of the providers' own keys for those that it does not hold (LLM providers,
+mostly). A length here is a lower bound, below that of the source: a token that a log or a budget has cut is still one.
 
 A row is (prefixes, what follows one of them). No pattern can match a space, a quotation mark, a bracket, a comma, a
 semicolon, a bar, a question mark or a backslash: a token is a part of one word.
@@ -42,11 +42,22 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("github_pat_",), r"[A-Za-z0-9_]{20,}"),
     (
         (
-            "glpat-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glft-", "glffct-", "glimt-", "glagent-", "gloas-", "glptt-",
-            "glsoat-", "GR1348941",
+            "glpat-",
+            "gldt-",
+            "glrt-",
+            "glrtr-",
+            "glcbt-",
+            "glft-",
+            "glffct-",
+            "glimt-",
+            "glagent-",
+            "gloas-",
+            "glptt-",
+            "glsoat-",
+            "GR1348941",
         ),
         r"[A-Za-z0-9_.-]{16,}",
-    ),  # fmt: skip
+    ),
     (("ATATT3", "ATCTT3", "ATBB"), r"[A-Za-z0-9_=-]{20,}"),
     (("npm_", "dckr_pat_", "dckr_oat_"), r"[A-Za-z0-9-]{20,}"),
     (("pypi-",), r"(?=[A-Za-z_-]{0,64}[0-9])" + _W + r"{32,}"),
@@ -90,8 +101,8 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("A3-",), r"[A-Z0-9]{6}-[A-Z0-9]{6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}"),
 )
 
-# From the beginning of a word only: the word may be long, and each "eyJ" in it would be a new attempt.
-_JSON_WEB_TOKEN: Final = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*+){0,3}"
+# A JSON web token, from the beginning of a word only: each "eyJ" inside of a long word would be a new attempt.
+_WEB_SIGNED: Final = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*+){0,3}"
 
 SHORTEST: Final = 16  # no token is shorter, which lets a reader skip everything but long words
 
@@ -108,7 +119,7 @@ def _by_first_letter() -> str:
     return _either(letter + _either(patterns) for letter, patterns in rests.items())
 
 
-TOKEN: Final = re.compile(rf"(?<![A-Za-z0-9])(?=[A-Za-z0-9])(?:{_by_first_letter()}|{_JSON_WEB_TOKEN})", re.ASCII)
+TOKEN: Final = re.compile(rf"(?<![A-Za-z0-9])(?=[A-Za-z0-9])(?:{_by_first_letter()}|{_WEB_SIGNED})", re.ASCII)
 
 # Addresses that are secret from here on: web hooks, and signatures of signed addresses (Azure, Amazon, Google).
 SECRET_PATH: Final = re.compile(

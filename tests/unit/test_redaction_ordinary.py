@@ -16,13 +16,13 @@ TEXTS = (
     # prose
     "The secret: patience", "The secret: patience, and time.", "Authorization: required", "bearer certificates",
     "Bearer token authentication is described below.", "The bearer of this letter is my friend.",
-    "sk-learn-pipelines", "scikit-learn, sk-learn-pipelines and task-oriented dialogue",
-    "Password: required", "password: optional", "API key: please contact support", "Token: none",
-    "keyboard: qwerty", "monkey: banana", "The author: Jane Austen", "author=Jane", "The key: a good night's sleep",
-    "Passed: 12, failed: 3", "pass: 12 fail: 3", "pass rate: 0.93", "Auth: OAuth2", "Authority: federal",
-    "## Secret:\nNobody may know", "Password:\nEnter your password below.", "Cookies: chocolate and oatmeal",
-    "cookie: chocolate", "He said: the password is a word that you choose.", "a passage: Dunwich, 1928",
-    "Compass: north", "What is a token? A token: part of a word.", "tokens: 1234", "The answer is 42.",
+    "sk-learn-pipelines", "scikit-learn, sk-learn-pipelines and task-oriented dialogue", "Password: required",
+    "password: optional", "API key: please contact support", "Token: none", "keyboard: qwerty", "monkey: banana",
+    "The author: Jane Austen", "author=Jane", "The key: a good night's sleep", "Passed: 12, failed: 3",
+    "pass: 12 fail: 3", "pass rate: 0.93", "Auth: OAuth2", "Authority: federal", "## Secret:\nNobody may know",
+    "Password:\nEnter your password below.", "Cookies: chocolate and oatmeal", "cookie: chocolate",
+    "He said: the password is a word that you choose.", "a passage: Dunwich, 1928", "Compass: north",
+    "What is a token? A token: part of a word.", "tokens: 1234", "The answer is 42.",
     "Monday 2026-11-26T06:19:26Z, version 1.2.3-beta4", "user@example.com wrote to team@example.org:",
     "Email:joe@example.com", "mailto:joe@example.com", "Meet me @ 10:30", "ratio 3:2 @ noon",
     # counts and parameters
@@ -37,8 +37,9 @@ TEXTS = (
     "for key, value in pairs.items():", "if token == 'if':", 'os.getenv("GITHUB_TOKEN")', "secret=get_secret(name)",
     "export OPENAI_API_KEY=<your key>", "export TOKEN=$GITHUB_TOKEN", "PASSWORD=${DB_PASSWORD}",
     "postgresql://${USER}:${PASSWORD}@localhost/db", "api_key: {{ vault.api_key }}", "--key sorted", "key == 'name'",
-    "primary_key=True", "sort_key: created_at", "foreign_key: user_id", "public_key: id_ed25519.pub", "cache_key=a94f5374",
-    "class TokenBucket: capacity: int = 10", "assert response.status_code == 401, 'Unauthorized: missing api key'",
+    "primary_key=True", "sort_key: created_at", "foreign_key: user_id", "public_key: id_ed25519.pub",
+    "cache_key=a94f5374", "class TokenBucket: capacity: int = 10",
+    "assert response.status_code == 401, 'Unauthorized: missing api key'",
     # JSON, YAML, CSS, markdown, tables
     '{"role":"user","content":"What is a token?"}', '{"token": "Hello", "logprob": -0.31}',
     '{"key": "name", "value": "Ada"}', '{"author": "Ada", "keys": ["a", "b"], "key": "question"}',
@@ -46,13 +47,15 @@ TEXTS = (
     ".token-keyword { color: red }", "| key | value |\n|-----|-------|\n| a | 1 |", "[key](https://example.com/key)",
     "name: build\non: [push]\npermissions:\n  id-token: write", "keys: [a, b]",
     # addresses, paths, digests, encodings
-    "https://example.com/search?q=keys&page=2", "https://example.com/?key=name&sort=asc", "http://localhost:8080/token",
-    "ssh://git@github.com/org/repository.git", "git@github.com:org/repository.git", "https://host:443/path?mail=a@b.c",
-    "commit da39a3ee5e6b4b0d3255bfef95601890afd80709", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "123e4567-e89b-12d3-a456-426614174000", "aGVsbG8gd29ybGQ=", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA",
-    "/etc/ssl/private/key.pem", "~/.ssh/id_ed25519", "src/lmspan/secret_names.py", "C:\\keys\\token.txt",
-    "PWD=/home/ada/project", "password_file: /run/secrets/password", "arn:aws:iam::123456789012:role/reader",
-    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "-----BEGIN PUBLIC KEY-----\nMFww\n-----END PUBLIC KEY-----",
+    "https://example.com/search?q=keys&page=2", "https://example.com/?key=name&sort=asc",
+    "http://localhost:8080/token", "ssh://git@github.com/org/repository.git", "git@github.com:org/repository.git",
+    "https://host:443/path?mail=a@b.c", "commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "123e4567-e89b-12d3-a456-426614174000",
+    "aGVsbG8gd29ybGQ=", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA", "/etc/ssl/private/key.pem",
+    "~/.ssh/id_ed25519", "src/lmspan/secret_names.py", "C:\\keys\\token.txt", "PWD=/home/ada/project",
+    "password_file: /run/secrets/password", "arn:aws:iam::123456789012:role/reader",
+    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMFww\n-----END PUBLIC KEY-----",
     "look for a line with -----BEGIN PRIVATE KEY----- in it", "gpt-4o-mini", "claude-3-5-sonnet-20241022",
     "meta-llama/Llama-3.3-70B-Instruct", "text-embedding-3-small", "sk-", "hf_hub_download", "npm_config_registry",
     "日本語のテキスト、パスワード：なし", "ключ: значение", "Schlüssel: Wert", "emoji 🔑: 🗝", "\ud800 half",
@@ -86,7 +89,8 @@ def test_the_parameters_of_a_tool_stay_though_one_is_called_password():
 
 
 @pytest.mark.parametrize(
-    "word", ["placeholder", "not-needed", "lm-studio", "postgres", "question", "<|endoftext|>", "[PAD]", "EMPTY", "12345678"]
+    "word",
+    ["placeholder", "not-needed", "lm-studio", "postgres", "question", "<|endoftext|>", "[PAD]", "EMPTY", "12345678"],
 )
 def test_a_configured_value_that_is_an_ordinary_word_stays_in_texts_and_fields(word):
     environ = {"POSTGRES_PASSWORD": word, "OPENAI_API_KEY": word, "EOS_TOKEN": word}
