@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _LARGEST_INT: Final = 2**63
-_LONGEST_KEY: Final = 128
+_SHORT: Final = 64  # keys, roles, names: most of the strings, and few different ones
 _NUMBERS: Final = frozenset((int, float, bool))
 _PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
 # Values of lmspan's own, not of the program: no secret can be in them, and a hook must not change them.
@@ -222,20 +222,13 @@ class _Walk:
             if not self.node():
                 described["..."] = "<more>"
                 break
-            name = self.key(key) if type(key) is str else str(self.describe(key, path))
+            name = self.string(key) if type(key) is str else str(self.describe(key, path))
             hidden = hides(key if type(key) is str else name, item)
             described[name] = REDACTED if hidden else self.describe(item, path)
         for named, holder in _PAIRS:
             if holder in described and hides_named(described.get(named), described[holder]):
                 described[holder] = REDACTED
         return described
-
-    def key(self, key: str) -> str:
-        """Return the key of a mapping; most come again and again, and few are longer than a name."""
-        if len(key) > _LONGEST_KEY:
-            return self.string(key)
-        self.bytes_left -= len(key)
-        return well_formed(self.redactor.name(key))
 
     def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
         described: list[Any] = []
@@ -253,7 +246,10 @@ class _Walk:
         return self.nodes_left >= 0
 
     def string(self, value: str) -> str:
-        return self.redactor.hook(self.cut(value))
+        if len(value) > min(_SHORT, self.bytes_left):
+            return self.redactor.hook(self.cut(value))
+        self.bytes_left -= len(value)
+        return well_formed(self.redactor.name(value))
 
     def cut(self, value: str) -> str:
         text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from lmspan import guard
-from lmspan.secret_finders import FINDERS, USERINFO, known, read
+from lmspan.secret_finders import USERINFO, find, known
 from lmspan.secret_names import Proof, hides, is_distinct, looks_like_key, proof_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Redactor:
     """Take the secrets out of what would be recorded, and let the user's hook have its say."""
 
     def __init__(self, hook: Callable[[str], str] | None = None, environ: Mapping[str, str] | None = None) -> None:
-        self._hook = guard.guarded(hook) if hook is not None else None
+        self._hook = hook
         self._known: tuple[str, ...] = ()
         self._names: dict[str, str] = {}
         self._environ = environ or {}
@@ -80,8 +80,7 @@ class Redactor:
 
     def secrets(self, text: str) -> str:
         """Return a text without what is known or looks like a secret. Never raises."""
-        look = read(text)
-        spans = [span for find in FINDERS for span in find(text, look)]
+        spans = find(text)
         for secret in self._known:
             spans += known(text, secret)
         return _without(text, spans) if spans else text
@@ -99,25 +98,32 @@ class Redactor:
             return WITHHELD
         mark = _inside.set(True)
         try:
-            changed = self._hook(text)
+            changed = self._redact(text)
         finally:
             _inside.reset(mark)
         return changed if type(changed) is str else FAILED
+
+    @guard.guarded
+    def _redact(self, text: str) -> Any:
+        return self._hook(text) if self._hook is not None else text
 
     def __call__(self, text: str) -> str:
         """Return one string as it may be recorded. Never raises."""
         return self.hook(self.secrets(text))
 
     def name(self, text: str) -> str:
-        """Return a short string that comes again and again (a model, a tool, a key of a mapping), remembered."""
+        """Return a string as it may be recorded, of the kind that comes again and again: a model, a key, a role.
+
+        What is left of a short one without its secrets is remembered; the hook is called each time.
+        """
         known = self._names.get(text)
         if known is None:
-            known = self(text)
-            if len(text) <= _LONGEST_NAME and not _inside.get():
+            known = self.secrets(text)
+            if len(text) <= _LONGEST_NAME:
                 if len(self._names) >= _MOST_NAMES:
                     self._names = {}
                 self._names[text] = known
-        return known
+        return known if self._hook is None else self.hook(known)
 
     def value(self, name: str, value: Any) -> Any:
         """Return the value of an attribute as it may be recorded: a string, or strings in a list. Never raises."""

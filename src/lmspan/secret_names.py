@@ -146,6 +146,7 @@ _SHORTEST_SECRET: Final = 6
 _SHORTEST_KEY: Final = 8
 _LONG_PART: Final = 12
 _LONG_KEY: Final = 24  # letters alone, if there are so many: no word of a language is as long
+_LONG_WORDS: Final = 20  # words in a row that a program has as its key: no text has them by chance
 _SHORTEST_BLOCK: Final = 64
 _LONGEST_SECRET: Final = 16_384
 _PLACEHOLDER: Final = re.compile(r"[<\[{$*%…(.]|[xX]{3,}|[*.•]+\Z|(?:~|\.{1,2})?[/\\]|[A-Za-z]:\\")
@@ -196,7 +197,7 @@ def is_distinct(value: str) -> bool:
     if len(plain) < _SHORTEST_KEY or _PLACEHOLDER.match(plain) or any(character.isspace() for character in plain):
         return looks_like_block(plain)
     letters = any(character.isalpha() for character in plain)
-    return letters and (any(map(str.isdigit, plain)) or looks_like_key(plain) or len(plain) >= _LONG_KEY)
+    return letters and (any(map(str.isdigit, plain)) or looks_like_key(plain) or len(plain) >= _LONG_WORDS)
 
 
 def looks_like_block(value: str) -> bool:

@@ -208,13 +208,19 @@ def test_no_token_is_shorter_than_the_words_that_are_looked_at():
 
 
 def work(text):
-    """How many characters the patterns have read is not known; how long the best of a few runs took is near it."""
-    look, best = Redactor(), float("inf")
+    """Return the least processor time of a few runs, in seconds: other programs of the machine do not count."""
+    redactor, best = Redactor(), float("inf")
     for _ in range(3):
-        began = time.perf_counter()
-        look.secrets(text)
-        best = min(best, time.perf_counter() - began)
+        began = time.thread_time()
+        redactor.secrets(text)
+        best = min(best, time.thread_time() - began)
     return best
+
+
+def grows_with_the_text(part):
+    """Tell whether eight times the text takes about eight times the work; a quadratic pattern takes 64 times."""
+    small, large = (part * (size // len(part) + 1) for size in (8_192, 65_536))
+    return any(work(large) < 24 * max(work(small), 1e-4) for _ in range(3))
 
 
 MARKERS = [*(prefix for prefixes, _ in SHAPES for prefix in prefixes if prefix), "hooks/", "&sig="]
@@ -229,14 +235,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("part", HOSTILE, ids=repr)
 def test_time_is_linear_in_the_text(part):
-    """Twice the text takes about twice the time; a quadratic pattern takes four times as long, and eight, and so on."""
-    small, large = (part * (size // len(part)) for size in (8_192, 65_536))
-    assert work(large) < 8 * 3.5 * max(work(small), 1e-4)
+    assert grows_with_the_text(part)
 
 
 def test_texts_of_hostile_parts_take_linear_time():
     parts = random.Random(7)  # noqa: S311 - the same parts in each run
-    for _ in range(60):
-        part = "".join(parts.choices(HOSTILE, k=3))
-        small, large = (part * (size // len(part) + 1) for size in (8_192, 65_536))
-        assert work(large) < 8 * 3.5 * max(work(small), 1e-4), part
+    mixed = ["".join(parts.choices(HOSTILE, k=3)) for _ in range(60)]
+    assert [part for part in mixed if not grows_with_the_text(part)] == []
