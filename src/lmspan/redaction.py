@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextvars
+import functools
 import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
@@ -25,6 +26,7 @@ FAILED = "[redaction failed]"
 WITHHELD = "[not recorded inside redact]"
 _LONGEST_NAME: Final = 128
 _MOST_NAMES: Final = 4096
+_MOST_SECRETS: Final = 256
 
 _inside: contextvars.ContextVar[bool] = contextvars.ContextVar("lmspan.redact", default=False)
 
@@ -34,48 +36,45 @@ class Redactor:
 
     def __init__(self, hook: Callable[[str], str] | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._hook = hook
-        self._known: tuple[str, ...] = ()
+        self._of_environment: list[str] = []
+        self._configured: list[str] = []
+        self._known: tuple[str, ...] = ()  # both, the longest first
         self._names: dict[str, str] = {}
         self._environ = environ or {}
         self._seen: Any = None
         self.look_around()
 
+    @guard.guarded
     def look_around(self) -> None:
         """Learn the keys in the environment, which a program may load after `init()`. Cheap if nothing changed."""
         stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes each value that it is asked for
         if stored == self._seen:
             return
-        self._seen = dict(stored)
+        seen = dict(stored)
         for name, value in dict(self._environ).items():
             if proof_of(name) >= Proof.WORD or name.upper().endswith("_KEY"):
-                self.know(value)
+                self._learn(self._of_environment, _forms(value))
+            self._learn(self._of_environment, _forms_in(value))
+        self._seen = seen
 
     def know(self, secret: object) -> None:
         """Remember a value that a program uses as a key, so that it is taken out wherever it shows up as a word.
 
-        A value that an ordinary text may hold ("not-needed", "postgres") is no key.
+        A value that an ordinary text may hold ("not-needed", "postgres") is no key. Never raises.
         """
-        if type(secret) is str and is_distinct(secret):
-            plain = secret.strip()
-            self._learn(plain, json.dumps(plain)[1:-1], quote(plain, safe=""))
+        if type(secret) is str:
+            self._learn(self._configured, _forms(secret))
 
     def know_address(self, address: str) -> None:
-        """Remember the credentials in an address, together and, where it looks like a key, the password alone."""
-        found = USERINFO.search(address)
-        if found is None:
-            return
-        user, _, password = found[1].partition(":")
-        if password:
-            plain = unquote(found[1])
-            self._learn(found[1], plain, base64.b64encode(plain.encode("utf-8", "replace")).decode())
-            self.know(unquote(password))
-        if looks_like_key(user):
-            self.know(user)
+        """Remember the credentials in an address: both together, and each that looks like a key. Never raises."""
+        self._learn(self._configured, _forms_in(address))
 
-    def _learn(self, *secrets: str) -> None:
+    def _learn(self, kept: list[str], secrets: tuple[str, ...]) -> None:
         new = [each for each in secrets if each not in self._known]
         if new:
-            self._known = tuple(sorted({*self._known, *new}, key=len, reverse=True))
+            kept += new
+            del kept[:-_MOST_SECRETS]  # of a program that has a key for each of its users, the latest
+            self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
             self._names = {}
 
     def secrets(self, text: str) -> str:
@@ -143,3 +142,27 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
             parts += (text[done:start], REDACTED)
         done = max(done, end)
     return "".join((*parts, text[done:]))
+
+
+@functools.lru_cache(256)
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return a configured key as texts, JSON and addresses spell it; nothing for a value that is an ordinary word."""
+    plain = secret.strip()
+    if not is_distinct(plain):
+        return ()
+    return tuple(dict.fromkeys((plain, json.dumps(plain)[1:-1], quote(plain, safe="", errors="replace"))))
+
+
+@functools.lru_cache(256)
+def _forms_in(address: str) -> tuple[str, ...]:
+    """Return the credentials in an address as texts and headers spell them."""
+    found = USERINFO.search(address)
+    if found is None:
+        return ()
+    user, _, password = map(unquote, found[1].partition(":"))
+    forms = _forms(user) if looks_like_key(user) else ()
+    if not password:
+        return forms
+    pair = f"{user}:{password}"
+    basic = base64.b64encode(pair.encode("utf-8", "replace")).decode()
+    return (found[1], pair, basic, *forms, *_forms(password))

@@ -148,6 +148,8 @@ def _value(text: str, begin: int, end: int, proof: Proof, given: re.Match[str]) 
 def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: str) -> bool:
     value = given["value"]
     if given["quote"]:
+        if value.isupper() and "_" in value and proof_of(value) is not Proof.NONE:
+            return False  # the name of a variable
         return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
     if text[given.end() : given.end() + 1] in ("(", "[") or _ATTRIBUTE.fullmatch(value):
         return False  # code that asks for the value

@@ -180,7 +180,8 @@ def looks_like_key(value: str) -> bool:
     """Tell whether a value has the look of a key: letters mixed with digits or cases, as no word or name has them."""
     if not _SHORTEST_KEY <= len(value) <= _LONGEST_SECRET or not may_be_key(value):
         return False
-    return any(map(_is_random, _SEPARATORS.split(value[:512]))) or (len(value) >= _LONG_KEY and value.isalnum())
+    letters = value.isalnum() and (value.islower() or value.isupper())
+    return any(map(_is_random, _SEPARATORS.split(value[:512]))) or (len(value) >= _LONG_KEY and letters)
 
 
 def _is_random(part: str) -> bool:

@@ -52,6 +52,19 @@ def test_the_credentials_of_an_address_are_known_without_the_address():
     assert redactor.secrets("Ada Lovelace") == "Ada Lovelace"
 
 
+def test_the_credentials_of_an_address_in_the_environment_are_known():
+    redactor = Redactor(environ={"DATABASE_URL": "postgres://ada:Love1ace88@db/x", "ODD_TOKEN": "odd\udc80bytes-4242"})
+    assert redactor.secrets("ada:Love1ace88 or Love1ace88") == f"{REDACTED} or {REDACTED}"
+
+
+def test_of_a_program_that_has_a_key_for_each_user_the_latest_are_known():
+    redactor = Redactor(environ={"SHOP_API_KEY": "plum-pudding-42"})
+    for user in range(1_000):
+        redactor.know(f"key-{user:06}-abc")
+    assert len(redactor._known) <= 512
+    assert redactor.secrets("plum-pudding-42 key-000999-abc") == f"{REDACTED} {REDACTED}"
+
+
 # Cuts and traces
 
 

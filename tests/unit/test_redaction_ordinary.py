@@ -37,6 +37,7 @@ TEXTS = (
     "for key, value in pairs.items():", "if token == 'if':", 'os.getenv("GITHUB_TOKEN")', "secret=get_secret(name)",
     "export OPENAI_API_KEY=<your key>", "export TOKEN=$GITHUB_TOKEN", "PASSWORD=${DB_PASSWORD}",
     "postgresql://${USER}:${PASSWORD}@localhost/db", "api_key: {{ vault.api_key }}", "--key sorted", "key == 'name'",
+    "credentials: VertexPassThroughCredentials | None", '"api_key": "OPENAI_API_KEY"',
     "primary_key=True", "sort_key: created_at", "foreign_key: user_id", "public_key: id_ed25519.pub",
     "cache_key=a94f5374", "class TokenBucket: capacity: int = 10",
     "assert response.status_code == 401, 'Unauthorized: missing api key'",
