@@ -28,7 +28,20 @@ ROWS = (
     {"content"},
     {"processes", "layers"},
     {"redaction"},
-    {"patching", "lifecycle", "lineage", "semconv", "environment", "errors", "guard", "_version"},
+    {"secret_finders"},
+    {
+        "patching",
+        "lifecycle",
+        "lineage",
+        "semconv",
+        "environment",
+        "errors",
+        "guard",
+        "secret_names",
+        "token_shapes",
+        "clipping",
+        "_version",
+    },
 )
 SDK = {"callbacks", "providers", "export", "sampling", "testing"}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import hashlib
 import json
 import pathlib
 import traceback
@@ -19,14 +18,24 @@ from enum import EnumType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.redaction import REDACTED, Redactor, is_secret_field
+from lmspan.clipping import clip, cut, well_formed
+from lmspan.redaction import REDACTED, Redactor
+from lmspan.secret_names import hides, hides_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_DIGEST_WINDOW = 65_536
-_OVERLAP: Final = 512  # a secret that begins before a cut is still seen whole
 _LARGEST_INT: Final = 2**63
+_SHORT: Final = 64  # keys, roles, names: most of the strings, and few different ones
+_NUMBERS: Final = frozenset((int, float, bool))
+_PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
+# Values of lmspan's own, not of the program: no secret can be in them, and a hook must not change them.
+_OWN_VALUES: Final = frozenset(
+    (
+        sc.CALL_ID, sc.CALL_PARENT_ID, sc.SOURCE, sc.OPERATION_NAME, sc.OI_SPAN_KIND, sc.TOOL_TYPE, sc.TOOL_CALLER,
+        sc.OUTPUT_TYPE, sc.ADAPTER_PHASE, sc.EVALUATION_SCOPE, sc.COST_UNIT, sc.COST_SOURCE, sc.MCP_METHOD,
+    )
+)  # fmt: skip
 _PLAIN_BY_STR = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
                  pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)  # fmt: skip
 
@@ -92,17 +101,15 @@ class Content:
         self.redactor = redactor or Redactor()
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
+        texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)
         self._encoders: dict[str, Callable[[Any], str]] = {
-            sc.TOOL_CALL_ARGUMENTS: self.object_json,
-            sc.TOOL_CALL_RESULT: self.object_json,
-            sc.INTERPRETER_CODE: self.text,
-            sc.RETRIEVAL_QUERY: self.text,
-            sc.CANDIDATE_DIFF: self.text,
-            sc.STDERR_TEXT: self.text,
+            **dict.fromkeys((sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT), self.object_json),
+            **dict.fromkeys(texts, self.text),
         }
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
         """Return a payload, values by attribute name, as attributes; with OpenInference's names beside, if asked."""
+        self.redactor.look_around()
         encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
         for name in payload if openinference else ():
             if name in _OPENINFERENCE:
@@ -111,9 +118,17 @@ class Content:
                 encoded[value_name], encoded[mime_name] = encoded[name], kind
         return encoded
 
+    def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes that are no content (names, numbers) as they may be recorded. Never raises."""
+        value = self.redactor.value
+        return {
+            name: each if name in _OWN_VALUES or type(each) in _NUMBERS else value(name, each)
+            for name, each in attributes.items()
+        }
+
     def text(self, value: Any) -> str:
         """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
-        return self.redactor(clip(_exact(value), self.max_bytes, self.redactor))
+        return self.redactor.hook(clip(_exact(value), self.max_bytes, self.redactor))
 
     def json(self, value: Any) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
@@ -125,8 +140,7 @@ class Content:
 
     def _json(self, value: Any, max_bytes: int) -> str:
         walk = _Walk(self.redactor, max_bytes, self.max_nodes)
-        described = json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
-        return self.redactor.secrets(described)
+        return json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
 
     def object_json(self, value: Any) -> str:
         """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
@@ -134,20 +148,21 @@ class Content:
 
     def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
         """Return the facts of an exception: its type, and where content may be told its message and its frames."""
-        facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
+        facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
         if told:
             message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
-            frames = "".join(traceback.format_tb(error.__traceback__))
+            frames = self.text("".join(traceback.format_tb(error.__traceback__))).rstrip()
             last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
-            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{self.text(frames).rstrip()}\n{last}"
+            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{frames}\n{last}"
         return facts
 
     def message(self, error: BaseException) -> str:
         """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""
+        self.redactor.look_around()
         arguments = BaseException.__dict__["args"].__get__(error)
         if len(arguments) == 1 and issubclass(type(arguments[0]), str):
-            return self.redactor(clip(_exact(arguments[0]), 4096, self.redactor))
-        return clip(self.json(list(arguments)), 4096, self.redactor) if arguments else ""
+            return self.redactor.hook(clip(_exact(arguments[0]), 4096, self.redactor))
+        return cut(self.json(list(arguments)), 4096) if arguments else ""
 
 
 class _Walk:
@@ -213,7 +228,11 @@ class _Walk:
                 described["..."] = "<more>"
                 break
             name = self.string(key) if type(key) is str else str(self.describe(key, path))
-            described[name] = REDACTED if is_secret_field(name) and item is not None else self.describe(item, path)
+            hidden = hides(key if type(key) is str else name, item)
+            described[name] = REDACTED if hidden else self.describe(item, path)
+        for named, holder in _PAIRS:
+            if holder in described and hides_named(described.get(named), described[holder]):
+                described[holder] = REDACTED
         return described
 
     def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
@@ -223,6 +242,8 @@ class _Walk:
                 described.append(f"<{length - len(described)} more>")
                 break
             described.append(self.describe(item, path))
+        if length == len(described) == 2 and hides_named(*described):  # noqa: PLR2004 - a header is a pair
+            described[1] = REDACTED
         return described
 
     def node(self) -> bool:
@@ -230,7 +251,10 @@ class _Walk:
         return self.nodes_left >= 0
 
     def string(self, value: str) -> str:
-        return self.redactor.hook(self.cut(value))
+        if len(value) > min(_SHORT, self.bytes_left):
+            return self.redactor.hook(self.cut(value))
+        self.bytes_left -= len(value)
+        return well_formed(self.redactor.name(value))
 
     def cut(self, value: str) -> str:
         text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
@@ -270,22 +294,6 @@ def qualified_name(kind: type) -> str:
     module = type.__getattribute__(kind, "__module__")
     name = type.__getattribute__(kind, "__qualname__")
     return f"{name}" if module == "builtins" else f"{module}.{name}"
-
-
-def clip(text: str, limit: int, redactor: Redactor) -> str:
-    """Return valid Unicode of about `limit` characters at most; a longer text tells its length and a digest."""
-    if len(text) > limit:
-        edge = max(limit - _OVERLAP, 0)
-        kept = text[:edge] + redactor.secrets(text[edge : limit + _OVERLAP])[: limit - edge]
-        text = f"{kept}…[{len(text)} characters, blake2b {digest(text)}]"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def digest(text: str) -> str:
-    """Return 16 hexadecimal digits that tell equal texts; of a very long text its two ends and its length count."""
-    if len(text) > 2 * _DIGEST_WINDOW:
-        text = f"{text[:_DIGEST_WINDOW]}{len(text)}{text[-_DIGEST_WINDOW:]}"
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _exact(value: Any) -> str:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.content import stored_fields
-from lmspan.redaction import is_secret_field
+from lmspan.secret_names import hides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def _text(stored: Any) -> str | None:
     if not _is_plain(stored) or len(stored) > 1:
         return None
     ((name, value),) = stored.items()
-    return value if type(value) is str and not is_secret_field(name) else None
+    return value if type(value) is str and not hides(name, value) else None
 
 
 def _is_plain(value: Any) -> bool:

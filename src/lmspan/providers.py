@@ -55,7 +55,8 @@ def make(
     attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
     resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
     clean = {
-        key: redactor.secrets(value) if type(value) is str else value for key, value in resource.attributes.items()
+        name: value if name.startswith("telemetry.") else redactor.value(name, value)
+        for name, value in resource.attributes.items()
     }
     _own_provider = TracerProvider(
         sampler=sampler, resource=Resource(clean), id_generator=UniqueIds(), shutdown_on_exit=False

@@ -170,10 +170,11 @@ class Recorder:
 
     def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
         shape = SHAPES[call.operation]
-        name, attributes = first_facts(call, shape, facts, openinference=self._openinference)
+        name = self.content.redactor.name(call.name)
+        name, attributes = first_facts(call, shape, facts, name, openinference=self._openinference)
         if BAGGAGE in context:
             attributes.update(who(context))
-        call.facts = attributes
+        call.facts = attributes = self.content.facts(attributes)
         return self.tracer.start_span(
             name,
             with_entries(context, {STARTING: call}),
@@ -206,6 +207,7 @@ class Recorder:
         attributes: Mapping[str, Any],
         *,
         content: Mapping[str, Any] | None = None,
+        redacted: bool = False,
         severity: SeverityNumber = SeverityNumber.INFO,
     ) -> None:
         """Add a point in time to a call: a span event, or a log record. `content` is heard as it is."""
@@ -214,20 +216,18 @@ class Recorder:
         name = EVENT_NAMES.get(event, f"lmspan.{event}")
         for watcher in call.watchers:
             watcher.event(call, event, {**attributes, **content} if content else attributes)
+        attributes = dict(attributes) if redacted else self.content.facts(attributes)
         if content and self.captures(call):
-            attributes = {**attributes, **self.content.attributes(content)}
+            attributes.update(self.content.attributes(content))
         now = self.clock()
         attributes = self._without_local_content(call, attributes, (name, now))
         if self._span_events:
             call.span.add_event(name, attributes, now)
         if self._event_logger is not None:
+            context = set_span_in_context(call.span)
             self._event_logger.emit(
                 LogRecord(
-                    timestamp=now,
-                    event_name=name,
-                    severity_number=severity,
-                    attributes=dict(attributes),
-                    context=set_span_in_context(call.span),
+                    timestamp=now, event_name=name, severity_number=severity, attributes=attributes, context=context
                 )
             )
 
@@ -319,6 +319,7 @@ class Recorder:
                 call.parent.notes["error"] = error
         if self._openinference:
             found.update({other: found[name] for name, other in OPENINFERENCE_TOKENS.items() if name in found})
+        found.update(self.content.facts(found))
         total = count(call)
         if total and call.parent is None:
             self.add_event(call, Event.TRACE_COMPLETE, total)
@@ -328,7 +329,7 @@ class Recorder:
         if call.recording and sc.ERROR_TYPE in found:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
-            self.add_event(call, Event.INFERENCE_DETAILS, {**call.facts, **call.notes.get("details", {})})
+            self.add_event(call, Event.INFERENCE_DETAILS, call.facts | call.notes.get("details", {}), redacted=True)
 
     def _record_error(self, call: Call, error: BaseException | None) -> None:
         """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
@@ -341,7 +342,7 @@ class Recorder:
             facts = self.content.exception(error, told=bool(capture))
             client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference
             event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
-            self.add_event(call, event, facts, severity=SeverityNumber.WARN)
+            self.add_event(call, event, facts, redacted=True, severity=SeverityNumber.WARN)
 
     def close(self) -> None:
         """Stop recording and end what is still open, innermost first."""

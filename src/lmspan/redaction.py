@@ -1,124 +1,168 @@
 """What is never recorded: keys, tokens, passwords; and the user's own `redact=` hook.
 
-Every string that would be recorded passes through one `Redactor`. Looking for a short marker first keeps long texts
-cheap: a pattern only runs over a text that holds its marker. The patterns may run over a text or over the JSON made of
-it: what they take out never holds a quotation mark or a backslash, so JSON stays JSON.
+Every string that would be recorded passes through one `Redactor` before it becomes part of any JSON, so that no sign
+of the JSON can be replaced. `secret_finders` says where in a text a secret is, `secret_names` which names and values
+are secret, `token_shapes` how well-known tokens look.
 """
 
 from __future__ import annotations
 
+import base64
+import contextvars
+import functools
 import json
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
 
 from lmspan import guard
+from lmspan.secret_finders import USERINFO, find, known
+from lmspan.secret_names import Proof, hides, is_distinct, looks_like_key, proof_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 REDACTED = "[redacted]"
 FAILED = "[redaction failed]"
-_SHORTEST_SECRET = 8
+WITHHELD = "[not recorded inside redact]"
+_LONGEST_NAME: Final = 128
+_MOST_NAMES: Final = 4096
+_MOST_SECRETS: Final = 256
 
-_SECRET_FIELDS = frozenset(
-    [
-        "accesstoken",
-        "apikey",
-        "apitoken",
-        "authorization",
-        "awssecretaccesskey",
-        "awssessiontoken",
-        "bearertoken",
-        "clientsecret",
-        "cookie",
-        "credential",
-        "credentials",
-        "idtoken",
-        "passphrase",
-        "passwd",
-        "password",
-        "privatekey",
-        "proxyauthorization",
-        "pwd",
-        "refreshtoken",
-        "secret",
-        "secretaccesskey",
-        "secretkey",
-        "sessiontoken",
-        "setcookie",
-        "vaulttoken",
-        "xapikey",
-    ]
-)
-_SECRET_VARIABLE = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE_KEY|ACCESS_KEY)$")
-
-_PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
-    (marker, re.compile(pattern), replacement)
-    for markers, pattern, replacement in (
-        (
-            ("PRIVATE KEY",),
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]*?(-----END [A-Z ]*PRIVATE KEY-----|(?=\")|\Z)",
-            REDACTED,
-        ),
-        (("sk-",), r"\bsk-[A-Za-z0-9_-]{8,}", REDACTED),
-        (("earer ",), r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}", r"\1" + REDACTED),
-        (("AKIA",), r"\bAKIA[0-9A-Z]{16}\b", REDACTED),
-        (("AIza",), r"\bAIza[0-9A-Za-z_-]{30,}", REDACTED),
-        (("ghp_", "github_pat_"), r"\b(?:ghp|github_pat)_[A-Za-z0-9_]{20,}", REDACTED),
-        (("xox",), r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}", REDACTED),
-        (("hf_",), r"\bhf_[A-Za-z0-9]{20,}", REDACTED),
-        (("eyJ",), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}", REDACTED),
-        (("://",), r"(://[^/\s:@\"\\]{0,256}:)[^/\s@\"\\]{1,512}@", r"\1" + REDACTED + "@"),
-        (
-            ("pi_key", "PI_KEY", "pi-key", "assword", "uthorization", "ecret"),
-            (
-                r"(?i)\b((?:[\w-]{0,32}[_-])?(?:api[_-]?key|password|authorization|secret(?:[_-]key)?)"
-                r"\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:basic\s+)?)(?!\[redacted\]|bearer|basic)[^\s\"',;)}\]\\]{6,}"
-            ),
-            r"\1" + REDACTED,
-        ),
-    )
-    for marker in markers
-)
-
-
-def is_secret_field(name: str) -> bool:
-    """Tell whether a field of this name holds a secret whatever its value is; case, `_` and `-` do not matter."""
-    return name.replace("_", "").replace("-", "").lower() in _SECRET_FIELDS
+_inside: contextvars.ContextVar[bool] = contextvars.ContextVar("lmspan.redact", default=False)
 
 
 class Redactor:
     """Take the secrets out of what would be recorded, and let the user's hook have its say."""
 
     def __init__(self, hook: Callable[[str], str] | None = None, environ: Mapping[str, str] | None = None) -> None:
-        self._hook = guard.guarded(hook) if hook is not None else None
-        self._known: frozenset[str] = frozenset()
-        for name, value in (environ or {}).items():
-            if _SECRET_VARIABLE.search(name.upper()):
-                self.know(value)
+        self._hook = hook
+        self._of_environment: list[str] = []
+        self._configured: list[str] = []
+        self._known: tuple[str, ...] = ()  # both, the longest first
+        self._names: dict[str, str] = {}
+        self._environ = environ or {}
+        self._seen: Any = None
+        self.look_around()
+
+    @guard.guarded
+    def look_around(self) -> None:
+        """Learn the keys in the environment, which a program may load after `init()`. Cheap if nothing changed."""
+        stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes each value that it is asked for
+        if stored == self._seen:
+            return
+        seen = dict(stored)
+        for name, value in dict(self._environ).items():
+            if proof_of(name) >= Proof.WORD or name.upper().endswith("_KEY"):
+                self._learn(self._of_environment, _forms(value))
+            self._learn(self._of_environment, _forms_in(value))
+        self._seen = seen
 
     def know(self, secret: object) -> None:
-        """Remember a value that a program uses as a key, so that it is taken out wherever it shows up."""
-        if type(secret) is str and len(secret) >= _SHORTEST_SECRET and secret not in self._known:
-            self._known |= {secret, json.dumps(secret)[1:-1]}
+        """Remember a value that a program uses as a key, so that it is taken out wherever it shows up as a word.
+
+        A value that an ordinary text may hold ("not-needed", "postgres") is no key. Never raises.
+        """
+        if type(secret) is str:
+            self._learn(self._configured, _forms(secret))
+
+    def know_address(self, address: str) -> None:
+        """Remember the credentials in an address: both together, and each that looks like a key. Never raises."""
+        self._learn(self._configured, _forms_in(address))
+
+    def _learn(self, kept: list[str], secrets: tuple[str, ...]) -> None:
+        new = [each for each in secrets if each not in self._known]
+        if new:
+            kept += new
+            del kept[:-_MOST_SECRETS]  # of a program that has a key for each of its users, the latest
+            self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
+            self._names = {}
 
     def secrets(self, text: str) -> str:
-        """Return the text, or the JSON, without what is known or looks like a secret. Never raises."""
+        """Return a text without what is known or looks like a secret. Never raises."""
+        spans = find(text)
         for secret in self._known:
-            if secret in text:
-                text = text.replace(secret, REDACTED)
-        for marker, pattern, replacement in _PATTERNS:
-            if marker in text:
-                text = pattern.sub(replacement, text)
-        return text
+            spans += known(text, secret)
+        return _without(text, spans) if spans else text
 
     def hook(self, text: str) -> str:
-        """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises."""
+        """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises.
+
+        A hook that runs instrumented code does not hear of it. What such code would record is withheld: the hook has
+        not seen it, and it may be the very text that it was given. The mark is in the context, which follows the code
+        into tasks and into the threads that lmspan propagates to.
+        """
         if self._hook is None:
             return text
-        changed = self._hook(text)
+        if _inside.get():
+            return WITHHELD
+        mark = _inside.set(True)
+        try:
+            changed = self._redact(text)
+        finally:
+            _inside.reset(mark)
         return changed if type(changed) is str else FAILED
+
+    @guard.guarded
+    def _redact(self, text: str) -> Any:
+        return self._hook(text) if self._hook is not None else text
 
     def __call__(self, text: str) -> str:
         """Return one string as it may be recorded. Never raises."""
         return self.hook(self.secrets(text))
+
+    def name(self, text: str) -> str:
+        """Return a string as it may be recorded, of the kind that comes again and again: a model, a key, a role.
+
+        What is left of a short one without its secrets is remembered; the hook is called each time.
+        """
+        known = self._names.get(text)
+        if known is None:
+            known = self.secrets(text)
+            if len(text) <= _LONGEST_NAME:
+                if len(self._names) >= _MOST_NAMES:
+                    self._names = {}
+                self._names[text] = known
+        return known if self._hook is None else self.hook(known)
+
+    def value(self, name: str, value: Any) -> Any:
+        """Return the value of an attribute as it may be recorded: a string, or strings in a list. Never raises."""
+        kind = type(value)
+        if kind is str:
+            return self.name(value) if not hides(name, value) else REDACTED
+        if kind is list or kind is tuple:
+            return [self.name(each) if type(each) is str else each for each in value]
+        return value
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    done = 0
+    for start, end in sorted(spans):
+        if start >= done:
+            parts += (text[done:start], REDACTED)
+        done = max(done, end)
+    return "".join((*parts, text[done:]))
+
+
+@functools.lru_cache(256)
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return a configured key as texts, JSON and addresses spell it; nothing for a value that is an ordinary word."""
+    plain = secret.strip()
+    if not is_distinct(plain):
+        return ()
+    return tuple(dict.fromkeys((plain, json.dumps(plain)[1:-1], quote(plain, safe="", errors="replace"))))
+
+
+@functools.lru_cache(256)
+def _forms_in(address: str) -> tuple[str, ...]:
+    """Return the credentials in an address as texts and headers spell them."""
+    found = USERINFO.search(address)
+    if found is None:
+        return ()
+    user, _, password = map(unquote, found[1].partition(":"))
+    forms = _forms(user) if looks_like_key(user) else ()
+    if not password:
+        return forms
+    pair = f"{user}:{password}"
+    basic = base64.b64encode(pair.encode("utf-8", "replace")).decode()
+    return (found[1], pair, basic, *forms, *_forms(password))

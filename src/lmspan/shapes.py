@@ -66,9 +66,9 @@ EVENT_NAMES: Final[dict[str, str]] = {
 
 
 def first_facts(
-    call: Call, shape: Shape, facts: Mapping[str, Any], *, openinference: bool
+    call: Call, shape: Shape, facts: Mapping[str, Any], name: str, *, openinference: bool
 ) -> tuple[str, dict[str, Any]]:
-    """Return the name of a call's span and the attributes that it starts with."""
+    """Return the name of a call's span, given the call's as it may be recorded, and the attributes to start with."""
     attributes, word = {sc.SOURCE: call.source}, shape.word
     if shape.genai:
         word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
@@ -77,4 +77,4 @@ def first_facts(
         attributes[sc.CALL_PARENT_ID] = call.parent_id
     if openinference:
         attributes[sc.OI_SPAN_KIND] = shape.openinference
-    return f"{word} {call.name}" if call.name else word, attributes
+    return f"{word} {name}" if name else word, attributes

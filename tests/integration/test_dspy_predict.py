@@ -36,6 +36,21 @@ def test_one_predict_is_four_spans_in_one_trace():
     assert len(recorded.trace_ids()) == 1
 
 
+@pytest.mark.parametrize("address", ["http://host:port/v1", "http://127.0.0.1:99999/v1", "http://[::1/v1"])
+def test_a_call_to_a_wrong_address_fails_as_without_lmspan_and_has_its_span(address):
+    with recording() as recorded, pytest.raises(Exception) as failure:  # noqa: PT011 - whatever the library raises
+        dspy.LM("openai/gpt-4o-mini", api_base=address, api_key=KEY, cache=False, num_retries=0)("why?")
+    assert recorded.one("chat gpt-4o-mini").attributes[sc.ERROR_TYPE].endswith(type(failure.value).__name__)
+
+
+def test_the_credentials_of_an_address_are_recorded_nowhere():
+    lm = dspy.LM("openai/gpt-4o-mini", api_base="http://ada:PW@127.0.0.1:9/v1", api_key=KEY, cache=False, num_retries=0)
+    with recording() as recorded, pytest.raises(Exception, match="ada:PW@"):
+        ask(lm)
+    assert recorded.spans
+    assert "ada:PW" not in "".join(span.to_json() for span in recorded.spans)
+
+
 async def test_acall_gives_the_same_spans():
     with serving(fields(answer="because")) as server, recording() as recorded, dspy.context(lm=model(server)):
         result = await dspy.Predict("question -> answer").acall(question="why?")

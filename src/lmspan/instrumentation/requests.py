@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.calls import put
@@ -30,6 +30,7 @@ _PARAMETERS: Final = (
 )
 _STOPS: Final = ("stop", "stop_sequences")
 _SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_session_token", "vertex_credentials")
+_ADDRESSES: Final = ("api_base", "base_url")
 
 
 def add_parameters(found: dict[str, Any], settings: Mapping[str, Any]) -> None:
@@ -48,16 +49,31 @@ def add_parameters(found: dict[str, Any], settings: Mapping[str, Any]) -> None:
 
 
 def server_facts(address: str) -> dict[str, Any]:
-    """Return host and port of an address."""
-    parts = urlsplit(address)
-    port = parts.port or _PORTS.get(parts.scheme)
-    if not parts.hostname:
+    """Return host and port of an address, as far as it has them. Never raises: a wrong address costs its facts only."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:  # "http://[::1/v1"
         return {}
-    return {sc.SERVER_ADDRESS: parts.hostname, **({sc.SERVER_PORT: port} if port else {})}
+    return {sc.SERVER_ADDRESS: host, **_port(parts)} if host else {}
+
+
+def _port(parts: SplitResult) -> dict[str, int]:
+    try:
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # "http://host:port/v1", "http://host:99999/v1"
+        return {}
+    return {sc.SERVER_PORT: port} if port else {}
 
 
 def learn_keys(recorder: Recorder, settings: Any) -> None:
     """Learn the secrets among the settings of a request, so that they are recorded nowhere."""
+    if type(settings) is not dict:
+        return
+    redactor = recorder.content.redactor
     for name in _SECRETS:
-        if type(settings) is dict and name in settings:
-            recorder.content.redactor.know(settings[name])
+        if name in settings:
+            redactor.know(settings[name])
+    for name in _ADDRESSES:
+        if type(settings.get(name)) is str:
+            redactor.know_address(settings[name])

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
-from lmspan.content import digest
+from lmspan.clipping import digest
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
