@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, new_class
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,6 @@ import wrapt
 
 from lmspan.content import qualified_name
 from lmspan.errors import ConfigurationError
-from lmspan.guard import leave_no_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,25 +61,28 @@ class Recorded(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic from wrap
 
     def __init__(self, target: Any, wrap: Wrap) -> None:
         super().__init__(target)
+        call, named = target.__call__, wrap.named(name_of(target))
         self._self_wrap = wrap
-        self._self_call = wrap.named(name_of(target))(target.__call__)
+        self._self_call = wrapped(call, named) if isinstance(call, MethodType) else named(call)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the object."""
-        try:
-            return self._self_call(*args, **kwargs)
-        except BaseException as error:
-            leave_no_trace(error)
-            raise
+    @property
+    def __call__(self) -> Any:
+        """The object's own method, recorded: a library that reads its signature finds the object's."""
+        return self._self_call
 
-    def __copy__(self) -> Recorded:
-        return Recorded(copy.copy(self.__wrapped__), self._self_wrap)
+    def __copy__(self) -> Any:
+        return recorded(copy.copy(self.__wrapped__), self._self_wrap)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
-        return Recorded(copy.deepcopy(self.__wrapped__, memo), self._self_wrap)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return recorded(copy.deepcopy(self.__wrapped__, memo), self._self_wrap)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Recorded, (self.__wrapped__, self._self_wrap)
+        return recorded, (self.__wrapped__, self._self_wrap)
+
+
+def recorded(target: Any, wrap: Wrap) -> Any:
+    """Return a callable object with its calls recorded, of a class with the name of its own: libraries show it."""
+    return new_class(type(target).__name__, (Recorded,))(target, wrap)
 
 
 def _descriptor(target: Any, wrap: Wrap) -> Any:
@@ -133,7 +135,7 @@ def _function(target: Any, wrap: Wrap) -> Any:
 
 def _again(target: Recorded, wrap: Wrap) -> Any:
     same = target._self_wrap.kind is wrap.kind  # noqa: SLF001 - our own
-    return wrapped(target.__wrapped__, wrap) if same else Recorded(target, wrap)
+    return wrapped(target.__wrapped__, wrap) if same else recorded(target, wrap)
 
 
 def _made(target: Any, wrap: Wrap) -> Any:
@@ -157,7 +159,7 @@ def _other(target: Any, wrap: Wrap) -> Any:
             " callable object"
         )
     if not hasattr(type(target), "__get__"):
-        return Recorded(target, wrap)
+        return recorded(target, wrap)
     made = _made(target, wrap)
     for name in _OF_A_CACHE:
         if hasattr(target, name):
