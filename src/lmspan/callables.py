@@ -1,7 +1,7 @@
-"""The kinds of things that a decorator records: how the function is taken out of each, and put back.
+"""The kinds of objects that a decorator records: how the function is taken out of each, and put back.
 
-A decorator gives back a thing of the same kind: `functools` and `inspect` find on it what they find on the program's
-own. A thing that is decorated twice with the same operation is recorded once.
+A decorator returns an object of the same kind, so that `functools` and `inspect` see no difference. An object that is
+decorated twice with the same operation is recorded once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Wrap(Protocol):
-    """What records a function, as an operation of a kind."""
+    """Records functions as operations of one kind."""
 
     @property
     def kind(self) -> Any:
@@ -38,7 +38,7 @@ class Wrap(Protocol):
 
 
 _wraps: WeakKeyDictionary[Function, Wrap] = WeakKeyDictionary()
-"""What each function of ours was made by: no mark on the function, which another decorator would copy."""
+"""The wrap of each function that was made here. A mark on the function itself would be copied by other decorators."""
 
 
 def name_of(target: Any) -> str:
@@ -48,7 +48,7 @@ def name_of(target: Any) -> str:
 
 
 def wrapped(target: Any, wrap: Wrap) -> Any:
-    """Return a thing of the same kind as `target`, with the function in it wrapped.
+    """Return an object of the same kind as `target`, with the function in it wrapped.
 
     Raises:
         ConfigurationError: `target` holds no function that could be recorded.
@@ -108,7 +108,7 @@ def _partial(target: Any, wrap: Wrap) -> Any:
 
 
 def _single_dispatch_method(target: Any, wrap: Wrap) -> Any:
-    """Record what is dispatched to, also what is registered later; all of it has the method's name."""
+    """Record every implementation, also one that is registered later, under the name of the method."""
     wrap = wrap.named(name_of(target.func))
     found = functools.cache(lambda implementation: wrapped(implementation, wrap))
 
@@ -152,7 +152,7 @@ def _class(target: type, _: Wrap) -> Any:
 
 
 def _other(target: Any, wrap: Wrap) -> Any:
-    """Record what behaves like a function where it is an attribute of a class, and any other callable object."""
+    """Record other callable objects; those that bind to an instance, as functions do, become functions."""
     if not callable(target):
         raise ConfigurationError(
             f"a value of type {qualified_name(type(target))} cannot be recorded: decorate a function, a method or a"
