@@ -1,14 +1,14 @@
-"""The kinds of things that a decorator records: how the function is taken out of each, and put back.
+"""The kinds of objects that a decorator records: how the function is taken out of each, and put back.
 
-A decorator gives back a thing of the same kind: `functools` and `inspect` find on it what they find on the program's
-own. A thing that is decorated twice with the same operation is recorded once.
+A decorator returns an object of the same kind, so that `functools` and `inspect` see no difference. An object that is
+decorated twice with the same operation is recorded once.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, new_class
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,6 @@ import wrapt
 
 from lmspan.content import qualified_name
 from lmspan.errors import ConfigurationError
-from lmspan.guard import leave_no_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Wrap(Protocol):
-    """What records a function, as an operation of a kind."""
+    """Records functions as operations of one kind."""
 
     @property
     def kind(self) -> Any:
@@ -39,7 +38,7 @@ class Wrap(Protocol):
 
 
 _wraps: WeakKeyDictionary[Function, Wrap] = WeakKeyDictionary()
-"""What each function of ours was made by: no mark on the function, which another decorator would copy."""
+"""The wrap of each function that was made here. A mark on the function itself would be copied by other decorators."""
 
 
 def name_of(target: Any) -> str:
@@ -49,7 +48,7 @@ def name_of(target: Any) -> str:
 
 
 def wrapped(target: Any, wrap: Wrap) -> Any:
-    """Return a thing of the same kind as `target`, with the function in it wrapped.
+    """Return an object of the same kind as `target`, with the function in it wrapped.
 
     Raises:
         ConfigurationError: `target` holds no function that could be recorded.
@@ -62,25 +61,28 @@ class Recorded(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic from wrap
 
     def __init__(self, target: Any, wrap: Wrap) -> None:
         super().__init__(target)
+        call, named = target.__call__, wrap.named(name_of(target))
         self._self_wrap = wrap
-        self._self_call = wrap.named(name_of(target))(target.__call__)
+        self._self_call = wrapped(call, named) if isinstance(call, MethodType) else named(call)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the object."""
-        try:
-            return self._self_call(*args, **kwargs)
-        except BaseException as error:
-            leave_no_trace(error)
-            raise
+    @property
+    def __call__(self) -> Any:
+        """The object's own method, recorded: a library that reads its signature finds the object's."""
+        return self._self_call
 
-    def __copy__(self) -> Recorded:
-        return Recorded(copy.copy(self.__wrapped__), self._self_wrap)
+    def __copy__(self) -> Any:
+        return recorded(copy.copy(self.__wrapped__), self._self_wrap)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
-        return Recorded(copy.deepcopy(self.__wrapped__, memo), self._self_wrap)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return recorded(copy.deepcopy(self.__wrapped__, memo), self._self_wrap)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Recorded, (self.__wrapped__, self._self_wrap)
+        return recorded, (self.__wrapped__, self._self_wrap)
+
+
+def recorded(target: Any, wrap: Wrap) -> Any:
+    """Return a callable object with its calls recorded, of a class with the name of its own: libraries show it."""
+    return new_class(type(target).__name__, (Recorded,))(target, wrap)
 
 
 def _descriptor(target: Any, wrap: Wrap) -> Any:
@@ -106,7 +108,7 @@ def _partial(target: Any, wrap: Wrap) -> Any:
 
 
 def _single_dispatch_method(target: Any, wrap: Wrap) -> Any:
-    """Record what is dispatched to, also what is registered later; all of it has the method's name."""
+    """Record every implementation, also one that is registered later, under the name of the method."""
     wrap = wrap.named(name_of(target.func))
     found = functools.cache(lambda implementation: wrapped(implementation, wrap))
 
@@ -133,7 +135,7 @@ def _function(target: Any, wrap: Wrap) -> Any:
 
 def _again(target: Recorded, wrap: Wrap) -> Any:
     same = target._self_wrap.kind is wrap.kind  # noqa: SLF001 - our own
-    return wrapped(target.__wrapped__, wrap) if same else Recorded(target, wrap)
+    return wrapped(target.__wrapped__, wrap) if same else recorded(target, wrap)
 
 
 def _made(target: Any, wrap: Wrap) -> Any:
@@ -150,14 +152,14 @@ def _class(target: type, _: Wrap) -> Any:
 
 
 def _other(target: Any, wrap: Wrap) -> Any:
-    """Record what behaves like a function where it is an attribute of a class, and any other callable object."""
+    """Record other callable objects; those that bind to an instance, as functions do, become functions."""
     if not callable(target):
         raise ConfigurationError(
             f"a value of type {qualified_name(type(target))} cannot be recorded: decorate a function, a method or a"
             " callable object"
         )
     if not hasattr(type(target), "__get__"):
-        return Recorded(target, wrap)
+        return recorded(target, wrap)
     made = _made(target, wrap)
     for name in _OF_A_CACHE:
         if hasattr(target, name):

@@ -90,13 +90,13 @@ class Decorator:
     """Record every call as one operation: `@lmspan.tool`, `@lmspan.tool("search")` or `@lmspan.tool(name="search")`.
 
     For functions, coroutine functions, generators, async generators, methods of every kind (above or below
-    `@classmethod`, `@staticmethod`, `@property`), what `functools` makes of them, and callable objects: the decorator
-    gives back a thing of the same kind. What they take, give and raise is unchanged, but that a generator called with
-    wrong arguments says so at its first step. `name` defaults to the function's name.
+    `@classmethod`, `@staticmethod`, `@property`), partials and dispatchers of `functools`, and callable objects: the
+    decorator returns an object of the same kind. Arguments, results and exceptions are unchanged, except that a
+    generator function that is called with wrong arguments raises at its first step. `name` defaults to the function's.
 
-    A function that returns a coroutine, a generator or an async generator is one operation until that has ended; other
-    awaitables, such as tasks, are outputs. Decorated twice by the same decorator, it is recorded once, with the outer
-    name. Raises `ConfigurationError` for what cannot be recorded, such as a class.
+    If a function returns a new coroutine, generator or async generator, the operation ends when that ends; other
+    awaitables, such as tasks, are outputs. A function that is decorated twice by the same decorator is recorded once,
+    with the outer name. Raises `ConfigurationError` for an object that cannot be recorded, such as a class.
     """
 
     def __init__(self, kind: Operation) -> None:
@@ -130,7 +130,7 @@ optimize = Decorator(Operation.OPTIMIZE)
 
 
 class _Recording(NamedTuple):
-    """How a decorator records a function; `callables` takes it out of other things."""
+    """Records functions as operations of one kind; `callables` takes them out of other objects."""
 
     kind: Operation
     name: str

@@ -1,4 +1,4 @@
-"""How an operation of plain Python is recorded: its facts, inputs and outputs; of models and agents also messages."""
+"""How an operation of plain Python is recorded: its facts, inputs and outputs, and messages of models and agents."""
 
 from __future__ import annotations
 

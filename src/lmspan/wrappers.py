@@ -1,4 +1,4 @@
-"""What records a function that a decorator was given, by its kind; and what it gives that has still to run.
+"""Wrappers that record a function, one for each kind of function, and the coroutine or generator that it returns.
 
 A wrapper can be pickled by value, as cloudpickle does with a program's functions: it reaches what it needs through
 functions and modules, which are pickled by name.
@@ -32,14 +32,14 @@ def wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[.
     """Return a function that records each call of another, by the first row that fits it."""
     inputs_of = _binder(function)
 
-    def begins(recorder: recording.Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def start_call(recorder: recording.Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         return begin(recorder, kind, name, inputs_of(args, kwargs))
 
-    return next(wrapper for fits, wrapper in _WRAPPERS if fits(function))(begins, function)
+    return next(wrapper for fits, wrapper in _WRAPPERS if fits(function))(start_call, function)
 
 
 def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
-    """Return what names the arguments of a call; the signature is read once, when the function is decorated."""
+    """Return a function that names the arguments of a call; the signature is read once, when decorating."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -59,11 +59,11 @@ def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str
     return inputs
 
 
-def _wrap_function(begins: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
-        call = recorder.announce(begins, args, kwargs)
+        call = recorder.announce(start_call, args, kwargs)
         if call is None:
             return function(*args, **kwargs)
         try:
@@ -81,14 +81,14 @@ def _wrap_function(begins: generators.Begin, function: Callable[..., Any]) -> Ca
     return wrapper
 
 
-def _wrap_coroutine(begins: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         recorder = recording.active
         before = propagation.awaited.get()
         propagation.awaited.set(True)
         try:
-            call = recorder.announce(begins, args, kwargs)
+            call = recorder.announce(start_call, args, kwargs)
             if call is None:
                 return await function(*args, **kwargs)
             try:
@@ -110,8 +110,8 @@ def _wrap_coroutine(begins: generators.Begin, function: Callable[..., Any]) -> C
     return wrapper
 
 
-def _wrap_generator_coroutine(begins: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
-    return types.coroutine(generators.wrap(begins, function))
+def _wrap_generator_coroutine(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+    return types.coroutine(generators.wrap(start_call, function))
 
 
 def _is_generator_coroutine(thing: Any) -> bool:
@@ -126,7 +126,7 @@ _WRAPPERS: Final[tuple[tuple[Callable[[Any], bool], Wrapper], ...]] = (
     (inspect.iscoroutinefunction, _wrap_coroutine),
     (callable, _wrap_function),
 )
-# what a function gives that has still to run -> the prefix of its attributes, what records the rest
+# type of an output that has still to run -> prefix of its attributes, wrapper that records it
 _LASTING: Final[tuple[tuple[type, str, Wrapper], ...]] = (
     (types.CoroutineType, "cr", _wrap_coroutine),
     (types.GeneratorType, "gi", generators.wrap),
@@ -135,7 +135,7 @@ _LASTING: Final[tuple[tuple[type, str, Wrapper], ...]] = (
 
 
 def _given(recorder: recording.Recorder, call: Call, outputs: Any) -> Any:
-    """End the call with its outputs, or have it last as long as they have still to run; return what is given."""
+    """End the call with its outputs and return them; outputs that have still to run are returned recorded."""
     for kind, prefix, wrapper in _LASTING:
         if type(outputs) is kind and _is_fresh(outputs, prefix):
             lasting = _lasting(recorder, call, outputs, wrapper)
@@ -146,7 +146,7 @@ def _given(recorder: recording.Recorder, call: Call, outputs: Any) -> Any:
 
 
 def _is_fresh(outputs: Any, prefix: str) -> bool:
-    """Tell whether it has not begun: one that has is shared with others, which go on with it when a caller does not."""
+    """Report whether the outputs have not begun to run: those that have are shared, and outlive this caller."""
     begun = any(getattr(outputs, f"{prefix}_{state}", False) for state in ("running", "suspended"))
     ended = getattr(outputs, f"{prefix}_frame") is None
     return not (begun or ended or _is_generator_coroutine(outputs))
@@ -154,7 +154,7 @@ def _is_fresh(outputs: Any, prefix: str) -> bool:
 
 @guarded
 def _lasting(recorder: recording.Recorder, call: Call, outputs: Any, wrapper: Wrapper) -> Any:
-    """Return what goes on with the call when it is first advanced; the call is not current until then."""
+    """Return outputs that resume the call when they are first advanced; the call is not current until then."""
 
     def resume(*_: Any) -> Call:
         call.previous = otel_context.get_current()

@@ -6,6 +6,7 @@ import sys
 import dspy
 import pytest
 
+import lmspan
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
@@ -384,3 +385,46 @@ print(recorded.tree())
 def test_a_program_with_decorated_tools_is_saved_and_loaded(tmp_path):
     done = run_python(SAVING, str(tmp_path / "agent"))
     assert (done.returncode, done.stdout) == (0, "sun\nexecute_tool fetch\nexecute_tool look\n"), done.stderr
+
+
+class Weather:
+    """Look up the weather."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def __call__(self, city: str, days: int = 1) -> str:
+        self.asked.append((city, days))
+        return f"rain in {city}"
+
+
+def test_a_decorated_callable_object_is_the_same_tool():
+    """The model is told of the same tool, and the module that has been decorated is still one of the program's."""
+    plain, weather = Weather(), Weather()
+    tools = [dspy.Tool(plain), dspy.Tool(lmspan.tool("weather")(weather))]
+    assert tools[0].format_as_litellm_function_call() == tools[1].format_as_litellm_function_call()
+    replies = step("Weather", city="Graz"), step("finish"), fields(reasoning="seen", answer="rain")
+    with serving(*replies) as server, recording(instrument=()) as recorded:
+        with dspy.context(lm=model(server), allow_tool_async_sync_conversion=True):
+            dspy.ReAct("question -> answer", tools=[tools[1]])(question="?")
+    assert (plain.asked, weather.asked) == ([], [("Graz", 1)])
+    recorded.assert_tree("execute_tool weather")
+
+
+def test_a_decorated_module_is_still_a_part_of_its_program():
+    class Program(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.ask = lmspan.module("ask")(dspy.Predict("question -> answer"))
+
+        def forward(self, question):
+            return self.ask(question=question)
+
+    program = Program()
+    again = program.deepcopy()
+    assert [name for name, _ in again.named_predictors()] == ["ask"]
+    assert again.dump_state() == program.dump_state()
+    with serving(fields(answer="rain")) as server, recording(instrument=()) as recorded:
+        with dspy.context(lm=model(server)):
+            assert (program(question="?").answer, again(question="?").answer) == ("rain", "rain")
+    recorded.assert_tree("module ask\nmodule ask")

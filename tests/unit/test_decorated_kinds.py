@@ -427,7 +427,9 @@ def looks(thing):
     function = getattr(thing, "fget", None) or getattr(thing, "func", None) or thing
     kinds = [inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.ismethod]
     described = [getattr(thing, name, None) for name in ("__name__", "__doc__", "__qualname__", "__module__")]
-    return class_of(thing), signature(function), [each(function) for each in kinds], described
+    call = getattr(thing, "__call__", None)  # noqa: B004 - what libraries read a tool's signature from
+    seen = [(signature(each), [is_kind(each) for is_kind in kinds]) for each in (function, call)]
+    return class_of(thing), class_of(thing).__name__, seen, described
 
 
 def class_of(thing):
