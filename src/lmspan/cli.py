@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
+import importlib
 import json
 import os
-import runpy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +56,11 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a program, recorded, without changing it")
     run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module")
-    run.add_argument("program", metavar="PROGRAM", help="a script, or with -m a module")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of the program")
+    run.add_argument(
+        "program", metavar="PROGRAM", help="a script, directory or archive, as for python; with -m a module"
+    )
+    arguments = run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the program's arguments")
+    arguments.required = False  # else "the following arguments are required" names ARGS, too
     run.set_defaults(command=_run)
 
     show = commands.add_parser("show", help="show a trace as a tree")
@@ -146,33 +148,13 @@ def _run_demo(options: argparse.Namespace) -> tuple[str, float]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import lmspan  # noqa: PLC0415
+    from lmspan.launch.command import run_program  # noqa: PLC0415
 
-    if not options.as_module and not Path(options.program).is_file():
+    if not options.as_module and not Path(options.program).exists():
         raise LmspanError(
             f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}"
         )
-    if options.as_module:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-        _require_module(options.program)
-    name = options.program if options.as_module else Path(options.program).stem
-    lmspan.init(os.environ.get("OTEL_SERVICE_NAME") or name)
-    sys.argv = [options.program, *options.arguments]
-    if options.as_module:
-        runpy.run_module(options.program, run_name="__main__", alter_sys=True)
-    else:
-        sys.path.insert(0, str(Path(options.program).resolve().parent))
-        runpy.run_path(options.program, run_name="__main__")
-    return 0
-
-
-def _require_module(name: str) -> None:
-    try:
-        found = importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
-        raise LmspanError(f"run: there is no module {name!r}")
+    return run_program(options.program, options.arguments, as_module=options.as_module)
 
 
 def _traces(what: str) -> tuple[list[Trace], list[str]]:

@@ -119,7 +119,6 @@ def test_run_passes_the_programs_exit_status_and_traceback(tmp_path):
     ("arguments", "message"),
     [
         (["show"], "no trace is stored in"),
-        (["run", "-m", "no.such.module"], "run: there is no module 'no.such.module'"),
         (["show", "nothing.jsonl"], "nothing.jsonl cannot be read: No such file or directory"),
         (["show", "zz"], "'zz' is neither a file, nor a trace id"),
         (["run", "nothing.py"], "there is no program 'nothing.py'; for a module say: lmspan run -m nothing.py"),

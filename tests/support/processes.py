@@ -18,13 +18,13 @@ def run_lmspan(*arguments, environ=None):
     return run([sys.executable, "-m", "lmspan", *arguments], environ)
 
 
-def run(command, environ=None, timeout=60):
+def run(command, environ=None, timeout=60, input=None):  # noqa: A002 - as subprocess calls it
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         **(environ or {}),
     }
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, env=env, input=input, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 ASK = """
