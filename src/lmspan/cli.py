@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
 
     from lmspan.viewer.trace import Trace
 
+_WIDEST = 10_000
 _DESCRIPTION = "OpenTelemetry for LLM programs: record one, and look at what it did."
+_WHAT = "default: the last trace; a FILE is read alone, of a directory all *.jsonl files"
 _WHAT_NEXT = """
   lmspan show                      this trace again, with --json as data
   lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status. A mistake is one line on stderr, and status 2."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _never_fail_to_encode(sys.stdout)
     try:
         return int(options.command(options))
     except LmspanError as error:
@@ -64,13 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     show = commands.add_parser("show", help="show a trace as a tree")
-    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=_WHAT)
     show.add_argument("--json", action="store_true", help="print the spans as JSON, one object a line")
-    show.add_argument("--width", type=int, help="columns to use; default: the terminal's")
+    show.add_argument("--width", type=_columns, help="columns to use; default: the terminal's")
     show.set_defaults(command=_show)
 
     replay = commands.add_parser("replay", help="play a stored trace to a callback")
-    replay.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    replay.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=_WHAT)
     replay.add_argument(
         "--callback",
         required=True,
@@ -81,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--dialect", help="the system that it is written for, where it could be several")
     replay.set_defaults(command=_replay)
     return parser
+
+
+def _columns(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < _WIDEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of columns")
+    return int(text)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -161,16 +168,17 @@ def _traces(what: str) -> tuple[list[Trace], list[str]]:
     """Return the traces that an argument names, in order of time, and what was wrong with their files."""
     from lmspan.export.file import trace_directory  # noqa: PLC0415
     from lmspan.viewer import store  # noqa: PLC0415
+    from lmspan.viewer.text import safe_text  # noqa: PLC0415
 
     path = Path(what)
-    if path.is_file() or "/" in what or path.suffix in (".jsonl", ".json"):
+    if what != "last" and (path.exists() or "/" in what or path.suffix in (".jsonl", ".json")):
         reading = store.read_file(path)
         traces, troubles = list(reading.traces.values()), reading.troubles
     else:
         trace, troubles = store.find(trace_directory(), what)
         traces = [trace]
     for trouble in troubles:
-        print(f"lmspan: {trouble}", file=sys.stderr)
+        print(f"lmspan: {safe_text(trouble, 500)}", file=sys.stderr)
     if not traces:
         raise TraceFileError(f"{path} holds no spans")
     return sorted(traces, key=lambda each: each.start_unix_nano), troubles
@@ -181,7 +189,7 @@ def _show(options: argparse.Namespace) -> int:
     for trace in traces:
         if options.json:
             for span in sorted(trace.spans, key=lambda each: each.start_unix_nano):
-                print(json.dumps(dataclasses.asdict(span)))
+                print(span.as_json())
         else:
             _print(trace, options.width)
     return 1 if troubles else 0
@@ -219,6 +227,14 @@ def _print(trace: Trace, width: int | None) -> None:
 
     unseen: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
     Console(width=width or unseen, highlight=False).print(render(trace))
+
+
+def _never_fail_to_encode(stream: Any) -> None:
+    """Have a stream write what its encoding lacks as characters that resemble it, unless the user says otherwise."""
+    from lmspan.viewer.text import PLAIN  # noqa: PLC0415
+
+    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors=PLAIN)
 
 
 if __name__ == "__main__":

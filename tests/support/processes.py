@@ -24,7 +24,9 @@ def run(command, environ=None, timeout=60, input=None):  # noqa: A002 - as subpr
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         **(environ or {}),
     }
-    return subprocess.run(command, env=env, input=input, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command, env=env, input=input, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+    )
 
 
 ASK = """
