@@ -15,6 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ROWS = (
     {"__main__"},
     {"cli", "pytest_plugin"},
+    {"launch"},
     {"__init__", "demo", "testing"},
     {"_init"},
     {"providers"},

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import importlib.util
-import json
+import importlib
 import os
-import runpy
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +20,9 @@ if TYPE_CHECKING:
 
     from lmspan.viewer.trace import Trace
 
+_WIDEST = 10_000
 _DESCRIPTION = "OpenTelemetry for LLM programs: record one, and look at what it did."
+_WHAT = "default: the last trace; a FILE is read alone, of a directory all *.jsonl files"
 _WHAT_NEXT = """
   lmspan show                      this trace again, with --json as data
   lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged
@@ -34,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status. A mistake is one line on stderr, and status 2."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _never_fail_to_encode(sys.stdout)
     try:
         return int(options.command(options))
     except LmspanError as error:
@@ -57,18 +57,21 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a program, recorded, without changing it")
     run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module")
-    run.add_argument("program", metavar="PROGRAM", help="a script, or with -m a module")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments of the program")
+    run.add_argument(
+        "program", metavar="PROGRAM", help="a script, directory or archive, as for python; with -m a module"
+    )
+    arguments = run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the program's arguments")
+    arguments.required = False  # else "the following arguments are required" names ARGS, too
     run.set_defaults(command=_run)
 
     show = commands.add_parser("show", help="show a trace as a tree")
-    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=_WHAT)
     show.add_argument("--json", action="store_true", help="print the spans as JSON, one object a line")
-    show.add_argument("--width", type=int, help="columns to use; default: the terminal's")
+    show.add_argument("--width", type=_columns, help="columns to use; default: the terminal's")
     show.set_defaults(command=_show)
 
     replay = commands.add_parser("replay", help="play a stored trace to a callback")
-    replay.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help="default: the last trace")
+    replay.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=_WHAT)
     replay.add_argument(
         "--callback",
         required=True,
@@ -79,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--dialect", help="the system that it is written for, where it could be several")
     replay.set_defaults(command=_replay)
     return parser
+
+
+def _columns(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < _WIDEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of columns")
+    return int(text)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -146,49 +155,30 @@ def _run_demo(options: argparse.Namespace) -> tuple[str, float]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import lmspan  # noqa: PLC0415
+    from lmspan.launch.command import run_program  # noqa: PLC0415
 
-    if not options.as_module and not Path(options.program).is_file():
+    if not options.as_module and not Path(options.program).exists():
         raise LmspanError(
             f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}"
         )
-    if options.as_module:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-        _require_module(options.program)
-    name = options.program if options.as_module else Path(options.program).stem
-    lmspan.init(os.environ.get("OTEL_SERVICE_NAME") or name)
-    sys.argv = [options.program, *options.arguments]
-    if options.as_module:
-        runpy.run_module(options.program, run_name="__main__", alter_sys=True)
-    else:
-        sys.path.insert(0, str(Path(options.program).resolve().parent))
-        runpy.run_path(options.program, run_name="__main__")
-    return 0
-
-
-def _require_module(name: str) -> None:
-    try:
-        found = importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
-        raise LmspanError(f"run: there is no module {name!r}")
+    return run_program(options.program, options.arguments, as_module=options.as_module)
 
 
 def _traces(what: str) -> tuple[list[Trace], list[str]]:
     """Return the traces that an argument names, in order of time, and what was wrong with their files."""
     from lmspan.export.file import trace_directory  # noqa: PLC0415
     from lmspan.viewer import store  # noqa: PLC0415
+    from lmspan.viewer.text import safe_text  # noqa: PLC0415
 
     path = Path(what)
-    if path.is_file() or "/" in what or path.suffix in (".jsonl", ".json"):
+    if what != "last" and (path.exists() or "/" in what or path.suffix in (".jsonl", ".json")):
         reading = store.read_file(path)
         traces, troubles = list(reading.traces.values()), reading.troubles
     else:
         trace, troubles = store.find(trace_directory(), what)
         traces = [trace]
     for trouble in troubles:
-        print(f"lmspan: {trouble}", file=sys.stderr)
+        print(f"lmspan: {safe_text(trouble, 500)}", file=sys.stderr)
     if not traces:
         raise TraceFileError(f"{path} holds no spans")
     return sorted(traces, key=lambda each: each.start_unix_nano), troubles
@@ -199,7 +189,7 @@ def _show(options: argparse.Namespace) -> int:
     for trace in traces:
         if options.json:
             for span in sorted(trace.spans, key=lambda each: each.start_unix_nano):
-                print(json.dumps(dataclasses.asdict(span)))
+                print(span.as_json())
         else:
             _print(trace, options.width)
     return 1 if troubles else 0
@@ -237,6 +227,14 @@ def _print(trace: Trace, width: int | None) -> None:
 
     unseen: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
     Console(width=width or unseen, highlight=False).print(render(trace))
+
+
+def _never_fail_to_encode(stream: Any) -> None:
+    """Have a stream write what its encoding lacks as characters that resemble it, unless the user says otherwise."""
+    from lmspan.viewer.text import PLAIN  # noqa: PLC0415
+
+    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors=PLAIN)
 
 
 if __name__ == "__main__":

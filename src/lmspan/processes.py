@@ -152,11 +152,16 @@ def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[Any], Any]
     """Have a process that multiprocessing has started call `leave(owner)` at its end, where `atexit` is not heard.
 
     Such a process forgets what its parent has registered; what is run after that registers it anew. The owner is not
-    kept alive.
+    kept alive by the parent. A process that is already such a child registers it here.
     """
 
     def register(util: Any) -> None:
-        util.register_after_fork(owner, lambda it: util.Finalize(None, leave, (it,), exitpriority=0))
+        def at_exit(it: Any) -> None:
+            util.Finalize(None, leave, (it,), exitpriority=0)
+
+        util.register_after_fork(owner, at_exit)
+        if util.process.parent_process() is not None:
+            at_exit(owner)
 
     patches.when_imported("multiprocessing.util", register)
 

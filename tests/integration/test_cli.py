@@ -119,9 +119,8 @@ def test_run_passes_the_programs_exit_status_and_traceback(tmp_path):
     ("arguments", "message"),
     [
         (["show"], "no trace is stored in"),
-        (["run", "-m", "no.such.module"], "run: there is no module 'no.such.module'"),
         (["show", "nothing.jsonl"], "nothing.jsonl cannot be read: No such file or directory"),
-        (["show", "zz"], "'zz' is neither a file, nor a trace id"),
+        (["show", "zz"], "'zz' is neither a file or directory, nor a trace id"),
         (["run", "nothing.py"], "there is no program 'nothing.py'; for a module say: lmspan run -m nothing.py"),
     ],
 )
@@ -157,3 +156,66 @@ def test_a_pipe_that_closes_early_is_no_error(tmp_path):
     )
     assert done.stdout.startswith("trace ")
     assert done.stderr == ""
+
+
+HOSTILE = {
+    "traceId": "\x1b[2J\ud800", "spanId": "1", "name": "chat \x9b31m[/red]\u202e", "startTimeUnixNano": "1",
+    "endTimeUnixNano": "9000000000", "status": {"code": 2, "message": "\x1b"},
+    "attributes": [
+        {"key": "gen_ai.provider.name", "value": {"stringValue": "x"}},
+        {"key": "gen_ai.usage.input_tokens", "value": {"stringValue": "\x1b[31m"}},
+        {"key": "lmspan.cost.amount", "value": {"arrayValue": {"values": [{"boolValue": True}]}}},
+        {"key": "lmspan.evaluation.score", "value": {"doubleValue": "Infinity"}},
+        {"key": "lmspan.module.inputs", "value": {"stringValue": '{"a":' * 5000 + "1" + "}" * 5000}},
+        {"key": "gen_ai.response.finish_reasons", "value": {"intValue": "7"}},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "ascii:backslashreplace"])
+@pytest.mark.parametrize("arguments", [["show"], ["show", "--json"], ["replay", "--callback", "builtins:print"]])
+def test_no_file_drives_the_terminal_or_ends_in_a_traceback(arguments, encoding, tmp_path):
+    (tmp_path / "sub").mkdir()
+    file = tmp_path / "sub" / "t.jsonl"
+    file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [HOSTILE]}]}]}) + "\n" + "\x1b[2J\n" * 40)
+    for what in (file, file.parent):
+        command, *options = arguments
+        done = run_lmspan(command, str(what), *options, environ={"PYTHONIOENCODING": encoding})
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert f"{file}: 40 lines cannot be read; the first is line 2: no JSON" in done.stderr
+        assert not {"\x1b", "\x9b"} & set(done.stdout + done.stderr)
+    if arguments == ["show", "--json"]:
+        (span,) = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
+        assert span["name"] == HOSTILE["name"]
+
+
+def test_what_an_encoding_lacks_is_drawn_in_ascii(tmp_path):
+    run_lmspan("demo", environ={"LMSPAN_DIR": str(tmp_path)})
+    plain, ascii_only = (
+        run_lmspan("show", environ={"LMSPAN_DIR": str(tmp_path), "PYTHONIOENCODING": encoding})
+        for encoding in ("utf-8", "ascii")
+    )
+    assert ascii_only.returncode == 0
+    drawn = plain.stdout.translate(dict(zip(map(ord, "├└│─█▏→✗×…µ·⏎°"), "|`|-#|>xx.u. ?", strict=True)))
+    assert ascii_only.stdout == drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "lmspan run: error: the following arguments are required: PROGRAM\n"),
+        (["show", "--width", "0"], "lmspan show: error: argument --width: '0' is no number of columns\n"),
+        (["show", "--width", "-5"], "lmspan show: error: argument --width: '-5' is no number of columns\n"),
+    ],
+)
+def test_arguments_that_are_missing_or_wrong_are_named(arguments, message):
+    done = run_lmspan(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.endswith(message)
+
+
+def test_a_fifo_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    done = run_lmspan("show", str(tmp_path / "pipe"))
+    assert done.returncode == 2
+    assert done.stderr == f"lmspan: {tmp_path}/pipe cannot be read: it is neither a regular file nor a directory\n"

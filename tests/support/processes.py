@@ -32,13 +32,15 @@ def lines_of_ours(stderr):
     return [line for line in stderr.splitlines() if any(mark in line for mark in (LOGGED, *OURS))]
 
 
-def run(command, environ=None, timeout=60):
+def run(command, environ=None, timeout=60, input=None):  # noqa: A002 - as subprocess calls it
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         **(environ or {}),
     }
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command, env=env, input=input, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+    )
 
 
 ASK = """

@@ -1,6 +1,7 @@
 """Reading traces back and showing them."""
 
 import json
+import os
 
 import pytest
 from rich.console import Console
@@ -113,17 +114,80 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path):
     reading = store.read_file(file)
     (trace,) = reading.traces.values()
     assert [(each.trace_id, each.kind, each.failed) for each in trace.spans] == [("ab", 3, True)] * 2
-    assert [trouble.split(": ")[0] for trouble in reading.troubles] == [
-        f"{file}, line {number}" for number in (2, 3, 5, 6)
+    assert reading.troubles == [
+        f"{file}: 4 lines cannot be read; the first is line 2: no JSON (Expecting value: line 1 column 1 (char 0))"
     ]
 
 
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(TraceFileError, match="no trace is stored in"):
         store.find(tmp_path)
-    with pytest.raises(TraceFileError, match="neither a file, nor a trace id"):
+    with pytest.raises(TraceFileError, match="neither a file or directory, nor a trace id"):
         store.find(tmp_path, "zzz")
     with pytest.raises(TraceFileError, match="no such trace"):
         store.find(tmp_path, "abcd")
     with pytest.raises(TraceFileError, match="cannot be read"):
         store.read_file(tmp_path / "none.jsonl")
+
+
+def stored(directory, name, written, *spans):
+    """Write a file whose last line was written at a time; a span is its trace, id, parent, start and end."""
+    made = [
+        {"traceId": trace * 16, "spanId": span, "parentSpanId": parent, "name": f"turn {span}",
+         "startTimeUnixNano": str(start * 10**9), "endTimeUnixNano": str(end * 10**9)}
+        for trace, span, parent, start, end in spans
+    ]  # fmt: skip
+    path = directory / name
+    path.write_text(
+        "".join(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [each]}]}]}) + "\n" for each in made)
+    )
+    os.utime(path, (written, written))
+    return path
+
+
+ROTATED = [
+    ("traces-1.jsonl", 100, [("aa", "1", "2", 89, 90), ("bb", "1", "", 94, 95), ("cc", "9", "", 98, 99)]),
+    ("traces-2.jsonl", 200, [("cc", "1", "", 149, 150)]),
+    ("traces-3.jsonl", 300, [("aa", "2", "3", 289, 290), ("bb", "9", "", 279, 280)]),
+    ("traces.jsonl", 400, [("cc", "8", "", 309, 310), ("aa", "3", "", 80, 390)]),
+]
+
+
+@pytest.mark.parametrize("wanted", ["last", "aaaa", "AAAA", "aa" * 16])
+def test_a_trace_that_went_over_several_files_is_read_whole(wanted, tmp_path):
+    for name, written, spans in ROTATED:
+        stored(tmp_path, name, written, *spans)
+    trace, troubles = store.find(tmp_path, wanted)
+    assert (sorted(each.span_id for each in trace.spans), troubles) == (["1", "2", "3"], [])
+
+
+def test_a_trace_without_its_root_is_searched_in_all_files_and_a_whole_one_no_further_than_its_start(tmp_path):
+    stored(tmp_path, "traces-1.jsonl", 100, ("aa", "1", "9", 89, 90))
+    (tmp_path / "traces-2.jsonl").write_text("{broken" + "aa" * 16)
+    os.utime(tmp_path / "traces-2.jsonl", (200, 200))
+    stored(tmp_path, "traces.jsonl", 400, ("aa", "2", "9", 389, 390))
+    trace, troubles = store.find(tmp_path)
+    assert (len(trace.spans), len(troubles)) == (2, 1)
+    stored(tmp_path, "traces.jsonl", 400, ("aa", "9", "", 389, 390))
+    trace, troubles = store.find(tmp_path)
+    assert (len(trace.spans), troubles) == (1, [])
+
+
+def test_of_several_files_only_the_lines_of_the_trace_are_read(tmp_path):
+    for name, written, spans in ROTATED:
+        path = stored(tmp_path, name, written, *spans)
+        path.write_text(path.read_text() + "{broken\n" + "{broken, too, and of the trace " + "bb" * 16 + "\n")
+    trace, troubles = store.find(tmp_path, "bbbb")
+    assert (sorted(each.span_id for each in trace.spans), len(troubles)) == (["1", "9"], 4)
+
+
+def test_a_file_is_read_alone_and_of_a_directory_all_its_files(tmp_path):
+    for name, written, spans in ROTATED:
+        stored(tmp_path, name, written, *spans)
+    stored(tmp_path, "other.jsonl", 1, ("dd", "1", "", 0, 1))
+    (tmp_path / "notes.txt").write_text("no trace")
+    alone, all_of_them = store.read_file(tmp_path / "traces.jsonl"), store.read_file(tmp_path)
+    assert {name[:2]: len(trace.spans) for name, trace in sorted(alone.traces.items())} == {"aa": 1, "cc": 1}
+    assert {name[:2]: len(trace.spans) for name, trace in sorted(all_of_them.traces.items())} == {
+        "aa": 3, "bb": 2, "cc": 3, "dd": 1,
+    }  # fmt: skip

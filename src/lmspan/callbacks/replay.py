@@ -54,11 +54,9 @@ def replay(spans: Iterable[Any]) -> int:
 def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, Any, Any]]:
     """Yield starts, events and ends, each with what it is sorted by: at one time parents start first and end last."""
     listed = list(spans)
-    parents = {span.span_id: span.parent_id for span in listed}
+    depths = _depths({span.span_id: span.parent_id for span in listed})
     for span in listed:
-        depth, parent = 0, span.parent_id
-        while parent in parents and depth < len(listed):
-            depth, parent = depth + 1, parents[parent]
+        depth = depths[span.span_id]
         yield (span.start_unix_nano, _START, depth), _START, span, None
         yield (span.end_unix_nano, _END, -depth), _END, span, None
         for event in span.events:
@@ -66,39 +64,54 @@ def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, 
             yield (when, _EVENT, depth), _EVENT, span, event
 
 
+def _depths(parents: dict[str, str]) -> dict[str, int]:
+    """Return how many parents each span has; where spans are parents of each other, one of them has none."""
+    depths: dict[str, int] = {"": -1}
+    for span_id in parents:
+        path: dict[str, None] = {}
+        above = span_id
+        while above in parents and above not in depths and above not in path:
+            path[above] = None
+            above = parents[above]
+        depth = depths.get(above, -1)
+        for each in reversed(path):
+            depths[each] = depth = depth + 1
+    return depths
+
+
 def _call(span: Any, parent: Call | None) -> Call | None:
     """Return the call that a span was, or None when its name and attributes say of none."""
     word, _, name = span.name.partition(" ")
-    operation = processor.OPERATIONS.get(str(span.attributes.get(sc.OPERATION_NAME))) or _WORDS.get(word)
+    operation = processor.OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _WORDS.get(word)
     if operation is None:
         return None
-    call = Call(operation, name, str(span.attributes.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
-    if operation is Operation.LM and sc.INPUT_MESSAGES in span.attributes:
+    call = Call(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
+    if operation is Operation.LM and sc.INPUT_MESSAGES in span.facts:
         others = call.inputs if type(call.inputs) is dict else {}
         call.inputs = {**others, "messages": _read(span, (sc.INPUT_MESSAGES,))}
     call.parent = parent
     call.root = parent.root if parent is not None else call
-    call.call_id = str(span.attributes.get(sc.CALL_ID, span.span_id))
+    call.call_id = str(span.facts.get(sc.CALL_ID, span.span_id))
     call.parent_id = parent.call_id if parent is not None else ""
     call.start_time_unix_nano = span.start_unix_nano
-    call.facts = dict(span.attributes)
+    call.facts = dict(span.facts)
     return call
 
 
 def _read(span: Any, names: tuple[str, ...]) -> Any:
     for name in names:
-        if name in span.attributes:
+        if name in span.facts:
             try:
-                return json.loads(span.attributes[name])
-            except (TypeError, ValueError):
-                return span.attributes[name]
+                return json.loads(span.facts[name])
+            except (TypeError, ValueError, RecursionError):  # no JSON, or too deep
+                return span.facts[name]
     return None
 
 
 def _tell(call: Call, span: Any, event: Any) -> None:
     del span
     for watcher in call.watchers:
-        watcher.event(call, _EVENTS.get(event.name, event.name), event.attributes)
+        watcher.event(call, _EVENTS.get(event.name, event.name), event.facts)
 
 
 def _end(call: Call, span: Any) -> None:
@@ -106,15 +119,16 @@ def _end(call: Call, span: Any) -> None:
     call.outputs = _read(span, _OUTPUTS)
     if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:
         call.outputs = call.outputs["result"]
-    if call.operation is Operation.LM and (call.outputs is None or sc.OUTPUT_MESSAGES in span.attributes):
-        messages = _read(span, (sc.OUTPUT_MESSAGES,)) or []
-        call.outputs = [_text(message) for message in messages]
-    if sc.ERROR_TYPE in span.attributes:
-        call.error, call.failed = ReplayedError(str(span.attributes[sc.ERROR_TYPE])), True
+    if call.operation is Operation.LM and (call.outputs is None or sc.OUTPUT_MESSAGES in span.facts):
+        messages = _read(span, (sc.OUTPUT_MESSAGES,))
+        call.outputs = [_text(message) for message in messages] if type(messages) is list else []
+    if sc.ERROR_TYPE in span.facts:
+        call.error, call.failed = ReplayedError(str(span.facts[sc.ERROR_TYPE])), True
     for watcher in call.watchers:
         watcher.end(call)
 
 
 def _text(message: Any) -> str:
-    parts = message.get("parts", ()) if type(message) is dict else ()
-    return "".join(str(part.get("content", "")) for part in parts if type(part) is dict and part.get("type") == "text")
+    parts = message.get("parts") if type(message) is dict else None
+    texts = [part for part in parts if type(part) is dict and part.get("type") == "text"] if type(parts) is list else []
+    return "".join(part["content"] for part in texts if type(part.get("content")) is str)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,15 @@ from lmspan.viewer.trace import StoredSpan, Trace, spans_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import BinaryIO
 
 _TRACE_ID = re.compile(r"[0-9a-f]{4,32}")
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 @dataclass
 class Reading:
-    """What was read: the traces, and for each line that could not be read, which one and why."""
+    """What was read: the traces, and for each file with lines that could not be read, how many and why."""
 
     traces: dict[str, Trace] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
@@ -33,20 +37,66 @@ class Reading:
         return max(self.traces.values(), key=lambda trace: trace.end_unix_nano, default=None)
 
 
-def read_file(path: Path, reading: Reading | None = None) -> Reading:
-    """Read a file line by line; a line that is no OTLP JSON is told in `troubles` and the rest is still read.
+def read_file(path: Path, reading: Reading | None = None, *, trace_id: str = "") -> Reading:
+    """Read a file line by line, or of a directory all `*.jsonl` files. What cannot be read is named in `troubles`.
 
-    Raises `TraceFileError` when the file cannot be opened.
+    `trace_id` is the beginning of an id: then only what is of such traces is read.
+    Raises `TraceFileError` when there is no such file, or none that can be opened.
     """
     reading = reading or Reading()
+    if path.is_dir():
+        _read_all(_newest_first(path.glob("*.jsonl")), reading, trace_id)
+        return reading
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    _read_line(reading, line, f"{path}, line {number}")
+        with open(path, "rb", opener=_open) as file:  # Path.open has no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise TraceFileError(f"{path} cannot be read: it is neither a regular file nor a directory")
+            _read_lines(file, path, reading, trace_id)
     except OSError as error:
         raise TraceFileError(f"{path} cannot be read: {error.strerror or error}") from error
     return reading
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for a writer
+
+
+def _read_all(paths: Iterable[Path], reading: Reading, trace_id: str) -> None:
+    for path in paths:
+        try:
+            read_file(path, reading, trace_id=trace_id)
+        except TraceFileError as error:
+            reading.troubles.append(str(error))
+
+
+def _read_lines(file: BinaryIO, path: Path, reading: Reading, trace_id: str) -> None:
+    wanted = (trace_id.lower().encode(), trace_id.upper().encode())
+    unreadable = 0
+    first = ""
+    for number, line in enumerate(file, 1):
+        text = line.strip(b"\0 \t\r\n")  # a machine that lost its power can leave zeros
+        if not text or not any(each in text for each in wanted):
+            continue
+        if trouble := _read_line(reading, text, trace_id):
+            unreadable += 1
+            first = first or f"line {number}: {trouble}"
+    if unreadable > 1:
+        reading.troubles.append(f"{path}: {unreadable} lines cannot be read; the first is {first}")
+    elif unreadable:
+        reading.troubles.append(f"{path}, {first}")
+
+
+def _read_line(reading: Reading, line: bytes, trace_id: str) -> str:
+    """Add the spans of a line; return why it could not be read, "" if it could."""
+    try:
+        for span in spans_of(json.loads(line.decode("utf-8", "replace"))):
+            if span.trace_id.startswith(trace_id):
+                reading.add(span)
+    except json.JSONDecodeError as error:
+        return f"no JSON ({error})"
+    except _UNREADABLE as error:
+        return f"no OTLP export request ({type(error).__name__}: {error})"
+    return ""
 
 
 def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
@@ -58,41 +108,52 @@ def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
     return reading
 
 
-def _read_line(reading: Reading, line: str, where: str) -> None:
-    try:
-        for span in spans_of(json.loads(line)):
-            reading.add(span)
-    except ValueError as error:
-        reading.troubles.append(
-            f"{where}: no JSON ({error})" if isinstance(error, json.JSONDecodeError) else f"{where}: {error}"
-        )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        reading.troubles.append(f"{where}: no OTLP export request ({type(error).__name__}: {error})")
-
-
 def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
-    """Return a trace of the file sink by "last" or by the beginning of its id, and what could not be read.
+    """Return a trace of the file sink, whole, by "last" or by the beginning of its id, and what could not be read.
 
     Raises `TraceFileError` when there is no such trace, or when the id's beginning fits several.
     """
-    paths = sorted(directory.glob("traces*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
     if wanted != "last" and not _TRACE_ID.fullmatch(wanted.lower()):
-        raise TraceFileError(f"{wanted!r} is neither a file, nor a trace id (4 to 32 hexadecimal digits), nor 'last'")
+        raise TraceFileError(
+            f"{wanted!r} is neither a file or directory, nor a trace id (4 to 32 hexadecimal digits), nor 'last'"
+        )
+    paths = _newest_first(directory.glob("traces*.jsonl"))
+    return _find_last(directory, paths) if wanted == "last" else _find_by_id(directory, paths, wanted.lower())
+
+
+def _newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Return files by when they were last written; one that is removed meanwhile comes last."""
+    return sorted(paths, key=_written, reverse=True)
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _find_last(directory: Path, paths: list[Path]) -> tuple[Trace, list[str]]:
     reading = Reading()
-    for path in paths:
-        read_file(path, reading)
-        if wanted == "last" and reading.traces:
+    while paths and not reading.traces:
+        _read_all([paths.pop(0)], reading, "")
+    last = reading.last()
+    if last is None:
+        raise TraceFileError(
+            f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init(); "
+            "where an exporter is set (OTEL_*), spans go there and to no file"
+        )
+    for path in paths:  # the sink may have begun a new file while the trace went on
+        if last.is_whole and _written(path) < last.start_unix_nano / 1e9 - 1:
             break
-    if wanted == "last":
-        last = reading.last()
-        if last is None:
-            raise TraceFileError(
-                f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init(); "
-                "where an exporter is set (OTEL_*), spans go there and to no file"
-            )
-        return last, reading.troubles
-    fitting = [trace for trace_id, trace in reading.traces.items() if trace_id.startswith(wanted.lower())]
-    if len(fitting) != 1:
-        told = f"{len(fitting)} traces begin with it" if fitting else "no such trace"
-        raise TraceFileError(f"trace {wanted}: {told} in {directory}")
-    return fitting[0], reading.troubles
+        _read_all([path], reading, last.trace_id)
+    return last, reading.troubles
+
+
+def _find_by_id(directory: Path, paths: list[Path], wanted: str) -> tuple[Trace, list[str]]:
+    reading = Reading()
+    _read_all(paths, reading, wanted)
+    if len(reading.traces) != 1:
+        found = f"{len(reading.traces)} traces begin with it" if reading.traces else "no such trace"
+        raise TraceFileError(f"trace {wanted}: {found} in {directory}")
+    return next(iter(reading.traces.values())), reading.troubles

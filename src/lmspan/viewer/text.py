@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+import codecs
+import unicodedata
+from typing import Any, Final
 
-# C0 and C1 controls, line and paragraph separators, zero-width and bidirectional marks.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _VALUE_LENGTH: Final = 120
+_IN_ASCII: Final = dict(zip("├└│─█▏→✗×…µ·⏎", "|`|-#|>xx.u. ", strict=True))
+PLAIN: Final = "lmspan-plain"
+"""The name of an error handler for encodings: what they lack becomes a character of ASCII that resembles it, or `?`."""
 
 
-def safe_text(value: str, length: int = _VALUE_LENGTH) -> str:
-    """Return a text in one line without control characters, cut to `length` with its full length told."""
-    shown = _UNSAFE.sub(lambda found: {"\n": "⏎", "\t": " "}.get(found[0], "·"), value[: length + 1])
-    return shown if len(value) <= length else f"{shown[:length]}… ({len(value)} characters)"
+def safe_text(value: Any, length: int = _VALUE_LENGTH) -> str:
+    """Return a value of a trace in one line, without control characters, cut to `length` with its full length named."""
+    text = value if isinstance(value, str) else str(value)
+    shown = text[:length]
+    if not shown.isprintable():
+        shown = "".join(each if each.isprintable() else _replacement(each) for each in shown)
+    return shown if len(text) <= length else f"{shown}… ({len(text)} characters)"
+
+
+def _replacement(character: str) -> str:
+    """Return what stands for a control, a bidirectional or invisible mark, a half surrogate, an unknown character."""
+    if character == "\n":
+        return "⏎"
+    return " " if character == "\t" or unicodedata.category(character) == "Zs" else "·"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_IN_ASCII.get(each, "?") for each in missing), error.end
+
+
+codecs.register_error(PLAIN, _plain)

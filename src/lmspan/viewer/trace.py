@@ -1,17 +1,42 @@
-"""A stored span and a stored trace, as plain data."""
+"""A stored span and a stored trace, as plain data. What a file holds is checked here, once, when it is read."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-ERROR = 2
+ERROR: Final = 2
+_DEEPEST: Final = 64  # levels of lists and maps in an attribute: what reads them is recursive
+_UINT64: Final = 2**64
+_INT64: Final = 2**63
+
+
+_TYPES: Final = {name: entry.meta.type for name, entry in sc.table().items()}
+_FITS: Final[dict[str, Callable[[Any], bool]]] = {
+    sc.STRING: lambda value: isinstance(value, str),
+    sc.JSON: lambda value: isinstance(value, str),
+    sc.BOOL: lambda value: isinstance(value, bool),
+    sc.INT: lambda value: type(value) is int,
+    sc.DOUBLE: lambda value: type(value) is int or (type(value) is float and math.isfinite(value)),
+    sc.STRINGS: lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+    sc.INTS: lambda value: isinstance(value, list) and all(type(each) is int for each in value),
+    sc.SCALAR: lambda value: isinstance(value, str | int | float),
+}
+
+
+def _fitting(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes but for those that have another type than their name stands for."""
+    return {name: value for name, value in attributes.items() if name not in _TYPES or _FITS[_TYPES[name]](value)}
 
 
 @dataclass(frozen=True)
@@ -22,10 +47,19 @@ class StoredEvent:
     time_unix_nano: int
     attributes: dict[str, Any]
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Its attributes, but for those that have another type than their name stands for."""
+        return _fitting(self.attributes)
+
 
 @dataclass(frozen=True)
 class StoredSpan:
-    """One span as it was written, attributes as Python values. `service` is its resource's service.name."""
+    """One span as it was written, attributes as Python values. `service` is its resource's service.name.
+
+    Ids, name and message are text, times are from 0 to 2**64 - 1. A file may hold an attribute of any type under any
+    name: `attributes` has them all, `facts` those whose type is the one of their name.
+    """
 
     trace_id: str
     span_id: str
@@ -50,20 +84,46 @@ class StoredSpan:
         """Whether its status is ERROR."""
         return self.status == ERROR
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Its attributes, but for those that have another type than their name stands for."""
+        return _fitting(self.attributes)
+
+    def as_json(self) -> str:
+        """Return the span as a JSON object in ASCII; what JSON has no number for is spelled as in OTLP."""
+        data = dataclasses.asdict(self)
+        try:
+            return json.dumps(data, allow_nan=False)
+        except ValueError:
+            return json.dumps(_spelled(data))
+
 
 @dataclass
 class Trace:
-    """The spans of one trace, and who is under whom. Spans are ordered by their start."""
+    """The spans of one trace, and their order: by parent, and by their start."""
 
     trace_id: str
     spans: list[StoredSpan] = field(default_factory=list)
 
     def children(self) -> dict[str, list[StoredSpan]]:
-        """Return the spans under each span id; under "" the roots, and those whose parent is not in the trace."""
-        known = {span.span_id for span in self.spans}
+        """Return the spans under each span id; under "" the roots.
+
+        A span whose parent is not in the trace is a root, and so is the first one of spans that are parents of each
+        other: every span is reached from a root.
+        """
+        ordered = sorted(self.spans, key=_by_time)
+        known = {span.span_id for span in ordered}
         under: dict[str, list[StoredSpan]] = defaultdict(list)
-        for span in sorted(self.spans, key=lambda each: (each.start_unix_nano, each.end_unix_nano)):
+        for span in ordered:
             under[span.parent_id if span.parent_id in known else ""].append(span)
+        reached: set[str] = set()
+        _reach(under, under[""], reached)
+        for span in ordered:
+            if span.span_id not in reached:
+                under[span.parent_id].remove(span)
+                under[""].append(span)
+                _reach(under, [span], reached)
+        under[""].sort(key=_by_time)
         return under
 
     @property
@@ -76,68 +136,143 @@ class Trace:
         """When its last span ended."""
         return max(span.end_unix_nano for span in self.spans)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a root and the parent of every span."""
+        known = {span.span_id for span in self.spans} | {""}
+        return all(span.parent_id in known for span in self.spans) and any(not span.parent_id for span in self.spans)
+
     def total(self, attribute: str) -> float:
         """Sum an attribute over the spans that carry it; of tokens and cost, only LM and embedding spans count."""
-        return sum(float(span.attributes[attribute]) for span in self.model_calls() if attribute in span.attributes)
+        return float(sum(span.facts.get(attribute, 0) for span in self.model_calls()))
 
     def model_calls(self) -> list[StoredSpan]:
         """Return the spans that asked a model: they carry a provider, agents' sums do not."""
-        return [span for span in self.spans if sc.PROVIDER_NAME in span.attributes]
+        return [span for span in self.spans if sc.PROVIDER_NAME in span.facts]
 
 
-def spans_of(request: dict[str, Any]) -> Iterable[StoredSpan]:
+def _by_time(span: StoredSpan) -> tuple[int, int]:
+    return span.start_unix_nano, span.end_unix_nano
+
+
+def _reach(under: Mapping[str, list[StoredSpan]], spans: Iterable[StoredSpan], reached: set[str]) -> None:
+    """Add the ids of spans, and of all that is below them."""
+    waiting = list(spans)
+    while waiting:
+        span = waiting.pop()
+        if span.span_id not in reached:
+            reached.add(span.span_id)
+            waiting += under.get(span.span_id, ())
+
+
+def spans_of(request: Any) -> Iterable[StoredSpan]:
     """Yield the spans of one OTLP JSON request object. Raises KeyError, TypeError or ValueError on another shape."""
     for resource_spans in request["resourceSpans"]:
-        resource = _attributes(resource_spans.get("resource", {}).get("attributes", ()))
-        for scope_spans in resource_spans.get("scopeSpans", ()):
-            for span in scope_spans.get("spans", ()):
-                yield _span(span, str(resource.get("service.name", "")))
+        resource = _attributes((resource_spans.get("resource") or {}).get("attributes"))
+        service = _text(resource.get("service.name"))
+        for scope_spans in resource_spans.get("scopeSpans") or ():
+            for span in scope_spans.get("spans") or ():
+                yield _span(span, service)
 
 
-def _span(span: dict[str, Any], service: str) -> StoredSpan:
-    status = span.get("status", {})
+def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
+    status = span.get("status") or {}
     return StoredSpan(
-        trace_id=str(span["traceId"]).lower(),
-        span_id=str(span["spanId"]).lower(),
-        parent_id=str(span.get("parentSpanId") or "").lower(),
-        name=str(span.get("name", "")),
-        kind=_number(span.get("kind", 0)),
-        start_unix_nano=int(span["startTimeUnixNano"]),
-        end_unix_nano=int(span["endTimeUnixNano"]),
-        status=_number(status.get("code", 0)),
-        message=str(status.get("message", "")),
-        attributes=_attributes(span.get("attributes", ())),
-        events=tuple(
-            StoredEvent(
-                str(each.get("name", "")), int(each.get("timeUnixNano", 0)), _attributes(each.get("attributes", ()))
-            )
-            for each in span.get("events", ())
-        ),
+        trace_id=_id(span["traceId"]),
+        span_id=_id(span["spanId"]),
+        parent_id=_id(span.get("parentSpanId") or ""),
+        name=_text(span.get("name")),
+        kind=_enumerated(span.get("kind")),
+        start_unix_nano=_time(span["startTimeUnixNano"]),
+        end_unix_nano=_time(span["endTimeUnixNano"]),
+        status=_enumerated(status.get("code")),
+        message=_text(status.get("message")),
+        attributes=_attributes(span.get("attributes")),
+        events=tuple(_event(each) for each in span.get("events") or ()),
         service=service,
     )
 
 
-def _number(value: Any) -> int:
+def _event(event: Mapping[str, Any]) -> StoredEvent:
+    time = _time(event.get("timeUnixNano") or 0)
+    return StoredEvent(_text(event.get("name")), time, _attributes(event.get("attributes")))
+
+
+def _id(value: Any) -> str:
+    return _string(value).lower()
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a string is expected")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _integer(value: Any) -> int:
+    """Return a number of OTLP JSON, where 64 bits are a string."""
+    if type(value) is int or (isinstance(value, str) and len(value) <= len(str(_UINT64))):
+        return int(value)
+    raise TypeError(f"{type(value).__name__} where a number of 64 bits is expected")
+
+
+def _time(value: Any) -> int:
+    time = _integer(value)
+    if not 0 <= time < _UINT64:
+        raise ValueError("a time is out of range")
+    return time
+
+
+def _enumerated(value: Any) -> int:
     """Return an enum's number; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
     if isinstance(value, str) and not value.isdecimal():
         names = ("UNSET", "OK", "ERROR") if value.startswith("STATUS") else ("", "INTERNAL", "SERVER", "CLIENT")
         return next((index for index, name in enumerate(names) if name and value.endswith(name)), 0)
-    return int(value)
+    return _integer(value or 0)
 
 
-def _attributes(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return {str(item["key"]): _value(item.get("value", {})) for item in items}
+def _attributes(items: Iterable[Mapping[str, Any]] | None, depth: int = 0) -> dict[str, Any]:
+    return {_string(item["key"]): _value(item.get("value") or {}, depth) for item in items or ()}
 
 
-def _value(value: dict[str, Any]) -> Any:
-    for kind, content in value.items():
-        if kind == "intValue":
-            return int(content)
-        if kind == "doubleValue":
-            return float(content)
-        if kind == "arrayValue":
-            return [_value(each) for each in content.get("values", ())]
-        if kind == "kvlistValue":
-            return _attributes(content.get("values", ()))
-        return content
-    return None
+def _value(value: Mapping[str, Any], depth: int) -> Any:
+    """Return an attribute's value; None where it is empty or of a kind that OTLP does not have."""
+    if depth > _DEEPEST:
+        raise ValueError(f"an attribute has more than {_DEEPEST} levels")
+    return next((_KINDS[kind](content, depth + 1) for kind, content in value.items() if kind in _KINDS), None)
+
+
+def _int64(content: Any) -> int:
+    value = _integer(content)
+    if not -_INT64 <= value < _INT64:
+        raise ValueError("an intValue is out of range")
+    return value
+
+
+def _double(content: Any) -> float:
+    if isinstance(content, bool) or not isinstance(content, str | int | float):
+        raise TypeError(f"{type(content).__name__} where a number is expected")
+    return float(content)
+
+
+_KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
+    "stringValue": lambda content, _: _string(content),
+    "bytesValue": lambda content, _: _string(content),
+    "boolValue": lambda content, _: content is True,
+    "intValue": lambda content, _: _int64(content),
+    "doubleValue": lambda content, _: _double(content),
+    "arrayValue": lambda content, depth: [_value(each or {}, depth) for each in content.get("values") or ()],
+    "kvlistValue": lambda content, depth: _attributes(content.get("values"), depth),
+}
+
+
+def _spelled(value: Any) -> Any:
+    """Return JSON data with infinities and NaN as the strings that OTLP has for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {name: _spelled(each) for name, each in value.items()}
+    return [_spelled(each) for each in value] if isinstance(value, list | tuple) else value

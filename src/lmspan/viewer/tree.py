@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _WATERFALL: Final = 24
 _CACHED: Final = "cached"
+_DEEPEST: Final = 40  # levels that are indented
+_ASTRONOMIC: Final = 1e9
+_BELOW: Final = {"": "", "├─ ": "│  ", "└─ ": "   "}
 
 _NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # which of its kind a span is
 
@@ -44,9 +47,10 @@ def render(trace: Trace, *, content: bool = True) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=False, show_edge=False)
     table.add_column("span", no_wrap=True, ratio=1, overflow="ellipsis")
     table.add_column("", no_wrap=True, width=_WATERFALL)
+    start, end = trace.start_unix_nano, trace.end_unix_nano
     rows = [
-        (_label(guide, span), _bar(span, trace), Text(duration(span.duration_s)), _tokens(span), _cost(span))
-        for guide, span in _walk(under, "", "")
+        (_label(guide, span), _bar(span, start, end), Text(duration(span.duration_s)), _tokens(span), _cost(span))
+        for guide, span in _walk(under)
     ]
     for index, title in enumerate(("time", "tokens", "cost"), start=2):  # figures are never cut, names may be
         width = max((len(row[index]) for row in rows), default=0)
@@ -55,7 +59,7 @@ def render(trace: Trace, *, content: bool = True) -> RenderableType:
         table.add_row(*row)
     below = [_errors(trace)] if any(span.failed for span in trace.spans) else []
     tried = [found for span in trace.spans if (found := candidates(span)) is not None]
-    return Group(_header(trace), table, *tried, *below, *([_said(under)] if content else []))
+    return Group(_header(trace, under), table, *tried, *below, *([_said(under)] if content else []))
 
 
 def duration(seconds: float) -> str:
@@ -69,42 +73,46 @@ def duration(seconds: float) -> str:
 
 def money(amount: float) -> str:
     """Return an amount in dollars that keeps its first digits however small it is."""
+    if amount >= _ASTRONOMIC:
+        return f"${amount:.3g}"
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.6f}".rstrip("0").ljust(5, "0")
 
 
-def _walk(under: dict[str, list[StoredSpan]], parent: str, indent: str) -> Iterator[tuple[str, StoredSpan]]:
-    """Yield each span with the lines that lead to it, depth first. A stack, so that a deep trace is only long."""
-    stack = [(indent, "", span) for span in reversed(under.get(parent, ()))]
+def _walk(under: dict[str, list[StoredSpan]]) -> Iterator[tuple[str, StoredSpan]]:
+    """Yield each span with the lines that lead to it, depth first. A stack, so that a deep trace is only long.
+
+    From level 40 on the lines grow no further, and the level is written in their place.
+    """
+    stack = [(0, "", "", span) for span in reversed(under.get("", ()))]
     seen: set[str] = set()
     while stack:
-        lead, corner, span = stack.pop()
-        yield lead + corner, span
+        depth, lead, corner, span = stack.pop()
+        yield lead + corner if depth < _DEEPEST else f"{lead}…{depth} ", span
         if span.span_id in seen:
             continue
         seen.add(span.span_id)
-        below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[corner]
+        below = lead + _BELOW[corner] if depth < _DEEPEST else lead
         children = under.get(span.span_id, ())
         corners = ["├─ "] * (len(children) - 1) + ["└─ "]
-        stack += [(below, corner, child) for corner, child in zip(corners, children, strict=False)][::-1]
+        stack += [(depth + 1, below, corner, child) for corner, child in zip(corners, children, strict=False)][::-1]
 
 
-def _header(trace: Trace) -> Text:
+def _header(trace: Trace, under: dict[str, list[StoredSpan]]) -> Text:
     calls = trace.model_calls()
-    told = [f"{len(trace.spans)} spans", duration((trace.end_unix_nano - trace.start_unix_nano) / 1e9)]
+    told = [f"{len(trace.spans)} spans", duration(max(trace.end_unix_nano - trace.start_unix_nano, 0) / 1e9)]
     told.append(f"{len(calls)} LM calls")
-    hits = sum(bool(span.attributes.get(sc.CACHE_HIT)) for span in calls)
+    hits = sum(bool(span.facts.get(sc.CACHE_HIT)) for span in calls)
     if hits:
         told.append(f"{hits} from cache")
     tokens = [trace.total(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
     if any(tokens):
         told.append(f"{tokens[0]:.0f} → {tokens[1]:.0f} tokens")
-    if any(sc.COST_AMOUNT in span.attributes for span in calls):
+    if any(sc.COST_AMOUNT in span.facts for span in calls):
         told.append(money(trace.total(sc.COST_AMOUNT)))
-    under = trace.children()
     failed = sum(  # each failure once: where it happened, not where it passed
         span.failed and not any(child.failed for child in under.get(span.span_id, ())) for span in trace.spans
     )
-    text = Text(f"trace {trace.trace_id}\n", style="bold").append("  ".join(told), style="not bold")
+    text = Text(f"trace {safe_text(trace.trace_id)}\n", style="bold").append("  ".join(told), style="not bold")
     if failed:
         text.append(f"  {failed} failed", style="bold red")
     return text
@@ -115,44 +123,44 @@ def _label(guide: str, span: StoredSpan) -> Text:
     style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
     lines = guide.lstrip()  # blanks are blanks, not styled text: a picture of the terminal may drop those
     text = Text(" " * (len(guide) - len(lines))).append(lines, style="dim").append(safe_text(span.name), style=style)
-    number = next((span.attributes[name] for name in _NUMBERS if name in span.attributes), None)
+    number = next((span.facts[name] for name in _NUMBERS if name in span.facts), None)
     if number is not None:
         text.append(f" #{number}", style=style)
     if span.failed:
-        text.append(f" ✗ {safe_text(str(span.attributes.get(sc.ERROR_TYPE, '')).rsplit('.', 1)[-1])}", style="red")
-    attempts = span.attributes.get(sc.ATTEMPT_COUNT)
+        text.append(f" ✗ {safe_text(span.facts.get(sc.ERROR_TYPE, '').rsplit('.', 1)[-1])}", style="red")
+    attempts = span.facts.get(sc.ATTEMPT_COUNT)
     if attempts:
         text.append(f" ×{attempts}", style="yellow")
-    score = span.attributes.get(sc.EVALUATION_SCORE, span.attributes.get(sc.CANDIDATE_SCORE))
+    score = span.facts.get(sc.EVALUATION_SCORE, span.facts.get(sc.CANDIDATE_SCORE))
     if score is not None:
         text.append(f" {score:g}", style="bold green")
     return text
 
 
-def _bar(span: StoredSpan, trace: Trace) -> Text:
-    whole = max(trace.end_unix_nano - trace.start_unix_nano, 1)
-    begin = int((span.start_unix_nano - trace.start_unix_nano) * _WATERFALL / whole)
-    end = (span.end_unix_nano - trace.start_unix_nano) * _WATERFALL / whole
-    begin = min(begin, _WATERFALL - 1)
-    length = max(min(round(end) - begin, _WATERFALL - begin), 1)
+def _bar(span: StoredSpan, start: int, end: int) -> Text:
+    """Return where a span lies between the start and the end of its trace."""
+    whole = max(end - start, 1)
+    first = max(min(int((span.start_unix_nano - start) * _WATERFALL // whole), _WATERFALL - 1), 0)
+    last = round((span.end_unix_nano - start) * _WATERFALL / whole)
+    length = max(min(last, _WATERFALL) - first, 1)
     mark = "█" * length if span.duration_s * 1e9 * _WATERFALL >= whole else "▏"
-    return Text(" " * begin).append(mark, style="red" if span.failed else "blue")
+    return Text(" " * first).append(mark, style="red" if span.failed else "blue")
 
 
 def _tokens(span: StoredSpan) -> Text:
-    if span.attributes.get(sc.CACHE_HIT):
+    if span.facts.get(sc.CACHE_HIT):
         return Text(_CACHED, style="green")
-    spent = span.attributes.get(sc.USAGE_INPUT_TOKENS), span.attributes.get(sc.USAGE_OUTPUT_TOKENS)
-    if sc.PROVIDER_NAME not in span.attributes or spent == (None, None):
+    spent = span.facts.get(sc.USAGE_INPUT_TOKENS), span.facts.get(sc.USAGE_OUTPUT_TOKENS)
+    if sc.PROVIDER_NAME not in span.facts or spent == (None, None):
         return Text("")
     return Text(f"{spent[0] or 0} → {spent[1] or 0}")
 
 
 def _cost(span: StoredSpan) -> Text:
-    amount = span.attributes.get(sc.COST_AMOUNT)
+    amount = span.facts.get(sc.COST_AMOUNT)
     if amount is not None:
         return Text(money(amount))
-    return Text("unknown" if sc.COST_UNKNOWN_REASON in span.attributes else "", style="dim")
+    return Text("unknown" if sc.COST_UNKNOWN_REASON in span.facts else "", style="dim")
 
 
 def _errors(trace: Trace) -> Text:
@@ -160,14 +168,14 @@ def _errors(trace: Trace) -> Text:
     text = Text("\nerrors\n", style="bold red")
     for span in trace.spans:
         for event in span.events:
-            if sc.EXCEPTION_TYPE in event.attributes:
+            if sc.EXCEPTION_TYPE in event.facts:
                 text.append(f"  {safe_text(span.name)}: {_exception(event)}\n", style="not bold")
     return text
 
 
 def _exception(event: StoredEvent) -> str:
-    message = str(event.attributes.get(sc.EXCEPTION_MESSAGE, ""))
-    return f"{safe_text(str(event.attributes[sc.EXCEPTION_TYPE]))}{message and ': '}{safe_text(message, 300)}"
+    message = event.facts.get(sc.EXCEPTION_MESSAGE, "")
+    return f"{safe_text(event.facts[sc.EXCEPTION_TYPE])}{message and ': '}{safe_text(message, 300)}"
 
 
 def _said(under: dict[str, list[StoredSpan]]) -> Text:
@@ -175,8 +183,8 @@ def _said(under: dict[str, list[StoredSpan]]) -> Text:
     text = Text()
     for span in under.get("", ()):
         for name in _CONTENT:
-            if name in span.attributes and not name.startswith(("input.", "output.")):
-                value = readable(span.attributes[name])
+            if name in span.facts and not name.startswith(("input.", "output.")):
+                value = readable(span.facts[name])
                 text.append(f"\n{name.rsplit('.', 1)[-1]}  ", style="dim").append(
                     safe_text(value, 400), style="not dim"
                 )
@@ -187,9 +195,11 @@ def readable(value: Any) -> str:
     """Return a JSON content attribute as a person reads it, `name: value`; anything else as it is."""
     try:
         parsed = json.loads(value)
-    except (TypeError, ValueError):
+        if not isinstance(parsed, dict):
+            return str(value)
+        return "  ".join(
+            f"{name}: {each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)}"
+            for name, each in parsed.items()
+        )
+    except (TypeError, ValueError, RecursionError):  # no JSON, or too deep
         return str(value)
-    if not isinstance(parsed, dict):
-        return str(value)
-    shown = (each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in parsed.values())
-    return "  ".join(f"{name}: {each}" for name, each in zip(parsed, shown, strict=True))

@@ -1,0 +1,88 @@
+"""Record this process because its environment says so: called by the start hook of `lmspan run`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+
+from lmspan import processes
+from lmspan._init import init
+from lmspan.guard import guarded, leave_no_trace
+from lmspan.lifecycle import CURRENT
+from lmspan.patching import Patches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lmspan._init import Session
+
+logger = logging.getLogger("lmspan")
+
+RUN: Final = "LMSPAN_RUN"
+
+
+def start(*, first: bool) -> None:
+    """Call `init()` for this process. Never raises; a child (not `first`) also says nothing of its configuration.
+
+    `LMSPAN_RUN` is away meanwhile: what `init()` itself starts, as detectors of resources do, is not recorded.
+    """
+    service_name = os.environ.pop(RUN)
+    try:
+        with _silent(not first):
+            session = init(os.environ.get("OTEL_SERVICE_NAME") or service_name)
+            _carry_into_subprocesses(session)
+    except Exception as error:  # noqa: BLE001 - the program runs whatever happens here
+        if first:
+            logger.warning("lmspan: run: nothing is recorded (%s: %s)", type(error).__name__, error)
+    finally:
+        os.environ[RUN] = service_name
+
+
+@contextmanager
+def _silent(silent: bool) -> Iterator[None]:
+    """Keep `init()` from repeating in a child what its parent has reported."""
+    level = logger.level
+    if silent:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _carry_into_subprocesses(session: Session) -> None:
+    """Have `subprocess` start children in the current trace, until the session ends."""
+    patches = Patches()
+
+    def patch(module: Any) -> None:
+        patches.wrap(module.Popen, "__init__", _popen)
+
+    patches.when_imported("subprocess", patch)
+    session._undo.append(patches.restore)  # noqa: SLF001 - the patch belongs to the session
+
+
+def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Add the current context to the environment of a child that will be recorded."""
+    try:
+        if CURRENT in otel_context.get_current():
+            kwargs = _joined(kwargs) or kwargs
+        return wrapped(*args, **kwargs)
+    except BaseException as error:
+        leave_no_trace(error)
+        raise
+
+
+@guarded
+def _joined(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of Popen with TRACEPARENT, unless the program names one or keeps our hook from the child."""
+    given: Mapping[str, str] | None = kwargs.get("env")
+    if given is None:
+        return {**kwargs, "env": processes.environ()}
+    if RUN not in given or "TRACEPARENT" in given:
+        return kwargs
+    context = {name.upper(): value for name, value in processes.headers().items()}
+    return {**kwargs, "env": {**given, **context}}
