@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lmspan")
 
-OWN: Final = ("LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE")
+OWN: Final = ("LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE", "LMSPAN_RUN")
 """The variables of lmspan itself."""
 STANDARD: Final = (  # what an unknown name of our own may stand for
     "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lmspan")
 
 RUN: Final = "LMSPAN_RUN"
+_ENV_PLACE: Final = 10  # of `env` among the arguments of Popen, where it is not given by name
 
 
 def start(*, first: bool) -> None:
@@ -68,7 +69,7 @@ def _carry_into_subprocesses(session: Session) -> None:
 def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Add the current context to the environment of a child that will be recorded."""
     try:
-        if CURRENT in otel_context.get_current():
+        if len(args) <= _ENV_PLACE and CURRENT in otel_context.get_current():
             kwargs = _joined(kwargs) or kwargs
         return wrapped(*args, **kwargs)
     except BaseException as error:
