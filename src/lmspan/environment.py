@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lmspan")
 
-OWN: Final = ("LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE", "LMSPAN_RUN")
+OWN: Final = (
+    "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE", "LMSPAN_RUN", "LMSPAN_RUN_FIRST",
+)  # fmt: skip
 """The variables of lmspan itself."""
 STANDARD: Final = (  # what an unknown name of our own may stand for
     "OTEL_EXPORTER_OTLP_ENDPOINT",

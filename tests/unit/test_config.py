@@ -189,7 +189,7 @@ def test_a_value_that_is_refused_at_import_and_by_init_is_told_once():
         ("LMSPAN_OPEN_INFERENCE", "did you mean LMSPAN_OPENINFERENCE?"),
         (
             "LMSPAN_ZZZ",
-            "the names are LMSPAN_DIR, LMSPAN_ENABLED, LMSPAN_JAEGER, LMSPAN_OPENINFERENCE",
+            "the names are LMSPAN_DIR, LMSPAN_ENABLED, LMSPAN_JAEGER, LMSPAN_OPENINFERENCE, LMSPAN_RUN, LMSPAN_RUN_FIRST",
         ),
     ],
 )
