@@ -2,6 +2,8 @@
 
 import gzip
 import logging
+import re
+import threading
 import time
 import tracemalloc
 
@@ -20,7 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from lmspan.export import failures, otlp
 from lmspan.export.http import ANSWER_BYTES
 from lmspan.export.otlp import QuietExporter, official
-from support.otlp import answer, answering, grpc_receiver, http_receiver, refused_endpoint
+from support.otlp import answer, answering, grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import run_python
 
 SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -373,10 +375,11 @@ def test_a_batch_that_cannot_be_encoded_is_refused(monkeypatch):
 
 
 def test_nothing_that_an_exporter_logs_is_printed(monkeypatch, caplog):
-    caplog.set_level(logging.DEBUG, "opentelemetry")
-    with answering(answer("404 No")) as (endpoint, _):
+    caplog.set_level(logging.WARNING)
+    with answering(answer("404 No"), b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 0\r\n\r\n") as (endpoint, _):
         quiet = exporter(monkeypatch, endpoint)
-        quiet.export(spans())
+        assert quiet.export(spans()) is FAILURE
+        assert outcome(quiet) == (SUCCESS, "", False, None)
         quiet.shutdown()
         quiet.shutdown()
     assert caplog.messages == []
@@ -385,3 +388,29 @@ def test_nothing_that_an_exporter_logs_is_printed(monkeypatch, caplog):
 def test_the_requests_of_an_exporter_make_no_spans():
     found = otlp.Delivery(None, None, str).export(lambda: context.get_value(_SUPPRESS_INSTRUMENTATION_KEY), None)
     assert (found, context.get_value(_SUPPRESS_INSTRUMENTATION_KEY)) == (True, None)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_wait_between_attempts_ends_with_the_exporter(protocol, monkeypatch):
+    receiver = grpc_receiver(grpc.StatusCode.UNAVAILABLE) if protocol == "grpc" else answering(answer("503 No"))
+    with receiver as (endpoint, served):
+        quiet = exporter(monkeypatch, endpoint, protocol, TIMEOUT="3000")
+        waiting = threading.Thread(target=quiet.export, args=(spans(),), daemon=True)
+        waiting.start()
+        while not re.search("503|UNAVAILABLE", quiet.trouble):  # five more attempts are to come, in a minute
+            time.sleep(0.01)
+        quiet.shutdown()
+        waiting.join(30)
+        assert (waiting.is_alive(), len(served.requests)) == (False, 1)
+
+
+def test_an_endpoint_that_has_not_answered_yet_is_named(monkeypatch):
+    with hung_endpoint() as endpoint:
+        quiet = exporter(monkeypatch, endpoint, TIMEOUT="2")
+        waiting = threading.Thread(target=quiet.export, args=(spans(),))
+        waiting.start()
+        while not quiet.trouble:
+            time.sleep(0.01)
+        assert (quiet.trouble, quiet.batch_refused) == (f"no answer yet from {endpoint}/v1/traces", False)
+        waiting.join()
+        assert "timed out" in quiet.trouble.lower()

@@ -96,7 +96,10 @@ def _bounded(connection: type) -> type:
 
 
 class OtlpAdapter(HTTPAdapter):
-    """Sends the requests of one exporter. Called on one thread at a time; `failure` is that of the last request."""
+    """Sends the requests of one exporter, on one thread at a time.
+
+    `failure` is that of the last answer, also while the next request is under way; its owner resets it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +131,7 @@ class OtlpAdapter(HTTPAdapter):
         request.headers["Accept-Encoding"] = "identity"
         url = str(request.url)
         whole: Any = urllib3.Timeout(total=timeout) if isinstance(timeout, int | float) else timeout
-        self.failure = None
+        self.failure = self.failure or failures.Failure(f"no answer yet from {failures.address(url)}")
         try:
             response = super().send(request, stream=True, timeout=whole, verify=verify, cert=cert, proxies=proxies)
         except Exception as error:

@@ -56,6 +56,8 @@ _LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.sdk.metrics._internal.export",
     "opentelemetry.sdk._shared_internal",
+    "urllib3.connection",  # a header of the answer that is none
+    "urllib3.connectionpool",
 )
 
 
@@ -129,12 +131,15 @@ class Delivery:
         token = context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
             with self._hush:
-                return export()
+                result = export()
         except Exception as error:  # noqa: BLE001 - the exporters of some releases raise where others log
             self._hush.take(f"Failed to encode or to send: {error!r}")
             return failed
         finally:
             context.detach(token)
+        if result is not failed:
+            self._hush.line = ""
+        return result
 
     def shutdown(self, *args: Any, **options: Any) -> None:
         """Close the connection and interrupt a wait between attempts."""
