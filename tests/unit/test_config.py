@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 import lmspan
-from lmspan import config, instrumentation
+from lmspan import config, environment, instrumentation
 from lmspan.errors import ConfigurationError, InstrumentationError
 from support.processes import run_python
 
@@ -189,7 +189,7 @@ def test_a_value_that_is_refused_at_import_and_by_init_is_told_once():
         ("LMSPAN_OPEN_INFERENCE", "did you mean LMSPAN_OPENINFERENCE?"),
         (
             "LMSPAN_ZZZ",
-            "the names are LMSPAN_DIR, LMSPAN_ENABLED, LMSPAN_JAEGER, LMSPAN_OPENINFERENCE, LMSPAN_RUN, LMSPAN_RUN_FIRST",
+            f"the names are {', '.join(environment.OWN)}",
         ),
     ],
 )

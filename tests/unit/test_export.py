@@ -35,7 +35,8 @@ def official(spans):
 
 def test_a_line_says_what_the_official_encoder_says():
     spans = some_spans(2)
-    (line,) = lines(spans)
+    ((line, ids),) = lines(spans)
+    assert sorted(ids) == sorted(span.context.span_id for span in spans)
     ours = json_format.MessageToDict(json_format.ParseDict(with_base64(json.loads(line)), TracesData()))
     theirs = official(spans)
     ours = official_ids(ours)
@@ -71,7 +72,7 @@ def _mapped(value, change):
 
 
 def test_lines_are_ascii_one_request_each_and_bounded():
-    made = list(lines(some_spans(20, text="x" * 1000), max_bytes=5_000))
+    made = [line.text for line in lines(some_spans(20, text="x" * 1000), max_bytes=5_000)]
     assert all(line.isascii() and line.endswith("\n") and line.count("\n") == 1 for line in made)
     assert len(made) > 5
     assert max(map(len, made)) < 7_000

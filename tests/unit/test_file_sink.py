@@ -186,3 +186,17 @@ def test_a_batch_does_not_read_the_file_again(tmp_path, monkeypatch):
     for _ in range(3):
         sink.export(spans("b"))
     assert len(read) == 1
+
+
+def test_a_batch_that_fails_in_the_middle_is_written_once_when_it_comes_again(tmp_path):
+    batch = spans("a", "b", "c", text="x" * 600_000)  # a line each
+    sink = FileSink(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        assert [sink.export(batch), sink.export(batch)] == [FAILURE, FAILURE]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sink.export((*batch, *spans("d"))) is SUCCESS
+    assert stored(tmp_path)[0] == ["a", "b", "c", "d"]
+    assert [sink.export(batch), stored(tmp_path)[0]] == [SUCCESS, ["a", "a", "b", "b", "c", "c", "d"]]

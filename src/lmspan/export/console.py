@@ -48,7 +48,7 @@ class ConsoleTraces(SpanProcessor):
         if len(spans) < _MAX_SPANS:
             spans.append(with_content(span, call.local if call is not None else None))
         if span.parent is None or span.parent.is_remote:
-            self._render([json.loads(line) for line in lines(self._traces.pop(span.context.trace_id, []))])
+            self._render([json.loads(line.text) for line in lines(self._traces.pop(span.context.trace_id, []))])
         elif len(self._traces) > _MAX_TRACES:
             self._traces.popitem(last=False)
 

@@ -76,21 +76,27 @@ class FileSink(SpanExporter):
         self._max_age_s = max_age_s
         self._keep_files = keep_files
         self._private = directory == _own_directory()  # the modes of a directory that the user names are the user's
+        self._written: set[int] = set()  # the spans of a batch that has failed in the middle
         self._birth: tuple[tuple[int, int], float] = ((0, 0), 0.0)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write one batch, each line in one write."""
+        """Write one batch, each line in one write. Of a batch that comes again, only what was not written before."""
         try:
             file = self._open()
             try:
-                for line in lines(spans):
-                    _append(file, line.encode("ascii"))
+                for line in lines(span for span in spans if not self._has(span)):
+                    _append(file, line.text.encode("ascii"))
+                    self._written.update(line.span_ids)
             finally:
                 os.close(file)
         except OSError as error:
             self.trouble = f"{self.path}: {error.strerror}"
             return SpanExportResult.FAILURE
+        self._written.clear()
         return SpanExportResult.SUCCESS
+
+    def _has(self, span: ReadableSpan) -> bool:
+        return span.context is not None and span.context.span_id in self._written
 
     def shutdown(self) -> None:
         """Do nothing: no file stays open between batches."""

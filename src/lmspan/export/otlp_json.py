@@ -7,10 +7,10 @@ Only what is public of a `ReadableSpan` is read.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link
@@ -18,39 +18,52 @@ if TYPE_CHECKING:
 _encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
-def lines(spans: Iterable[ReadableSpan], max_bytes: int = 1_000_000) -> Iterable[str]:
+class Line(NamedTuple):
+    """A whole export request, and the ids of the spans in it."""
+
+    text: str
+    span_ids: tuple[int, ...]
+
+
+def lines(spans: Iterable[ReadableSpan], max_bytes: int = 1_000_000) -> Iterator[Line]:
     """Yield lines, each a whole export request of about `max_bytes` at most; one larger span has its own line."""
     for resource, scopes in _grouped(spans).values():
         head = _encode({"attributes": _attributes(resource.attributes)})
         for scope, encoded in scopes.values():
             frame = '{"resourceSpans":[{"resource":' + head + ',"scopeSpans":[{"scope":' + scope + ',"spans":['
             for part in _parts(encoded, max_bytes):
-                yield frame + ",".join(part) + "]}]}]}\n"
+                text = ",".join(each for _, each in part)
+                yield Line(frame + text + "]}]}]}\n", tuple(span_id for span_id, _ in part))
 
 
-def _parts(encoded: list[str], max_bytes: int) -> Iterable[list[str]]:
-    part: list[str] = []
+def _parts(encoded: list[tuple[int, str]], max_bytes: int) -> Iterator[list[tuple[int, str]]]:
+    part: list[tuple[int, str]] = []
     size = 0
-    for text in encoded:
-        if part and size + len(text) > max_bytes:
+    for each in encoded:
+        if part and size + len(each[1]) > max_bytes:
             yield part
             part, size = [], 0
-        part.append(text)
-        size += len(text)
+        part.append(each)
+        size += len(each[1])
     if part:
         yield part
 
 
-def _grouped(spans: Iterable[ReadableSpan]) -> dict[int, tuple[Any, dict[int, tuple[str, list[str]]]]]:
-    resources: dict[int, tuple[Any, dict[int, tuple[str, list[str]]]]] = {}
+def _grouped(spans: Iterable[ReadableSpan]) -> dict[int, tuple[Any, dict[int, tuple[str, list[tuple[int, str]]]]]]:
+    """Return the encoded spans with their ids, by resource and by scope."""
+    resources: dict[int, tuple[Any, dict[int, tuple[str, list[tuple[int, str]]]]]] = {}
     for span in spans:
         _, scopes = resources.setdefault(id(span.resource), (span.resource, {}))
         scope = span.instrumentation_scope
         if id(scope) not in scopes:
             named = {"name": scope.name, "version": scope.version or ""} if scope is not None else {}
             scopes[id(scope)] = (_encode(named), [])
-        scopes[id(scope)][1].append(_encode(span_object(span)))
+        scopes[id(scope)][1].append((_id(span), _encode(span_object(span))))
     return resources
+
+
+def _id(span: ReadableSpan) -> int:
+    return span.context.span_id if span.context is not None else 0
 
 
 def span_object(span: ReadableSpan) -> dict[str, Any]:
