@@ -141,7 +141,8 @@ def _find_last(directory: Path, paths: list[Path]) -> tuple[Trace, list[str]]:
     if last is None:
         raise TraceFileError(
             f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init(); "
-            "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there and to no file"
+            "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
+            "and to no file"
         )
     for path in paths:  # the sink may have begun a new file while the trace went on
         if last.is_whole and _written(path) < last.start_unix_nano / 1e9 - 1:
