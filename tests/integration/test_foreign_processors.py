@@ -193,4 +193,5 @@ def test_a_wrong_variable_costs_one_line_and_the_program_is_recorded(tmp_path, v
 def test_a_provider_that_is_none_is_refused(name):
     with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: object has no "):
         lmspan.init(exporters="none", **{name: object()})
-    lmspan.init(exporters="none").shutdown()  # and nothing is left of the attempt
+    with lmspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False), exporters="none") as session:
+        assert session.instrumented  # nothing is left of the attempt

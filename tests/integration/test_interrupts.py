@@ -168,4 +168,4 @@ def test_a_redact_hook_that_fails_is_no_signal(caplog):
 
     with recording(redact=refuse) as recorded:
         assert tool("a") == "A"
-    assert recorded.tree() == "execute_tool tool"
+    assert recorded.tree() == "execute_tool [redaction failed]"
