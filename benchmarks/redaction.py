@@ -57,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT / "src"))
 
-    from lmspan.content import CAPTURE_MODES, Content
+    from lmspan.content.payload import CAPTURE_MODES, Content
 
     content = Content(CAPTURE_MODES["span"])
     table("Redactor.secrets, us", lambda text: lambda: content.redactor.secrets(text), options.rounds)

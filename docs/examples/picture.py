@@ -16,7 +16,8 @@ from rich.console import Console
 
 import lmspan
 from lmspan.demo import program, script, server
-from lmspan.viewer import store, tree
+from lmspan.terminal import tree
+from lmspan.traces import store
 
 NOT_OURS = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)  # fonts from the web, advertisement
 

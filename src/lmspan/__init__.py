@@ -6,12 +6,17 @@
 Importing the package loads no exporter and no LLM framework; `init()` does what it needs, when it is called.
 """
 
-from lmspan import default, recorder
-from lmspan._init import Session, disable, enable, init, is_enabled
 from lmspan._version import __version__
-from lmspan.callbacks.budget import Budget
-from lmspan.callbacks.subscriptions import Priority, Subscription, subscribe, subscribed, unsubscribe_all
-from lmspan.decorators import (
+from lmspan.context.processes import environ
+from lmspan.errors import (
+    CallbackError,
+    ConfigurationError,
+    InstrumentationError,
+    LmspanError,
+    StopRun,
+    TraceFileError,
+)
+from lmspan.instrumentation.python.decorators import (
     add_event,
     agent,
     evaluate,
@@ -22,18 +27,15 @@ from lmspan.decorators import (
     tool,
     turn,
 )
-from lmspan.errors import (
-    CallbackError,
-    ConfigurationError,
-    InstrumentationError,
-    LmspanError,
-    StopRun,
-    TraceFileError,
-)
 from lmspan.lifecycle import Call, Event, Operation
-from lmspan.processes import environ
-from lmspan.running import run
-from lmspan.runs import RunResult
+from lmspan.recording import recorder
+from lmspan.session import default
+from lmspan.session.init import Session, disable, enable, init, is_enabled
+from lmspan.session.run import run
+from lmspan.subscribers.budget import Budget
+from lmspan.subscribers.hooks import Priority
+from lmspan.subscribers.result import RunResult
+from lmspan.subscribers.subscriptions import Subscription, subscribe, subscribed, unsubscribe_all
 
 recorder.install(default.recorder())
 

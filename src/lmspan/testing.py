@@ -30,13 +30,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import StatusCode
 
-from lmspan import instrumentation, propagation, recorder
+from lmspan import instrumentation
 from lmspan import semconv as sc
-from lmspan.callbacks import subscriptions
-from lmspan.callbacks.processor import CallbackProcessor
-from lmspan.content import CAPTURE_MODES, Content
-from lmspan.redaction import Redactor
-from lmspan.sampling import ListeningSampler
+from lmspan.content.payload import CAPTURE_MODES, Content
+from lmspan.content.redaction import Redactor
+from lmspan.context import propagation
+from lmspan.recording import recorder
+from lmspan.subscribers import subscriptions
+from lmspan.subscribers.processor import CallbackProcessor
+from lmspan.subscribers.sampling import ListeningSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -219,7 +221,7 @@ def recording(
     `instrument` names libraries, None meaning every supported one that is installed. The rest is as for `init()`;
     `environ` is where secrets to redact are looked for. Not for two threads at once: the recorder is the process's.
     """
-    from lmspan.metrics import Metrics  # noqa: PLC0415
+    from lmspan.recording.metrics import Metrics  # noqa: PLC0415
 
     exporter = InMemorySpanExporter()
     provider = TracerProvider(

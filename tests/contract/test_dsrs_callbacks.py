@@ -7,7 +7,6 @@ import pytest
 
 import lmspan
 from lmspan.callbacks.dsrs import (
-    CallbackEvent,
     CollectingCallback,
     CompositeCallback,
     DspyCallback,
@@ -17,6 +16,7 @@ from lmspan.callbacks.dsrs import (
     get_callback,
     set_callback,
 )
+from lmspan.subscribers.dialects.dsrs_events import CallbackEvent
 from lmspan.testing import recording
 from support.programs import model, serving
 from support.scenarios import ALL, execute

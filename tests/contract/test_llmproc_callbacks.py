@@ -9,8 +9,8 @@ import dspy
 import pytest
 
 import lmspan
-from lmspan.callbacks import delivery
 from lmspan.callbacks.llmproc import CallbackEvent
+from lmspan.subscribers import delivery
 from lmspan.testing import recording
 from support.programs import model, serving
 from support.scenarios.agents import step, weather

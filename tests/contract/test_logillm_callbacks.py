@@ -9,7 +9,6 @@ import dspy
 import pytest
 
 import lmspan
-from lmspan.callbacks import delivery
 from lmspan.callbacks.logillm import (
     AbstractCallback,
     CallbackContext,
@@ -26,6 +25,7 @@ from lmspan.callbacks.logillm import (
     register_jsonl_logger,
 )
 from lmspan.demo.server import ScriptedServer
+from lmspan.subscribers import delivery
 from lmspan.testing import recording
 from support.programs import fields, model, serving
 from support.scenarios import ALL, execute

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmspan.demo.server import Reply
-from lmspan.viewer import store
+from lmspan.traces import store
 from support.logillm_programs import ANSWER, FINISH, WEATHER
 from support.processes import lines_of_ours, run
 from support.programs import fields

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspan.viewer import store
+from lmspan.traces import store
 from support import pages
 from support.processes import lines_of_ours
 from support.stack import Program, eventually, fetch

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lmspan import semconv as sc
-from lmspan.shapes import EVENT_NAMES
+from lmspan.semconv.spans import EVENT_NAMES
 from support import pages
 from support.otlp import http_receiver
 from support.processes import run_python

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lmspan.viewer import store
+from lmspan.traces import store
 from support import pages
 from support.processes import run_python
 from support.stack import Jaeger, collector_and_jaeger, eventually, fetch

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import lmspan
 from lmspan import semconv as sc
-from lmspan.callbacks import delivery
 from lmspan.callbacks.llmproc import CallbackEvent
-from lmspan.callbacks.processor import CallbackProcessor
+from lmspan.subscribers import delivery
+from lmspan.subscribers.processor import CallbackProcessor
 from lmspan.testing import recording
 from support.processes import lines_of_ours, run_python
 from support.programs import fields, model, serving

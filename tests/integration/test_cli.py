@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lmspan import cli
+from lmspan.cli import demo
 from support.otlp import http_receiver
 from support.processes import ASK, run_lmspan
 from support.programs import KEY, Reply, serving
@@ -98,7 +98,7 @@ def test_run_records_a_program_that_was_not_changed(program, tmp_path):
 def test_where_the_demo_says_that_jaeger_is(environ, link, monkeypatch):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert cli._jaeger() == link
+    assert demo._jaeger() == link
 
 
 def test_run_runs_a_module(program, tmp_path):

@@ -88,7 +88,7 @@ def test_what_a_program_raises_arrives_as_the_same_object(error):
 
 
 def test_our_own_failure_is_not_the_programs(monkeypatch, caplog):
-    monkeypatch.setattr("lmspan.content.Content.json", lambda *_: 1 / 0)
+    monkeypatch.setattr("lmspan.content.payload.Content.json", lambda *_: 1 / 0)
     with serving(fields(answer="yes")) as server, recording() as recorded, dspy.context(lm=model(server)):
         for _ in range(2):
             assert dspy.Predict("question -> answer")(question="why?").answer == "yes"

@@ -8,7 +8,7 @@ import pytest
 
 from lmspan import semconv as sc
 from lmspan.config import CAPTURE_VARIABLE
-from lmspan.viewer import store
+from lmspan.traces import store
 from support.otlp import grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import ASK, lines_of_ours, run, run_python
 from support.programs import KEY

@@ -12,8 +12,8 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 import lmspan
-from lmspan import recorder as recording_module
 from lmspan.lifecycle import CURRENT
+from lmspan.recording import recorder as recording_module
 from lmspan.testing import recording
 
 OURS = str(Path(lmspan.__file__).parent)

@@ -16,10 +16,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import lmspan
-from lmspan import recorder as recording_module
 from lmspan.lifecycle import Operation
+from lmspan.recording import recorder as recording_module
 from lmspan.testing import recording
-from lmspan.viewer import store
+from lmspan.traces import store
 from support.processes import run_python
 from support.programs import KEY, fields, model, serving
 

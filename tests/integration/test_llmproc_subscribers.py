@@ -8,10 +8,10 @@ from llmproc.callbacks import CallbackEvent
 from opentelemetry import trace
 
 import lmspan
-from lmspan.callbacks import delivery
 from lmspan.callbacks.dsrs import CollectingCallback
 from lmspan.callbacks.logillm import AbstractCallback
 from lmspan.demo.server import Reply
+from lmspan.subscribers import delivery
 from lmspan.testing import recording
 from support.llmproc import MODEL, asking, program, weather
 from support.wires import called, serving, tokens

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lmspan.viewer import store
+from lmspan.traces import store
 from support.processes import run
 
 PROGRAM = """

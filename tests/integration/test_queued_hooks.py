@@ -9,7 +9,7 @@ import time
 import pytest
 
 import lmspan
-from lmspan.callbacks import delivery, queued
+from lmspan.subscribers import delivery, queued
 from lmspan.testing import recording
 
 

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from lmspan.launch.command import STARTUP, environment
-from lmspan.viewer import store
+from lmspan.traces import store
 from support.processes import run
 
 PROGRAMS = {

@@ -8,7 +8,8 @@ import weakref
 import pytest
 
 import lmspan
-from lmspan import lineage, recorder
+from lmspan.context import lineage
+from lmspan.recording import recorder
 from lmspan.testing import recording
 
 

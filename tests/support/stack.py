@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lmspan.viewer import store
+from lmspan.traces import store
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = ROOT / "collector-config"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmspan.callbacks.dialects.dspy import DIALECT
+from lmspan.subscribers.dialects.dspy import DIALECT
 
 __all__ = ["BaseCallback"]
 

@@ -18,12 +18,12 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lmspan.callbacks import subscriptions
+from lmspan.subscribers import subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lmspan.callbacks.subscriptions import Subscription
+    from lmspan.subscribers.subscriptions import Subscription
 
 __all__ = ["Callback", "attach", "configure", "with_callbacks"]
 

@@ -10,132 +10,33 @@ Where the document and the crate disagree the document's promise is kept: `Callb
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from lmspan.callbacks import subscriptions
+from lmspan.subscribers import subscriptions
+from lmspan.subscribers.dialects.dsrs_events import CallbackEvent, Graph, LmUsage, Node, Prediction, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmspan.callbacks.subscriptions import Subscription
+    from lmspan.subscribers.subscriptions import Subscription
 
 
-@dataclass
-class LmUsage:
-    """Tokens and cost; in millisatoshi where that is what the program counts in."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_msats: int = 0
-    cost_usd: float | None = None
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion."""
-        return self.prompt_tokens + self.completion_tokens
-
-
-@dataclass
-class Result:
-    """What a call came to: a value, or an error. True when it is a value."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-    def is_ok(self) -> bool:
-        """Tell whether it is a value."""
-        return self.error is None
-
-    def ok(self) -> Any:
-        """Return the value, None for an error."""
-        return self.value if self.error is None else None
-
-    def __bool__(self) -> bool:
-        return self.is_ok()
-
-
-@dataclass
-class Prediction:
-    """What a module gave, with what it used."""
-
-    data: Any
-    lm_usage: LmUsage
-
-
-@dataclass
-class Node:
-    """One operation of a trace."""
-
-    id: str
-    node_type: str
-    name: str = ""
-
-
-@dataclass
-class Graph:
-    """The operations of a trace."""
-
-    nodes: list[Node] = field(default_factory=list)
-
-
-class CallbackEvent:
-    """What `on_event` hears: one of the variants below."""
-
-    @dataclass
-    class ModuleStart:
-        """A module begins; `timestamp` in milliseconds since the epoch."""
-
-        call_id: str
-        module_name: str
-        timestamp: int
-
-    @dataclass
-    class ModuleEnd:
-        """A module has ended."""
-
-        call_id: str
-        success: bool
-        duration_ms: int
-        tokens: int | None
-
-    @dataclass
-    class LmStart:
-        """An LM is asked; the tokens of the prompt are estimated."""
-
-        call_id: str
-        model: str
-        prompt_tokens: int
-
-    @dataclass
-    class LmEnd:
-        """An LM has answered, or not."""
-
-        call_id: str
-        success: bool
-        usage: LmUsage
-
-    @dataclass
-    class OptimizerCandidate:
-        """An optimizer has tried a program."""
-
-        candidate_id: str
-        metrics: dict[str, float]
-
-    @dataclass
-    class TraceComplete:
-        """The outermost operation has ended."""
-
-        node_count: int
-        total_tokens: int
-        total_cost_msats: int
-
-    @dataclass
-    class Custom:
-        """The program's own event."""
-
-        name: str
-        data: Any
+__all__ = [
+    "CallbackEvent",
+    "CollectingCallback",
+    "CompositeCallback",
+    "DspyCallback",
+    "Graph",
+    "LmUsage",
+    "LoggingCallback",
+    "Node",
+    "NoopCallback",
+    "Prediction",
+    "Result",
+    "configure_with_callback",
+    "get_callback",
+    "set_callback",
+]
 
 
 class DspyCallback:

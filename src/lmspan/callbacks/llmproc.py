@@ -8,7 +8,7 @@ stop the run, when it is subscribed with `on_error="stop"`; and async callbacks 
 
 from __future__ import annotations
 
-from lmspan.callbacks.dialects.llmproc import CallbackEvent
-from lmspan.runs import RunResult
+from lmspan.subscribers.dialects.llmproc import CallbackEvent
+from lmspan.subscribers.result import RunResult
 
 __all__ = ["CallbackEvent", "RunResult"]

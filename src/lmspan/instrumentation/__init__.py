@@ -14,7 +14,7 @@ from lmspan.errors import InstrumentationError
 from lmspan.guard import guarded
 
 if TYPE_CHECKING:
-    from lmspan.instrumentation.base import Instrumentor
+    from lmspan.instrumentation.kit.instrumentor import Instrumentor
 
 
 class Library(NamedTuple):

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
-from lmspan import processes
-from lmspan._init import init
+from lmspan.context import processes
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.lifecycle import CURRENT
 from lmspan.patching import Patches
+from lmspan.session.init import init
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lmspan._init import Session
+    from lmspan.session.init import Session
 
 logger = logging.getLogger("lmspan")
 

@@ -8,7 +8,17 @@ that failed too, with `success` False, and `ErrorEvent` beside it; `unregister` 
 """
 
 from lmspan.callbacks.logillm.builtin import LoggingCallback, MetricsCallback, ProgressCallback
-from lmspan.callbacks.logillm.events import (
+from lmspan.callbacks.logillm.jsonl import JSONLCallback, OptimizationJSONLCallback, register_jsonl_logger
+from lmspan.callbacks.logillm.manager import (
+    CallbackManager,
+    clear_callbacks,
+    disable_callbacks,
+    enable_callbacks,
+    register_callback,
+    register_global_callback,
+    unregister_callback,
+)
+from lmspan.subscribers.dialects.logillm_events import (
     AbstractCallback,
     CallbackContext,
     CallbackEvent,
@@ -28,17 +38,7 @@ from lmspan.callbacks.logillm.events import (
     TokenUsage,
     Usage,
 )
-from lmspan.callbacks.logillm.jsonl import JSONLCallback, OptimizationJSONLCallback, register_jsonl_logger
-from lmspan.callbacks.logillm.manager import (
-    CallbackManager,
-    clear_callbacks,
-    disable_callbacks,
-    enable_callbacks,
-    register_callback,
-    register_global_callback,
-    unregister_callback,
-)
-from lmspan.callbacks.subscriptions import Priority
+from lmspan.subscribers.hooks import Priority
 
 __all__ = [
     "AbstractCallback",

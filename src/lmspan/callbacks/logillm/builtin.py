@@ -6,11 +6,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lmspan.callbacks.logillm.events import AbstractCallback
-from lmspan.callbacks.subscriptions import Priority
+from lmspan.subscribers.dialects.logillm_events import AbstractCallback
+from lmspan.subscribers.hooks import Priority
 
 if TYPE_CHECKING:
-    from lmspan.callbacks.logillm import events
+    from lmspan.subscribers.dialects import logillm_events
 
 
 class LoggingCallback(AbstractCallback):
@@ -25,27 +25,27 @@ class LoggingCallback(AbstractCallback):
         """After those who change something."""
         return Priority.LOW
 
-    def on_module_start(self, event: events.ModuleStartEvent) -> None:
+    def on_module_start(self, event: logillm_events.ModuleStartEvent) -> None:
         """Log it."""
         self._logger.log(self._level, "module %s begins", type(event.module).__name__)
 
-    def on_module_end(self, event: events.ModuleEndEvent) -> None:
+    def on_module_end(self, event: logillm_events.ModuleEndEvent) -> None:
         """Log it."""
         word = "completed" if event.success else "failed"
         self._logger.log(self._level, "module %s %s in %.2f s", type(event.module).__name__, word, event.duration or 0)
 
-    def on_optimization_start(self, event: events.OptimizationStartEvent) -> None:
+    def on_optimization_start(self, event: logillm_events.OptimizationStartEvent) -> None:
         """Log it."""
         self._logger.log(
             self._level, "optimizer %s begins on %d examples", type(event.optimizer).__name__, len(event.dataset)
         )
 
-    def on_optimization_end(self, event: events.OptimizationEndEvent) -> None:
+    def on_optimization_end(self, event: logillm_events.OptimizationEndEvent) -> None:
         """Log it."""
         score = getattr(event.result, "best_score", None)
         self._logger.log(self._level, "optimizer %s has ended, best score %s", type(event.optimizer).__name__, score)
 
-    def on_error(self, event: events.ErrorEvent) -> None:
+    def on_error(self, event: logillm_events.ErrorEvent) -> None:
         """Log it."""
         self._logger.log(self._level, "%s failed: %s", event.stage, type(event.error).__name__)
 
@@ -71,30 +71,30 @@ class MetricsCallback(AbstractCallback):
         with self._lock:
             return {**self._metrics, "modules": dict(self._metrics["modules"])}
 
-    def on_module_end(self, event: events.ModuleEndEvent) -> None:
+    def on_module_end(self, event: logillm_events.ModuleEndEvent) -> None:
         """Count it."""
         name = type(event.module).__name__
         self._add(module_calls=1, module_failures=int(not event.success), module_time=event.duration or 0.0)
         with self._lock:
             self._metrics["modules"][name] = self._metrics["modules"].get(name, 0) + 1
 
-    def on_provider_response(self, event: events.ProviderResponseEvent) -> None:
+    def on_provider_response(self, event: logillm_events.ProviderResponseEvent) -> None:
         """Count it."""
         usage = event.usage
         tokens, cost = (usage.tokens.total_tokens, usage.cost or 0.0) if usage is not None else (0, 0.0)
         self._add(provider_calls=1, provider_time=event.duration or 0.0, total_tokens=tokens, total_cost=cost)
 
-    def on_provider_error(self, event: events.ProviderErrorEvent) -> None:
+    def on_provider_error(self, event: logillm_events.ProviderErrorEvent) -> None:
         """Count it."""
         del event
         self._add(provider_calls=1, provider_errors=1)
 
-    def on_optimization_end(self, event: events.OptimizationEndEvent) -> None:
+    def on_optimization_end(self, event: logillm_events.OptimizationEndEvent) -> None:
         """Count it."""
         del event
         self._add(optimizations=1)
 
-    def on_evaluation_end(self, event: events.EvaluationEndEvent) -> None:
+    def on_evaluation_end(self, event: logillm_events.EvaluationEndEvent) -> None:
         """Count it."""
         del event
         self._add(evaluations=1)
@@ -112,18 +112,18 @@ class ProgressCallback(AbstractCallback):
         self.best_score: float | None = None
         self.evaluations = 0
 
-    def on_optimization_start(self, event: events.OptimizationStartEvent) -> None:
+    def on_optimization_start(self, event: logillm_events.OptimizationStartEvent) -> None:
         """Begin again."""
         self.best_score, self.evaluations = None, 0
         self._print(f"optimizing with {type(event.optimizer).__name__} on {len(event.dataset)} examples")
 
-    def on_evaluation_end(self, event: events.EvaluationEndEvent) -> None:
+    def on_evaluation_end(self, event: logillm_events.EvaluationEndEvent) -> None:
         """Print it."""
         self.evaluations += 1
         self.best_score = event.score if self.best_score is None else max(self.best_score, event.score)
         self._print(f"evaluation {self.evaluations}: score {event.score:.3f}, best {self.best_score:.3f}")
 
-    def on_optimization_end(self, event: events.OptimizationEndEvent) -> None:
+    def on_optimization_end(self, event: logillm_events.OptimizationEndEvent) -> None:
         """Print it."""
         self._print(f"done after {self.evaluations} evaluations in {event.duration or 0:.1f} s")
 

@@ -6,15 +6,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from lmspan.callbacks.logillm.events import AbstractCallback, CallbackEvent
 from lmspan.callbacks.logillm.manager import CallbackManager
-from lmspan.callbacks.subscriptions import Priority
-from lmspan.content import Content, qualified_name
+from lmspan.content.payload import Content, qualified_name
+from lmspan.subscribers.dialects.logillm_events import AbstractCallback, CallbackEvent
+from lmspan.subscribers.hooks import Priority
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lmspan.callbacks.logillm import events
+    from lmspan.subscribers.dialects import logillm_events
 
 
 class JSONLCallback(AbstractCallback):
@@ -47,31 +47,31 @@ class JSONLCallback(AbstractCallback):
         """Last: what others leave in the context of a call is written too."""
         return Priority.LOW
 
-    def on_module_start(self, event: events.ModuleStartEvent) -> None:
+    def on_module_start(self, event: logillm_events.ModuleStartEvent) -> None:
         """Write it."""
         self._write(self.include_module_events, event, module=event.module, inputs=event.inputs)
 
-    def on_module_end(self, event: events.ModuleEndEvent) -> None:
+    def on_module_end(self, event: logillm_events.ModuleEndEvent) -> None:
         """Write it."""
         self._write(
             self.include_module_events, event, module=event.module, outputs=event.outputs, success=event.success,
             duration=event.duration,
         )  # fmt: skip
 
-    def on_error(self, event: events.ErrorEvent) -> None:
+    def on_error(self, event: logillm_events.ErrorEvent) -> None:
         """Write it."""
         self._write(
             self.include_module_events, event, module=event.module, error=_error(event.error), stage=event.stage
         )
 
-    def on_optimization_start(self, event: events.OptimizationStartEvent) -> None:
+    def on_optimization_start(self, event: logillm_events.OptimizationStartEvent) -> None:
         """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, module=event.module,
             dataset_size=len(event.dataset),
         )  # fmt: skip
 
-    def on_optimization_end(self, event: events.OptimizationEndEvent) -> None:
+    def on_optimization_end(self, event: logillm_events.OptimizationEndEvent) -> None:
         """Write it."""
         result = event.result
         self._write(
@@ -80,42 +80,42 @@ class JSONLCallback(AbstractCallback):
             duration=event.duration,
         )  # fmt: skip
 
-    def on_evaluation_start(self, event: events.EvaluationStartEvent) -> None:
+    def on_evaluation_start(self, event: logillm_events.EvaluationStartEvent) -> None:
         """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, module=event.module,
             dataset_size=len(event.dataset),
         )  # fmt: skip
 
-    def on_evaluation_end(self, event: events.EvaluationEndEvent) -> None:
+    def on_evaluation_end(self, event: logillm_events.EvaluationEndEvent) -> None:
         """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, score=event.score,
             duration=event.duration,
         )  # fmt: skip
 
-    def on_hyperparameter_update(self, event: events.HyperparameterUpdateEvent) -> None:
+    def on_hyperparameter_update(self, event: logillm_events.HyperparameterUpdateEvent) -> None:
         """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, parameters=event.parameters,
             iteration=event.iteration,
         )  # fmt: skip
 
-    def on_provider_request(self, event: events.ProviderRequestEvent) -> None:
+    def on_provider_request(self, event: logillm_events.ProviderRequestEvent) -> None:
         """Write it."""
         self._write(
             self.include_provider_events, event, provider=event.provider, messages=event.messages,
             parameters=event.parameters,
         )  # fmt: skip
 
-    def on_provider_response(self, event: events.ProviderResponseEvent) -> None:
+    def on_provider_response(self, event: logillm_events.ProviderResponseEvent) -> None:
         """Write it."""
         self._write(
             self.include_provider_events, event, provider=event.provider, response=event.response, usage=event.usage,
             duration=event.duration,
         )  # fmt: skip
 
-    def on_provider_error(self, event: events.ProviderErrorEvent) -> None:
+    def on_provider_error(self, event: logillm_events.ProviderErrorEvent) -> None:
         """Write it."""
         self._write(self.include_provider_events, event, provider=event.provider, error=_error(event.error))
 

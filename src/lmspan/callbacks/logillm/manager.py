@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Self
 
-from lmspan.callbacks import subscriptions
+from lmspan.subscribers import subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lmspan.callbacks.logillm.events import CallbackType
-    from lmspan.callbacks.subscriptions import Subscription
+    from lmspan.subscribers.dialects.logillm_events import CallbackType
+    from lmspan.subscribers.subscriptions import Subscription
 
 _SWITCH = "LOGILLM_CALLBACKS_ENABLED"
 

@@ -10,7 +10,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
-from lmspan.instrumentation.base import Instrumentor, Seams
 from lmspan.instrumentation.dspy import (
     adapters,
     candidates,
@@ -27,6 +26,7 @@ from lmspan.instrumentation.dspy import (
     seams,
     tools,
 )
+from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation import adapters
-from lmspan.instrumentation.calls import Hook, is_inside
+from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import signature_name
+from lmspan.instrumentation.kit import adapters
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _FORMAT: Final = ("signature", "demos", "inputs")
 _PARSE: Final = ("signature", "completion")

@@ -11,18 +11,19 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.instrumentation.calls import Hook, text
-from lmspan.instrumentation.candidates import conclude, describe, fail, finish, start
+from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import predictors
 from lmspan.instrumentation.dspy.lm import is_lm
-from lmspan.instrumentation.examples import number
-from lmspan.instrumentation.search import Part, Search
-from lmspan.propagation import current_call
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.candidates import conclude, describe, fail, finish, start
+from lmspan.instrumentation.kit.examples import number
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.search import Part, Search
 
 if TYPE_CHECKING:
-    from lmspan.content import Content
+    from lmspan.content.payload import Content
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 # Optimizers that evaluate in order to collect data, not to compare programs.
 _COLLECTORS: Final = ("BootstrapFinetune", "GRPO")

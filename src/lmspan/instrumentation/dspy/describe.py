@@ -7,8 +7,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
-from lmspan.content import describe_as
-from lmspan.instrumentation.structure import walk
+from lmspan.content.payload import describe_as
+from lmspan.instrumentation.kit.structure import walk
 
 _get = object.__getattribute__
 _signature_facts: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()

@@ -6,22 +6,22 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, put, text
 from lmspan.instrumentation.dspy.lm import identity
 from lmspan.instrumentation.dspy.responses import cost_facts
-from lmspan.instrumentation.examples import metric_name
-from lmspan.instrumentation.requests import learn_keys
-from lmspan.instrumentation.usage import field
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.examples import metric_name
+from lmspan.instrumentation.kit.facts import field, put, text
+from lmspan.instrumentation.kit.requests import learn_keys
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, put
-from lmspan.instrumentation.examples import conclude, count_failures, metric_name
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name
+from lmspan.instrumentation.kit.facts import put
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

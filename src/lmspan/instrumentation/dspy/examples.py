@@ -7,17 +7,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation import examples
-from lmspan.instrumentation.calls import Hook, around
+from lmspan.context.current import current_call
+from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.around import Hook, around
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.search import Expected, search_of
+from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.lifecycle import Event
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.instrumentation.search import Candidate, Search
+    from lmspan.instrumentation.kit.search import Candidate, Search
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
 

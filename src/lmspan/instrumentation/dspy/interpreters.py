@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, text
-from lmspan.instrumentation.turns import agent_of, end_turn
+from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.turns import agent_of, end_turn
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

@@ -7,16 +7,17 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation import attempts
-from lmspan.instrumentation.calls import Hook, is_inside, text
+from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.instrumentation.dspy.responses import response_facts
-from lmspan.instrumentation.requests import add_parameters, learn_keys, server_facts
+from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
-from lmspan.messages import input_messages, output_messages, tool_definitions
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _OPERATIONS: Final = {"text": "text_completion"}
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.instrumentation import modules
-from lmspan.instrumentation.calls import Hook
 from lmspan.instrumentation.dspy import rivals
-from lmspan.instrumentation.dspy.agents import LOOPS
 from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
+from lmspan.instrumentation.kit import modules
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.turns import Loop
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
+LOOPS: Final[dict[str, Loop]] = {
+    "ReAct": Loop(("react",), ("extract",)),
+    "ReActV2": Loop(("react",)),
+    "CodeAct": Loop(("codeact",), ("extractor",)),
+    "ProgramOfThought": Loop(("code_generate", "code_regenerate"), ("generate_output",)),
+    "RLM": Loop(("generate_action",), ("extract",)),
+    "Avatar": Loop(("actor",)),
+}
 
 _get = object.__getattribute__
 

@@ -6,21 +6,22 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, is_inside
-from lmspan.instrumentation.candidates import sum_up
 from lmspan.instrumentation.dspy import gepa, simba
 from lmspan.instrumentation.dspy.candidates import search
-from lmspan.instrumentation.search import Expected, search_of
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.candidates import sum_up
+from lmspan.instrumentation.kit.facts import is_inside
+from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 
@@ -56,7 +57,7 @@ def _seeds(instance: Any, restrict: Any) -> list[int]:
 
 def patch(patches: Patches) -> None:
     """Patch what optimizers say of their candidates, where this DSPy has it."""
-    from lmspan import recorder as recording  # noqa: PLC0415
+    from lmspan.recording import recorder as recording  # noqa: PLC0415
 
     def select(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         chosen = wrapped(*args, **kwargs)

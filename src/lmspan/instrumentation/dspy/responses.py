@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.usage import field, text_of, usage_facts
+from lmspan.instrumentation.kit.facts import field, put, text_of
+from lmspan.instrumentation.kit.usage import usage_facts
 
 
 def response_facts(result: Any) -> dict[str, Any]:

@@ -6,16 +6,17 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content import stored_fields
-from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.content.payload import stored_fields
+from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy import embeddings
-from lmspan.instrumentation.requests import server_facts
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.requests import server_facts
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _TEXTS: Final = ("long_text", "text", "content", "passage")
 

@@ -10,14 +10,14 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.content import qualified_name
+from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.attempts import patch_client, retrying
-from lmspan.instrumentation.usage import field
+from lmspan.instrumentation.kit.attempts import patch_client, retrying
+from lmspan.instrumentation.kit.facts import field
 from lmspan.lifecycle import Call, Operation
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lmspan import recorder as recording
-from lmspan.instrumentation import simba
-from lmspan.propagation import current_call
+from lmspan.context.current import current_call
+from lmspan.instrumentation.kit import simba
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

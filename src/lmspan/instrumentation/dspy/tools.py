@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, around, text
-from lmspan.instrumentation.turns import agent_of
+from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.turns import agent_of
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _SENTINELS: Final = ("finish", "submit")
 _MCP: Final = "dspy.utils.mcp"

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
-from lmspan.instrumentation.base import Instrumentor, Seams
+from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
 from lmspan.instrumentation.llmproc import clients, events, runs, tools
 
 if TYPE_CHECKING:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from lmspan.content import qualified_name
+from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.attempts import patch_client, retrying
+from lmspan.instrumentation.kit.attempts import patch_client, retrying
+from lmspan.instrumentation.kit.requests import server_facts
 from lmspan.lifecycle import Call, Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.patching import Patches
+    from lmspan.recording.recorder import Recorder
 
     Arguments = tuple[Any, ...]
     Keywords = dict[str, Any]
@@ -90,3 +92,29 @@ async def _attempt(call: Call, send: Callable[..., Any], args: Arguments, kwargs
 @guarded
 def _note(call: Call, error: BaseException) -> None:
     call.notes["failed"] = qualified_name(type(error))
+
+
+_MAKERS: Final = ("anthropic", "openai", "google.genai")
+
+
+@guarded
+def client_facts(client: Any) -> dict[str, Any]:
+    """Return where a client of OpenAI's, Anthropic's or Google's sends its requests."""
+    maker = maker_of(client)
+    if maker == "google.genai":
+        return server_facts(str(client._api_client._http_options.base_url))  # noqa: SLF001
+    return server_facts(str(client.base_url)) if maker else {}
+
+
+@guarded
+def learn_key(recorder: Recorder, client: Any) -> None:
+    """Learn the key of a client, so that it is recorded nowhere."""
+    maker = maker_of(client)
+    if maker:
+        recorder.content.redactor.know(client._api_client.api_key if maker == "google.genai" else client.api_key)  # noqa: SLF001
+
+
+def maker_of(value: Any) -> str:
+    """Return the package of a client, or of its error, if it is one of those that LLMProc uses."""
+    module = f"{type(value).__module__}."
+    return next((name for name in _MAKERS if module.startswith(f"{name}.")), "")

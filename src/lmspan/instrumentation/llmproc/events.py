@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.base import find
-from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.instrumentor import find
 from lmspan.instrumentation.llmproc import requests, runs
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
     Step = Callable[[Recorder, Any, tuple[Any, ...]], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lmspan.messages import input_messages
+from lmspan.content.messages import input_messages
 
 # a content block of Anthropic's -> the conventions' part: its type, and what its fields are called
 _PARTS: Final = {

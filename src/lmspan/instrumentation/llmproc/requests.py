@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content import qualified_name
+from lmspan.content.messages import output_messages, tool_definitions
+from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
-from lmspan.instrumentation import attempts
-from lmspan.instrumentation.calls import text
-from lmspan.instrumentation.llmproc.makers import maker_of
+from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.requests import add_parameters
+from lmspan.instrumentation.llmproc.clients import maker_of
 from lmspan.instrumentation.llmproc.messages import asked, system
 from lmspan.instrumentation.llmproc.responses import answers, response_facts
-from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Operation
-from lmspan.messages import output_messages, tool_definitions
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

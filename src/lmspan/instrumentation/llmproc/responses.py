@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import put
-from lmspan.instrumentation.usage import at, field, usage_facts
+from lmspan.instrumentation.kit.facts import at, field, put
+from lmspan.instrumentation.kit.usage import usage_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

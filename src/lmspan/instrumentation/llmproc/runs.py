@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Link
 
-from lmspan import lineage
 from lmspan import semconv as sc
+from lmspan.content.messages import exchanged, output_messages
+from lmspan.context import lineage
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.base import find
-from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.instrumentor import find
 from lmspan.instrumentation.llmproc import requests
-from lmspan.instrumentation.llmproc.makers import client_facts, learn_key
+from lmspan.instrumentation.llmproc.clients import client_facts, learn_key
 from lmspan.lifecycle import Operation
-from lmspan.messages import exchanged, output_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

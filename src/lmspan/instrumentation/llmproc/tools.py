@@ -11,20 +11,21 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content import qualified_name
+from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.base import find
-from lmspan.instrumentation.calls import Hook, put, text
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.instrumentor import find
 from lmspan.instrumentation.llmproc.responses import tool_call_id
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _get = object.__getattribute__
 

@@ -11,23 +11,22 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
-from lmspan.instrumentation import simba
-from lmspan.instrumentation.base import Instrumentor, Seams
+from lmspan.instrumentation.kit import simba as kit_simba
+from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
 from lmspan.instrumentation.logillm import (
     adapters,
-    agents,
     assertions,
-    batches,
     candidates,
     describe,
     embeddings,
+    errors,
     evaluation,
     examples,
     lm,
     modules,
     optimizers,
     requests,
-    stops,
+    simba,
     tools,
     wire,
 )
@@ -42,8 +41,8 @@ _OPTIMIZERS: Final = "logillm.optimizers"
 
 # module, class -> the methods that are wrapped where the class itself defines them
 METHODS: Final[Seams] = (
-    ("logillm.core.modules", "Module", {"__call__": modules.MODULE, "batch_process": stops.gathering}),
-    ("logillm.core.avatar", "Avatar", {"_update_actor_signature": agents.update_signature}),
+    ("logillm.core.modules", "Module", {"__call__": modules.MODULE, "batch_process": errors.gathering}),
+    ("logillm.core.avatar", "Avatar", {"_update_actor_signature": modules.update_signature}),
     ("logillm.core.adapters", "AdapterChain", adapters.PHASES),
     ("logillm.optimizers.format_adapter_base", "Adapter", adapters.PHASES),
     ("logillm.core.assertions", "AssertionContext", {"check_all": assertions.check_all}),
@@ -54,7 +53,7 @@ METHODS: Final[Seams] = (
         "Evaluate",
         {"__call__": evaluation.EVALUATE, "_evaluate_example": examples.EXAMPLE},
     ),
-    ("logillm.evaluate.evaluator", "Evaluate", {"_parallel_evaluate": stops.gathering}),
+    ("logillm.evaluate.evaluator", "Evaluate", {"_parallel_evaluate": errors.gathering}),
     ("logillm.core.optimizers", "Trace", {"__init__": examples.trace}),
     (f"{_OPTIMIZERS}.hyperparameter", "HyperparameterOptimizer", {"_evaluate_module": evaluation.LOOP}),
     (f"{_OPTIMIZERS}.hyperparameter", "HyperparameterOptimizer", {"_evaluate_module": candidates.CANDIDATE}),
@@ -76,8 +75,8 @@ METHODS: Final[Seams] = (
         "FormatOptimizer",
         {"_adaptive_evaluate": candidates.FORMAT, "_fixed_evaluate": candidates.FORMAT},
     ),
-    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": batches.evaluate_batch}),
-    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": stops.gathering}),
+    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": simba.evaluate_batch}),
+    (f"{_OPTIMIZERS}.simba", "SIMBA", {"_evaluate_batch": errors.gathering}),
     (
         f"{_OPTIMIZERS}.avatar_optimizer",
         "AvatarOptimizer",
@@ -119,8 +118,8 @@ FAMILIES: Final[Seams] = (
 )
 # Functions, where the module that calls them has them.
 FUNCTIONS: Final = (
-    (f"{_OPTIMIZERS}.simba", "prepare_models_for_resampling", simba.prepare),
-    (f"{_OPTIMIZERS}.simba", "wrap_program", simba.wrap_program),
+    (f"{_OPTIMIZERS}.simba", "prepare_models_for_resampling", kit_simba.prepare),
+    (f"{_OPTIMIZERS}.simba", "wrap_program", kit_simba.wrap_program),
 )
 
 

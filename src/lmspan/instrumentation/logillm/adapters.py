@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation import adapters
-from lmspan.instrumentation.calls import Hook
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit import adapters
+from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.logillm.describe import signature_name
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _FORMAT: Final = ("signature", "inputs", "demos")
 _PARSE: Final = ("signature", "completion")

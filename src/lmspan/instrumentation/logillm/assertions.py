@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.kit.facts import text
 from lmspan.instrumentation.logillm.describe import stored
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

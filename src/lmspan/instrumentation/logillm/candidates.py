@@ -5,19 +5,20 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.instrumentation.calls import Hook, text
-from lmspan.instrumentation.candidates import conclude, describe, fail, start
-from lmspan.instrumentation.examples import number
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.candidates import conclude, describe, fail, start
+from lmspan.instrumentation.kit.examples import number
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.search import Part, Search
+from lmspan.instrumentation.kit.structure import walk
 from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of, stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.optimizers import choose
-from lmspan.instrumentation.search import Part, Search
-from lmspan.instrumentation.structure import walk
 
 if TYPE_CHECKING:
-    from lmspan.content import Content
+    from lmspan.content.payload import Content
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _SETTINGS: Final = (str, int, float, bool)
 

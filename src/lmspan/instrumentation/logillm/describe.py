@@ -6,8 +6,8 @@ import sys
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content import describe_as, qualified_name
-from lmspan.instrumentation.calls import text
+from lmspan.content.payload import describe_as, qualified_name
+from lmspan.instrumentation.kit.facts import text
 
 _get = object.__getattribute__
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, is_inside, put
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import field, is_inside, put
 from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
-from lmspan.instrumentation.usage import field
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _DEFAULT: Final = {"OpenAIProvider": "text-embedding-3-small"}  # the model that LogiLLM asks for when none is said
 

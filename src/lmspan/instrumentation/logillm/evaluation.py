@@ -6,16 +6,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, is_inside, put, text
-from lmspan.instrumentation.examples import Indexes, conclude, count_failures, metric_name, number
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
+from lmspan.instrumentation.kit.facts import is_inside, put, text
 from lmspan.instrumentation.logillm import examples
-from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _METRIC: Final = 2  # where `evaluate_with_metric(module, dataset, metric)` has it
 

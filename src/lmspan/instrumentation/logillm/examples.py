@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation import examples
-from lmspan.instrumentation.calls import Hook
-from lmspan.instrumentation.examples import number
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 
 def _evaluation_of(call: Call | None) -> Call | None:

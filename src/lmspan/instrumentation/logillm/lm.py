@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.content import qualified_name
+from lmspan.content.messages import input_messages, output_messages, tool_definitions
+from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.calls import Hook, is_inside, put
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import is_inside, put
+from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.logillm.describe import as_dict, stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
-from lmspan.instrumentation.requests import add_parameters
 from lmspan.lifecycle import Event, Operation
-from lmspan.messages import input_messages, output_messages, tool_definitions
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.instrumentation import modules
-from lmspan.instrumentation.calls import Hook
+from lmspan.context.current import current_call
+from lmspan.guard import guarded
+from lmspan.instrumentation.kit import modules
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.turns import Loop, agent_of
 from lmspan.instrumentation.logillm import examples
-from lmspan.instrumentation.logillm.agents import LOOPS
-from lmspan.instrumentation.logillm.causes import root_cause
 from lmspan.instrumentation.logillm.describe import base, signature_facts, signature_of, stored
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import learn_providers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
+
+LOOPS: Final[dict[str, Loop]] = {
+    "ReAct": Loop(("react",), ("extract",)),
+    "Avatar": Loop(("actor",)),
+}
+
+
+def update_signature(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """See that Avatar asks its actor for the answer, not for an action: `_update_actor_signature(n, omit_action)`."""
+    _note(kwargs.get("omit_action", args[1] if len(args) > 1 else False))
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note(omit_action: Any) -> None:
+    agent = agent_of(current_call())
+    if agent is not None and omit_action is True:
+        agent.notes["loop"] = Loop((), ("actor",))
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import Hook, is_inside, put, text
-from lmspan.instrumentation.candidates import sum_up
-from lmspan.instrumentation.examples import number
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.candidates import sum_up
+from lmspan.instrumentation.kit.examples import number
+from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.instrumentation.logillm.describe import stored
-from lmspan.instrumentation.search import Expected, search_of
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Event, Operation
-from lmspan.propagation import current_call
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.instrumentation.search import Search
+    from lmspan.instrumentation.kit.search import Search
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _SCALARS: Final = (str, int, float, bool)
 # what an `OptimizationResult` says -> the attribute, and its type

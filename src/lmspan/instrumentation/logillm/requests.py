@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import recorder as recording
 from lmspan import semconv as sc
-from lmspan.content import qualified_name
+from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
-from lmspan.instrumentation.calls import text
+from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.requests import server_facts
 from lmspan.instrumentation.logillm.describe import stored
-from lmspan.instrumentation.requests import server_facts
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 _PROVIDERS: Final = {**sc.PROVIDER_NAMES, "google": "gcp.gemini"}
 _REGISTRY: Final = "logillm.providers.registry"

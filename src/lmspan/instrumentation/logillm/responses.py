@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import put
+from lmspan.instrumentation.kit.facts import field, put
+from lmspan.instrumentation.kit.usage import usage_facts
 from lmspan.instrumentation.logillm.describe import stored
-from lmspan.instrumentation.usage import field, usage_facts
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call

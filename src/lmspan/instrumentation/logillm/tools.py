@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.calls import Hook, is_inside, text
-from lmspan.instrumentation.logillm.causes import root_cause
+from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.turns import agent_of
 from lmspan.instrumentation.logillm.describe import stored
-from lmspan.instrumentation.turns import agent_of
+from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
-    from lmspan.recorder import Recorder
+    from lmspan.recording.recorder import Recorder
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lmspan.content import qualified_name
+from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.facts import field
 from lmspan.instrumentation.logillm.embeddings import note_answer
 from lmspan.instrumentation.logillm.lm import lm_call
-from lmspan.instrumentation.usage import field
 from lmspan.lifecycle import Operation
-from lmspan.propagation import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable

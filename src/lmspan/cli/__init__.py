@@ -1,0 +1,52 @@
+"""The command line: one module a command, each with `add(commands)` for its options and a function that runs it.
+
+lmspan demo | run | show | replay
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan._version import __version__
+from lmspan.cli import demo, replay, run, show
+from lmspan.errors import LmspanError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DESCRIPTION: Final = "OpenTelemetry for LLM programs: record one, and look at what it did."
+_COMMANDS: Final = (demo, run, show, replay)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status. A mistake is one line on stderr, and status 2."""
+    options = _parser().parse_args(arguments)
+    _never_fail_to_encode(sys.stdout)
+    try:
+        return int(options.command(options))
+    except LmspanError as error:
+        print(f"lmspan: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `lmspan show | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lmspan", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"lmspan {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for each in _COMMANDS:
+        each.add(commands)
+    return parser
+
+
+def _never_fail_to_encode(stream: Any) -> None:
+    """Have a stream write what its encoding lacks as characters that resemble it, unless the user says otherwise."""
+    from lmspan.terminal.text import PLAIN  # noqa: PLC0415 - rich is loaded when a command prints
+
+    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors=PLAIN)

@@ -1,0 +1,91 @@
+"""`lmspan demo`: run a DSPy program against a scripted model, and show its trace."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from lmspan import config
+from lmspan.cli.reading import print_tree
+from lmspan.content.redaction import Redactor
+from lmspan.errors import LmspanError
+from lmspan.traces import store
+
+if TYPE_CHECKING:
+    import argparse
+
+_WHAT_NEXT: Final = """
+  lmspan show                      this trace again, with --json as data
+  lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged
+  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have"""
+
+
+def add(commands: Any) -> None:
+    """Add the command and its options."""
+    demo = commands.add_parser("demo", help="run a DSPy program and show its trace; no key needed")
+    demo.add_argument("--model", help="your own model, as DSPy names it (openai/gpt-4o-mini); default: a scripted one")
+    demo.add_argument("--api-base", help="where that model is served")
+    demo.add_argument("--api-key", help="its key; default: what DSPy finds in the environment")
+    demo.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import lmspan  # noqa: PLC0415 - the package imports this module's parser
+
+    if not options.model:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")  # DSPy: prices from its package, not the network
+    try:
+        import dspy  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        raise LmspanError("the demo needs DSPy; install it with: pip install 'lmspan[demo]'") from error
+    elsewhere = [name for name in config.exporters_from_environment(os.environ) if name not in ("file", "none")]
+    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])
+    failed = ""
+    try:
+        advice, score = _ask(options)
+        print(f"advice: {advice}\nscore:  {score:g} %\n")
+    except getattr(dspy, "DSPyError", Exception) as error:  # an older DSPy has no class for its own
+        redactor = Redactor(environ=os.environ)
+        redactor.know(options.api_key)
+        failed = redactor(f"the model could not be asked: {' '.join(str(error).split())}")
+    delivered = session.force_flush(5.0)
+    trace, _ = store.find(session.trace_directory)
+    print_tree(trace)
+    print(f"stored in {session.trace_directory / 'traces.jsonl'}")
+    if elsewhere:
+        print(f"{'sent' if delivered else 'NOT delivered'} to your OpenTelemetry endpoint")
+        if jaeger := _jaeger():
+            print(f"in Jaeger, if it goes there: {jaeger}/trace/{trace.trace_id}")
+    print(_WHAT_NEXT)
+    if failed:
+        raise LmspanError(failed)
+    return 0 if delivered else 1
+
+
+def _jaeger() -> str:
+    """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside this machine's usual endpoint."""
+    said = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
+    endpoint = urlsplit(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
+    usual = endpoint.hostname in ("localhost", "127.0.0.1", "::1") and endpoint.netloc.endswith((":4317", ":4318"))
+    return said or ("http://localhost:16686" if usual else "")
+
+
+def _ask(options: argparse.Namespace) -> tuple[str, float]:
+    import dspy  # noqa: PLC0415 - may be missing
+
+    import lmspan  # noqa: PLC0415 - the package imports this module's parser
+    from lmspan.demo import program, script, server  # noqa: PLC0415 - they need DSPy
+
+    with ExitStack() as stack:
+        given = {"api_base": options.api_base, "api_key": options.api_key}
+        if not options.model:
+            scripted = stack.enter_context(server.ScriptedServer(script.answer))
+            given = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
+        model = options.model or "openai/gpt-4o-mini"
+        lm = dspy.LM(model, **{name: value for name, value in given.items() if value is not None})
+        call = stack.enter_context(lmspan.operation("workflow", "demo", inputs={"trip": program.TRIP}))
+        advice, score = program.run(lm)
+        call.outputs = {"advice": advice, "score": score}
+        return advice, score

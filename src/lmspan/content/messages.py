@@ -1,0 +1,202 @@
+"""Messages as the GenAI conventions spell them: a role and parts. Values are passed on; only an agent's become text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.content.payload import stored_fields
+from lmspan.content.secret_names import hides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TRAJECTORY: Final = "trajectory"
+_TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
+_MOST: Final = 1_000  # messages or fields: what has more is no conversation, and is only described
+_FINISHED: Final = {"finish_reason": "stop"}  # the conventions want one: what came back had come to its end
+_get = object.__getattribute__
+
+
+def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
+    """Return OpenAI-shaped messages, or a bare prompt, in the conventions' shape."""
+    if type(messages) is not list:
+        return [{"role": "user", "parts": _content(prompt)}] if prompt is not None else []
+    return [
+        _message(message) if type(message) is dict else {"role": "user", "parts": _content(message)}
+        for message in messages
+    ]
+
+
+def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, Any]]:
+    """Return what an LM call gave (texts, or dicts with text, reasoning and tool calls), one message a candidate."""
+    candidates = outputs if type(outputs) is list else [outputs]
+    messages = []
+    for index, candidate in enumerate(candidates):
+        message: dict[str, Any] = {"role": "assistant", "parts": _answer(candidate)}
+        if index < len(finish_reasons):
+            message["finish_reason"] = finish_reasons[index]
+        messages.append(message)
+    return messages
+
+
+def tool_definitions(tools: Any) -> Any:
+    """Return tools as a provider's API takes them, each in the conventions' shape; any other thing as it is."""
+    return [_definition(tool) for tool in tools] if type(tools) is list else tools
+
+
+def _definition(tool: Any) -> Any:
+    if type(tool) is not dict:
+        return tool
+    fields = {"type": "function", **tool}
+    if type(fields.get("function")) is dict:
+        fields.update(fields.pop("function"))
+    if "name" not in fields:
+        return tool
+    if "input_schema" in fields:
+        fields["parameters"] = fields.pop("input_schema")
+    return fields
+
+
+def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+    """Return what of a plain function's inputs are messages, in the conventions' shape, and what else there is.
+
+    Messages are a list of dicts with a role, by itself or as `messages`, or a string as `prompt`.
+    """
+    if _are_messages(inputs):
+        return input_messages(inputs, None), None
+    if type(inputs) is str:
+        return input_messages(None, inputs), None
+    if _is_plain(inputs):
+        rest = dict(inputs)
+        if _are_messages(inputs.get("messages")):
+            return input_messages(rest.pop("messages"), None), rest or None
+        if type(inputs.get("prompt")) is str:
+            return input_messages(None, rest.pop("prompt")), rest or None
+    return None, inputs
+
+
+def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+    """Return what of a plain function's outputs are messages: strings, or one message with a role; and the rest."""
+    texts = [outputs] if type(outputs) is str else outputs
+    if type(texts) is list and 0 < len(texts) <= _MOST and all(type(each) is str for each in texts):
+        return output_messages(texts, ["stop"] * len(texts)), None
+    if not _are_messages([outputs]):
+        return None, outputs
+    reason = outputs.get("finish_reason")
+    calls = outputs.get("tool_calls")
+    finished = reason if type(reason) is str else "tool_call" if type(calls) is list and calls else "stop"
+    rest = {name: value for name, value in outputs.items() if name not in _TRANSLATED}
+    return [{**_message(outputs), "finish_reason": finished}], rest or None
+
+
+def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dict[str, Any]]:
+    """Return what an agent was given or gave as one message: its only field where that is a string, else all as text.
+
+    The trajectory is left out: it is what the spans below tell. Nothing given is no message.
+    """
+    kind = type(fields)
+    stored = fields if kind is dict or kind is str else stored_fields(fields, kind)
+    if _is_plain(stored):
+        stored = {name: value for name, value in stored.items() if name != _TRAJECTORY}
+    stored = fields if stored is None else stored
+    if stored is None or (type(stored) is dict and not stored):
+        return []
+    text = _text(stored)
+    parts = _content(as_text(stored) if text is None else text)
+    return [{"role": role, "parts": parts, **(_FINISHED if role == "assistant" else {})}]
+
+
+def _text(stored: Any) -> str | None:
+    """Return a string, or the only field where that is one, and no secret by its name."""
+    if type(stored) is str:
+        return stored
+    if not _is_plain(stored) or len(stored) > 1:
+        return None
+    ((name, value),) = stored.items()
+    return value if type(value) is str and not hides(name, value) else None
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is a dict of a size to look through, and its keys no objects of the program's own."""
+    return type(value) is dict and len(value) <= _MOST and all(type(name) is str for name in value)
+
+
+def _are_messages(value: Any) -> bool:
+    if type(value) is not list or not 0 < len(value) <= _MOST:
+        return False
+    return all(_is_plain(each) and type(each.get("role")) is str for each in value)
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    role = message.get("role", "user")
+    if type(role) is str and role == "tool":
+        response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": message.get("content")}
+        return {"role": role, "parts": [response]}
+    parts = _content(message.get("content"))
+    calls = message.get("tool_calls")
+    named = {"name": message["name"]} if type(message.get("name")) is str else {}
+    return {
+        "role": role,
+        "parts": [*parts, *(_tool_call(call) for call in calls)] if type(calls) is list else parts,
+        **named,
+    }
+
+
+def _content(content: Any) -> list[Any]:
+    if type(content) is list:
+        return [_part(part) for part in content]
+    return [] if content is None else [{"type": "text", "content": content}]
+
+
+def _part(part: Any) -> Any:
+    if type(part) is not dict:
+        return {"type": "text", "content": part}
+    kind = part.get("type")
+    if type(kind) is not str:
+        return part
+    if kind == "text":
+        return {"type": "text", "content": part.get("text")}
+    if kind == "image_url":
+        image = part.get("image_url")
+        address = image.get("url") if type(image) is dict else image
+        if type(address) is str and not address.startswith("data:"):
+            return {"type": "uri", "modality": "image", "uri": address}
+        return {
+            "type": "blob",
+            "modality": "image",
+            "content": f"<{len(address) if type(address) is str else 0} characters>",
+        }
+    return part
+
+
+def _answer(candidate: Any) -> list[Any]:
+    if not issubclass(type(candidate), dict):
+        return _content(candidate)
+    fields = dict(dict.items(candidate))
+    parts: list[Any] = []
+    if fields.get("reasoning_content"):
+        parts.append({"type": "reasoning", "content": fields["reasoning_content"]})
+    parts += _content(fields.get("text"))
+    calls: Any = fields.get("tool_calls")
+    return [*parts, *(_tool_call(call) for call in calls)] if issubclass(type(calls), list) else parts
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    fields = _fields(call)
+    function = _fields(fields.get("function"))
+    arguments = function.get("arguments")
+    if type(arguments) is str:
+        with contextlib.suppress(ValueError):  # a model's malformed arguments are told as they are
+            arguments = json.loads(arguments)
+    return {"type": "tool_call", "id": fields.get("id"), "name": function.get("name"), "arguments": arguments}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if issubclass(type(value), dict):
+        return dict(dict.items(value))
+    try:
+        return dict(_get(value, "__dict__"))
+    except AttributeError:
+        return {}

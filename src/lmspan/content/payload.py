@@ -1,0 +1,300 @@
+"""What of a program's payload a span may carry: whether at all, how much, and in which JSON.
+
+A value of the user's program is described without running any of its code: no `repr`, `str`, `len`, `iter` or
+attribute of an unknown object is asked for. Exact built-in types are taken as they are, their subclasses through the
+base class's methods, a few known types through their stored fields; everything else is `<module.Class>`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import pathlib
+import traceback
+import uuid
+from dataclasses import dataclass
+from enum import EnumType
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content.clipping import clip, cut, well_formed
+from lmspan.content.redaction import REDACTED, Redactor
+from lmspan.content.secret_names import hides, hides_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_LARGEST_INT: Final = 2**63
+_SHORT: Final = 64  # keys, roles, names: most of the strings, and few different ones
+_NUMBERS: Final = frozenset((int, float, bool))
+_PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
+# Values of lmspan's own, not of the program: no secret can be in them, and a hook must not change them.
+_OWN_VALUES: Final = frozenset(
+    (
+        sc.CALL_ID, sc.CALL_PARENT_ID, sc.SOURCE, sc.OPERATION_NAME, sc.OI_SPAN_KIND, sc.TOOL_TYPE, sc.TOOL_CALLER,
+        sc.OUTPUT_TYPE, sc.ADAPTER_PHASE, sc.EVALUATION_SCOPE, sc.COST_UNIT, sc.COST_SOURCE, sc.MCP_METHOD,
+    )
+)  # fmt: skip
+_PLAIN_BY_STR = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID,
+                 pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)  # fmt: skip
+
+_fields_of: dict[int, tuple[type, Callable[[Any], Any]]] = {}
+
+
+def describe_as(cls: type, fields: Callable[[Any], Any]) -> None:
+    """Say how instances of exactly this class are described: `fields` returns built-in values. Sources call it."""
+    _fields_of[id(cls)] = (cls, fields)  # by id: the hash of a class may be the user's code
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Where content goes: on spans, on log events, both, nowhere, or only where it cannot leave this machine."""
+
+    span: bool = False
+    event: bool = False
+    local: bool = False
+
+    def __bool__(self) -> bool:
+        return self.span or self.event or self.local
+
+
+CAPTURE_MODES: Final = {
+    "none": Capture(),
+    "span": Capture(span=True),
+    "event": Capture(event=True),
+    "both": Capture(span=True, event=True),
+    "local": Capture(local=True),
+}
+
+
+_OPENINFERENCE: Final = {
+    **dict.fromkeys(
+        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS, sc.RETRIEVAL_QUERY),
+        (sc.OI_INPUT, sc.OI_INPUT_MIME),
+    ),
+    **dict.fromkeys(
+        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS, sc.RETRIEVAL_DOCUMENTS),
+        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
+    ),
+}
+
+
+class Recorded(str):
+    """Text that is redacted and within a budget already: a second look could only spoil it."""
+
+    __slots__ = ()
+
+
+class Content:
+    """Turn payloads into attribute values, within the mode and the budget. Never raises for any value."""
+
+    def __init__(
+        self,
+        capture: Capture = CAPTURE_MODES["none"],
+        redactor: Redactor | None = None,
+        *,
+        max_bytes: int = 262_144,
+        max_nodes: int = 5_000,
+    ) -> None:
+        self.capture = capture
+        self.redactor = redactor or Redactor()
+        self.max_bytes = max_bytes
+        self.max_nodes = max_nodes
+        texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)
+        self._encoders: dict[str, Callable[[Any], str]] = {
+            **dict.fromkeys((sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT), self.object_json),
+            **dict.fromkeys(texts, self.text),
+        }
+
+    def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
+        """Return a payload, values by attribute name, as attributes; with OpenInference's names beside, if asked."""
+        self.redactor.look_around()
+        encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
+        for name in payload if openinference else ():
+            if name in _OPENINFERENCE:
+                value_name, mime_name = _OPENINFERENCE[name]
+                kind = "text/plain" if self._encoders.get(name) == self.text else "application/json"
+                encoded[value_name], encoded[mime_name] = encoded[name], kind
+        return encoded
+
+    def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes that are no content (names, numbers) as they may be recorded. Never raises."""
+        value = self.redactor.value
+        return {
+            name: each if name in _OWN_VALUES or type(each) in _NUMBERS else value(name, each)
+            for name, each in attributes.items()
+        }
+
+    def text(self, value: Any) -> str:
+        """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
+        return self.redactor.hook(clip(_exact(value), self.max_bytes, self.redactor))
+
+    def json(self, value: Any) -> str:
+        """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
+        return self._json(value, self.max_bytes)
+
+    def brief(self, value: Any) -> Recorded:
+        """Return a value as JSON of a quarter of the budget, to be text in something larger."""
+        return Recorded(self._json(value, self.max_bytes // 4))
+
+    def _json(self, value: Any, max_bytes: int) -> str:
+        walk = _Walk(self.redactor, max_bytes, self.max_nodes)
+        return json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
+
+    def object_json(self, value: Any) -> str:
+        """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
+        return self.json(value if issubclass(type(value), dict) else {"result": value})
+
+    def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
+        """Return the facts of an exception: its type, and where content may be told its message and its frames."""
+        facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
+        if told:
+            message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
+            frames = self.text("".join(traceback.format_tb(error.__traceback__))).rstrip()
+            last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
+            facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{frames}\n{last}"
+        return facts
+
+    def message(self, error: BaseException) -> str:
+        """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""
+        self.redactor.look_around()
+        arguments = BaseException.__dict__["args"].__get__(error)
+        if len(arguments) == 1 and issubclass(type(arguments[0]), str):
+            return self.redactor.hook(clip(_exact(arguments[0]), 4096, self.redactor))
+        return cut(self.json(list(arguments)), 4096) if arguments else ""
+
+
+class _Walk:
+    """One walk over one value, with what is left of its budget."""
+
+    max_depth = 24
+
+    def __init__(self, redactor: Redactor, max_bytes: int, max_nodes: int) -> None:
+        self.redactor = redactor
+        self.bytes_left = max_bytes
+        self.string_limit = max(max_bytes // 4, 256)
+        self.nodes_left = max_nodes
+
+    def describe(self, value: Any, path: tuple[int, ...]) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            return self.string(value)
+        if kind is int:
+            return value if -_LARGEST_INT <= value < _LARGEST_INT else f"<int of {value.bit_length()} bits>"
+        if kind is float:
+            return value if value - value == 0 else f"{value}"  # NaN and the infinities are no JSON
+        if len(path) >= self.max_depth:
+            return "<deeper>"
+        if id(value) in path:
+            return "<cycle>"
+        return self.compound(value, kind, (*path, id(value)))
+
+    def compound(self, value: Any, kind: type, path: tuple[int, ...]) -> Any:
+        if issubclass(kind, dict):
+            return self.mapping(dict.items(value), path)
+        for base in (list, tuple, set, frozenset):
+            if issubclass(kind, base):
+                return self.sequence(base.__iter__(value), base.__len__(value), path)
+        fields = stored_fields(value, kind)
+        if fields is not None:
+            return self.describe(fields, path) if type(fields) is not dict else self.mapping(fields.items(), path)
+        return self.scalar(value, kind)
+
+    def scalar(self, value: Any, kind: type) -> Any:
+        if kind is Recorded:
+            return self.cut(value)
+        if issubclass(kind, str):
+            return self.string(str.__str__(value))
+        if issubclass(kind, (bytes, bytearray)):
+            base = bytes if issubclass(kind, bytes) else bytearray
+            return f"<{base.__name__} of {base.__len__(value)}>"
+        if type(kind) is EnumType:
+            return self.describe(value.__dict__.get("_value_"), (id(value),))
+        if issubclass(kind, bool | int):
+            return self.describe(int.__int__(value), ())
+        if issubclass(kind, float):
+            return self.describe(float.__float__(value), ())
+        if any(kind is known for known in _PLAIN_BY_STR):
+            return self.string(str(value))
+        return type_name(kind)
+
+    def mapping(self, items: Any, path: tuple[int, ...]) -> dict[str, Any]:
+        described: dict[str, Any] = {}
+        for key, item in items:
+            if not self.node():
+                described["..."] = "<more>"
+                break
+            name = self.string(key) if type(key) is str else str(self.describe(key, path))
+            hidden = hides(key if type(key) is str else name, item)
+            described[name] = REDACTED if hidden else self.describe(item, path)
+        for named, holder in _PAIRS:
+            if holder in described and hides_named(described.get(named), described[holder]):
+                described[holder] = REDACTED
+        return described
+
+    def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
+        described: list[Any] = []
+        for item in items:
+            if not self.node():
+                described.append(f"<{length - len(described)} more>")
+                break
+            described.append(self.describe(item, path))
+        if length == len(described) == 2 and hides_named(*described):  # noqa: PLR2004 - a header is a pair
+            described[1] = REDACTED
+        return described
+
+    def node(self) -> bool:
+        self.nodes_left -= 1
+        return self.nodes_left >= 0
+
+    def string(self, value: str) -> str:
+        if len(value) > min(_SHORT, self.bytes_left):
+            return self.redactor.hook(self.cut(value))
+        self.bytes_left -= len(value)
+        return well_formed(self.redactor.name(value))
+
+    def cut(self, value: str) -> str:
+        text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
+        self.bytes_left -= len(text)
+        return text
+
+
+def stored_fields(value: Any, kind: type) -> Any:
+    """Return the stored fields of a known kind of object as built-in values, else None. Runs none of its code."""
+    known = _fields_of.get(id(kind))
+    if known is not None and known[0] is kind:
+        return known[1](value)
+    for base in type.__dict__["__mro__"].__get__(kind):
+        known = _fields_of.get(id(base))
+        if known is not None and known[0] is base:
+            return known[1](value)
+        if base.__name__ == "BaseModel" and base.__module__ == "pydantic.main":
+            return dict(object.__getattribute__(value, "__dict__"))
+    if "__dataclass_fields__" in type.__dict__["__dict__"].__get__(kind):
+        slots = object.__getattribute__(value, "__dict__") if "__dict__" in dir_of(kind) else None
+        return dict(slots) if type(slots) is dict else None
+    return None
+
+
+def dir_of(kind: type) -> set[str]:
+    """Return the names that the classes of `kind` define, without asking the metaclass."""
+    return {name for base in type.__dict__["__mro__"].__get__(kind) for name in type.__dict__["__dict__"].__get__(base)}
+
+
+def type_name(kind: type) -> str:
+    """Return `<module.Class>`, what an unknown object is described as."""
+    return f"<{qualified_name(kind)}>"
+
+
+def qualified_name(kind: type) -> str:
+    """Return the name of a class with its module; built-ins without one."""
+    module = type.__getattribute__(kind, "__module__")
+    name = type.__getattribute__(kind, "__qualname__")
+    return f"{name}" if module == "builtins" else f"{module}.{name}"
+
+
+def _exact(value: Any) -> str:
+    return str.__str__(value) if issubclass(type(value), str) else type_name(type(value))

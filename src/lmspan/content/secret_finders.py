@@ -1,0 +1,228 @@
+"""Where in a text secrets are: one finder for each way in which a text gives one away.
+
+A text is read in its small letters, one byte a character, where `bytes.find` is quick: a finder looks for short markers
+there, and a pattern runs only from a marker on, or over a word that is long enough to be a token. A pattern that
+repeats without bound never fails after it, or cannot begin again inside of what it has read. So the time is linear in
+the text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from typing import TYPE_CHECKING, Final
+
+from lmspan.content.secret_names import Proof, is_secret, looks_like_key, may_be_key, proof_of
+from lmspan.content.token_shapes import SECRET_PATH, SECRET_PATH_STEMS, SHORTEST, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Spans = Iterator[tuple[int, int]]
+
+# What ends a word that may be a token; "?" is also what a character outside ASCII is read as.
+_BETWEEN: Final = bytes.maketrans(bytes(range(256)), bytes(32 if chr(i) in " \t\r\n\v\f\"'`,;()[]{}<>|\\?" else 120
+                                                           for i in range(256)))  # fmt: skip
+_LONG: Final = b"x" * SHORTEST
+
+
+def read(text: str) -> bytes:
+    """Return a text for the search of markers: small letters, a byte for each character at the same index."""
+    return text.encode("ascii", "replace").lower()
+
+
+# What an escape leaves at the beginning of a word: backslash n, backslash u0027, %20, the color of a terminal.
+_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}|\A(?:[nrtbf]|u00[0-9a-f]{2}|[0-9]{1,2}m)")
+
+
+def _tokens(text: str, look: bytes) -> Spans:
+    """Find tokens of well-known shapes, in words that are long enough."""
+    words = look.translate(_BETWEEN)
+    start = words.find(_LONG)
+    while start >= 0:
+        end = words.find(b" ", start)
+        word = text[start : end if end >= 0 else None]
+        if "%" in word or text[max(start - 1, 0) : start] in ("\\", "[", ";"):
+            word = _ESCAPE.sub(lambda escape: "%" * len(escape[0]), word)
+        for found in TOKEN.finditer(word):
+            yield start + found.start(), start + found.end()
+        start = words.find(_LONG, end) if end >= 0 else -1
+
+
+def _secret_paths(text: str, look: bytes) -> Spans:
+    """Find what follows a prefix that makes an address a secret."""
+    for stem in SECRET_PATH_STEMS:
+        at = look.find(stem)
+        while at >= 0:
+            found = SECRET_PATH.match(text, at)
+            if found:
+                yield found.span("rest")
+            at = look.find(stem, found.end() if found else at + 1)
+
+
+_BLOCK_MARKER: Final = b"-----begin"
+_BLOCK: Final = re.compile(r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
+_BLOCK_END: Final = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
+_BLOCK_BEGUN: Final = re.compile(r"[\s\\nr\"'+,]{0,16}(?:[A-Za-z0-9+/=]{16}|[A-Z][A-Za-z-]{2,20}: )")
+
+
+def _blocks(text: str, look: bytes) -> Spans:
+    """Find PEM and PGP blocks of private keys; one without an end goes to the end of the text."""
+    start = look.find(_BLOCK_MARKER)
+    ends = [found.end() for found in _BLOCK_END.finditer(text)] if start >= 0 else []
+    while start >= 0:
+        begun, end = _BLOCK.match(text, start), start + 1
+        if begun:
+            after = bisect(ends, begun.end())
+            if after < len(ends) or _BLOCK_BEGUN.match(text, begun.end()):
+                end = ends[after] if after < len(ends) else len(text)
+                yield start, end
+        start = look.find(_BLOCK_MARKER, end)
+
+
+_STEMS: Final = (b"pass", b"pwd", b"secret", b"token", b"key", b"auth", b"cookie", b"cred", b"bearer")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_GIVEN: Final = re.compile(
+    r"""
+    (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
+    (?P<sign>
+        (?:\s{0,4}:\s{0,4}[A-Za-z]\w{0,15}(?=\s{1,4}=|=\s{0,2}["']))?  # the type in "name: str = ..."
+        \s{0,8}(?:=>|:=|={1,3}|:)\s{0,8} | > | \s{1,8}
+    )
+    (?:[bfru]{1,2}(?=["']))?(?P<quote>\\{0,3}["'`])?
+    (?P<scheme>(?:bearer|basic|token|apikey|digest|key)\s{1,4})?
+    (?P<value>[^\s"'`,;&<>(){}\[\]\\|]{1,512})
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_REST: Final = {
+    "quoted": re.compile(r"[^\s\"'`\\]*+"),
+    "line": re.compile(r"[^\s\"'`]*+"),
+    "cookie": re.compile(r"[^\r\n\"'`]*+"),
+    "bare": re.compile(r"[^\s\"'`,;&<>(){}\[\]\\|]*+"),
+}
+_PASSWORDS: Final = ("password", "passwd", "passphrase", "pass", "pwd")
+_ATTRIBUTE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+def _assigned(text: str, look: bytes) -> Spans:
+    """Find the values of assignments, of fields in JSON or YAML, of headers, options and parameters of addresses."""
+    for stem in _STEMS:
+        start = look.find(stem)
+        while start >= 0:
+            end = start + len(_NAME.match(text, start)[0])  # type: ignore[index] # it always matches
+            begin = start - len(_NAME.match(text[max(start - 64, 0) : start][::-1])[0])  # type: ignore[index] # the same
+            proof = _proof(text, begin, end)
+            given = _GIVEN.match(text, end) if proof is not Proof.NONE else None
+            span = _value(text, begin, end, proof, given) if given else None
+            if span:
+                yield span
+            start = look.find(stem, span[1] if span else max(end, start + 1))
+
+
+def _proof(text: str, begin: int, end: int) -> Proof:
+    name = text[begin:end]
+    if name in ("key", "KEY") and text[begin - 1 : begin] in ("?", "&"):
+        return Proof.KEY  # a parameter of an address
+    return proof_of(name)
+
+
+def _value(text: str, begin: int, end: int, proof: Proof, given: re.Match[str]) -> tuple[int, int] | None:
+    """Return where the value of a name is, if it must not be recorded."""
+    name, sign, before = text[begin:end].lower(), given["sign"], text[begin - 1 : begin]
+    if sign.isspace() and not name.startswith("--") and name != "bearer":
+        return None
+    if sign == ">" and before != "<":
+        return None
+    kind = "quoted" if given["quote"] else "bare"
+    if "cookie" in name and "=" in given["value"]:
+        kind = "cookie"
+    elif kind == "bare" and sign == "=" and text[begin:end].isupper():
+        kind = "line"
+    if kind != "cookie" and not _is_taken(text, name, proof, given, kind):
+        return None
+    start = given.start("value")
+    return start, start + len(_REST[kind].match(text, start)[0])  # type: ignore[index] # it matches the value at least
+
+
+def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: str) -> bool:
+    value = given["value"]
+    if given["quote"]:
+        if value.isupper() and "_" in value and proof_of(value) is not Proof.NONE:
+            return False  # the name of a variable
+        return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
+    if text[given.end() : given.end() + 1] in ("(", "[") or _ATTRIBUTE.fullmatch(value):
+        return False  # code that asks for the value
+    if proof_of(value) is not Proof.NONE and not looks_like_key(value):
+        return False  # password=password
+    strict = given["sign"] not in ("=", ":=", ">") and not given["sign"].isspace()
+    if kind == "line" or (not strict and name.endswith(_PASSWORDS)):
+        return may_be_key(value)
+    digits = proof is Proof.ANY and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return (digits and may_be_key(value)) or looks_like_key(value)
+
+
+USERINFO: Final = re.compile(r"://([^\s/\"'<>\\]{1,1024})@")
+_NO_SCHEME: Final = re.compile(r"(?<![\w.+%/@-])([\w.+%-]{1,64}):([^\s/:@\"'<>(),;]{1,256})\Z", re.ASCII)
+_HOST: Final = re.compile(
+    r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|[\w.-]{1,253}:\d{2,5})(?![\w.])", re.ASCII | re.IGNORECASE
+)
+
+
+def _credentials(text: str, look: bytes) -> Spans:
+    """Find the user's part of an address that holds a password, or a key in place of the user."""
+    at, seen = look.find(b"@"), 0
+    if at < 0:
+        return
+    for found in USERINFO.finditer(text):
+        start, (user, sign, password) = found.start(1), found[1].partition(":")
+        if looks_like_key(user):
+            yield start, start + len(user)
+        if sign and password and password[0] not in "{$<[*%" and not re.match(r"\d+[?#]", password):
+            yield start + len(user) + 1, found.end(1)
+    while at >= 0:
+        found_before = _NO_SCHEME.search(text[max(seen, at - 324) : at])
+        if found_before and _HOST.match(text, at + 1):
+            yield at - len(found_before[2]), at
+        seen, at = at + 1, look.find(b"@", at + 1)
+
+
+FINDERS: Final = (_tokens, _secret_paths, _blocks, _assigned, _credentials)
+
+# For a short text one pattern is quicker than all the searches. It holds the markers of every finder.
+_SHORT: Final = 96
+_MARKED: Final = re.compile(
+    b"|".join((*_STEMS, *SECRET_PATH_STEMS, _BLOCK_MARKER, b"@"))
+    + rb"|[^ \t\r\n\v\f\"'`,;()\[\]{}<>|\\?]{%d}" % SHORTEST
+)
+
+
+def find(text: str) -> list[tuple[int, int]]:
+    """Return where secrets are, in no order; they may overlap. Never raises."""
+    look = read(text)
+    if len(text) <= _SHORT and not _MARKED.search(look):
+        return []
+    return [span for finder in FINDERS for span in finder(text, look)]
+
+
+_LONG_SECRET: Final = 20
+
+
+def known(text: str, secret: str) -> Spans:
+    """Find a known secret: a short one only as a whole word, since a longer word may hold it by chance."""
+    at = text.find(secret)
+    while at >= 0:
+        end = at + len(secret)
+        if len(secret) >= _LONG_SECRET or (_begins_word(text, at) and not _is_inside_word(text, end)):
+            yield at, end
+        at = text.find(secret, end)
+
+
+def _begins_word(text: str, at: int) -> bool:
+    """Tell whether a word begins here; the letter of an escape (backslash n, %3D) is no part of it."""
+    escaped = text[max(at - 2, 0) : at].startswith("\\") or text[max(at - 3, 0) : at].startswith("%")
+    return escaped or not _is_inside_word(text, at)
+
+
+def _is_inside_word(text: str, at: int) -> bool:
+    return text[max(at - 1, 0) : at].isalnum() and text[at : at + 1].isalnum()

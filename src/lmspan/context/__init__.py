@@ -1,0 +1,1 @@
+"""Where a call is: the current one, pools and processes, the instrumentations below."""

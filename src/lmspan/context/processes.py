@@ -1,0 +1,169 @@
+"""The trace across processes: into those that multiprocessing starts, and in from the environment of our own.
+
+A child that is forked has the context by itself. For one that is spawned, and for each task of a process pool, the
+function is sent along with the context as W3C headers, if a call of ours is current; the child attaches it while the
+function runs. A process that was started otherwise joins by `TRACEPARENT` and `BAGGAGE` in its environment, which
+`environ()` gives.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from lmspan.guard import guarded
+from lmspan.lifecycle import CURRENT, LISTENING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from lmspan.patching import Patches
+
+_PROPAGATORS: Final = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
+_VARIABLES: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
+
+
+def headers() -> dict[str, str]:
+    """Return the current context as W3C headers."""
+    carrier: dict[str, str] = {}
+    for propagator in _PROPAGATORS:
+        propagator.inject(carrier)
+    return carrier
+
+
+def context_of(carrier: Mapping[str, str]) -> Context:
+    """Return the context that headers tell; an empty one when they tell none that is valid."""
+    context = otel_context.Context()
+    for propagator in _PROPAGATORS:
+        context = propagator.extract(carrier, context)
+    return context
+
+
+def from_environment(environ: Mapping[str, str]) -> Context:
+    """Return the context that this process was started in."""
+    return context_of({name.lower(): environ[name] for name in _VARIABLES if environ.get(name)})
+
+
+def environ() -> dict[str, str]:
+    """Return the environment for a process that is to join the current trace.
+
+        subprocess.run(command, env=lmspan.environ())
+
+    A copy of this process' own, with `TRACEPARENT`, and `BAGGAGE` where there is any.
+    """
+    told = guarded(headers)() or {}
+    return {**os.environ, **{name.upper(): value for name, value in told.items()}}
+
+
+class Carried:
+    """A function that runs in the OpenTelemetry context in which it was submitted."""
+
+    __slots__ = ("context", "function")
+
+    def __init__(self, function: Callable[..., Any], context: Context) -> None:
+        self.function = function
+        self.context = context
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        before = otel_context.get_current()
+        otel_context.attach(self.context)
+        try:
+            return self.function(*args, **kwargs)
+        finally:
+            otel_context.attach(before)  # by value: a token could not be reset if the function changed threads
+
+
+class Sent:
+    """A function that runs in the context of the process that sent it."""
+
+    def __init__(self, function: Callable[..., Any], carrier: dict[str, str]) -> None:
+        self.function = function
+        self.carrier = carrier
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; in the child. Of what a fork has left there only the subscriptions stay: the call is another now."""
+        before = otel_context.get_current()
+        stays = {LISTENING: before[LISTENING]} if LISTENING in before else {}
+        otel_context.attach(otel_context.Context({**context_of(self.carrier), **stays}))
+        try:
+            return self.function(*args, **kwargs)
+        finally:
+            otel_context.attach(before)
+
+
+@guarded
+def _sent(function: Callable[..., Any]) -> Sent | None:
+    """Return a function to send in the place of another: None where no call is current, or it cannot be told."""
+    return Sent(function, headers()) if CURRENT in otel_context.get_current() else None
+
+
+def _send(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Send the first argument, a function, with the context."""
+    if args:
+        args = (_sent(args[0]) or args[0], *args[1:])
+    return wrapped(*args, **kwargs)
+
+
+def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do so for a pool of processes; one of threads, which has the same methods, is given the context itself."""
+    if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
+        return _send(wrapped, pool, args, kwargs)
+    context = otel_context.get_current()
+    if args and (CURRENT in context or LISTENING in context):
+        args = (Carried(args[0], context), *args[1:])
+    return wrapped(*args, **kwargs)
+
+
+def _start(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Start a process; its target is sent with the context, unless it is forked and has that by itself."""
+    target = getattr(process, "_target", None)
+    forked = type(process).__name__ == "ForkProcess" or _default_is_fork(process)
+    if target is not None and not forked:
+        process._target = _sent(target) or target  # noqa: SLF001 - there is no public way before it starts
+    return wrapped(*args, **kwargs)
+
+
+def _default_is_fork(process: Any) -> bool:
+    import multiprocessing  # noqa: PLC0415 - whoever starts a process has
+
+    return type(process).__name__ == "Process" and multiprocessing.get_start_method() == "fork"
+
+
+def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[Any], Any]) -> None:
+    """Have a process that multiprocessing has started call `leave(owner)` at its end, where `atexit` is not heard.
+
+    Such a process forgets what its parent has registered; what is run after that registers it anew. The owner is not
+    kept alive by the parent. A process that is already such a child registers it here.
+    """
+
+    def register(util: Any) -> None:
+        def at_exit(it: Any) -> None:
+            util.Finalize(None, leave, (it,), exitpriority=0)
+
+        util.register_after_fork(owner, at_exit)
+        if util.process.parent_process() is not None:
+            at_exit(owner)
+
+    patches.when_imported("multiprocessing.util", register)
+
+
+def patch(patches: Patches) -> None:
+    """Patch what starts processes and gives them tasks, when the program imports it."""
+    patches.when_imported("multiprocessing.process", lambda found: _wrap(patches, found.BaseProcess, _start, "start"))
+    patches.when_imported(
+        "concurrent.futures.process", lambda found: _wrap(patches, found.ProcessPoolExecutor, _send, "submit")
+    )
+    methods = "apply_async", "_map_async", "imap", "imap_unordered"
+    patches.when_imported("multiprocessing.pool", lambda found: _wrap(patches, found.Pool, _give, *methods))
+
+
+def _wrap(patches: Patches, owner: type, wrapper: Callable[..., Any], *names: str) -> None:
+    for name in names:
+        patches.wrap(owner, name, wrapper)

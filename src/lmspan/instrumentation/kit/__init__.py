@@ -1,0 +1,1 @@
+"""What all sources share: how a call is announced, described and ended."""

@@ -1,0 +1,164 @@
+"""Examples: one run of a program on one example of a data set, and what the metric said of it.
+
+The result is an event on the program's span, which has ended by the time the metric has been asked: it is held open
+until the example ends. What only the metric does (a model that judges) is under the example, beside the program.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content.payload import qualified_name, stored_fields
+from lmspan.instrumentation.kit.facts import put, text
+from lmspan.lifecycle import Event, Operation
+
+if TYPE_CHECKING:
+    from lmspan.lifecycle import Call
+    from lmspan.recording.recorder import Recorder
+
+_LARGEST: Final = 2**1000
+_LIBRARIES: Final = ("dspy.", "logillm.")
+
+
+def metric_name(metric: Any) -> str:
+    """Return the name of a metric: the user's own, where the library has put a function of its own around it."""
+    if type(metric).__name__ not in ("function", "method", "type"):
+        return type(metric).__name__
+    if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES) and metric.__closure__:
+        cells = dict(zip(metric.__code__.co_freevars, metric.__closure__, strict=False))
+        if "metric" in cells and cells["metric"].cell_contents is not None:
+            return metric_name(cells["metric"].cell_contents)
+    return text(metric.__name__)
+
+
+def number(score: Any) -> float | None:
+    """Return a score as a number: bare, or the `score` of a Prediction or dict. Runs no code of an unknown type."""
+    kind = type(score)
+    if issubclass(kind, int):
+        whole = int.__int__(score)
+        return float(whole) if -_LARGEST < whole < _LARGEST else None
+    if issubclass(kind, float):
+        found = float.__float__(score)
+        return found if found - found == 0 else None  # NaN and the infinities are no scores
+    if kind.__module__ == "numpy" and hasattr(kind, "item") and getattr(score, "ndim", 1) == 0:
+        return number(score.item())
+    fields = score if kind is dict else stored_fields(score, kind)
+    return number(fields.get("score")) if type(fields) is dict and "score" in fields else None
+
+
+def further_scores(score: Any) -> dict[str, float]:
+    """Return the other numbers that a metric gave beside its score, by name."""
+    fields = score if type(score) is dict else stored_fields(score, type(score))
+    if type(fields) is not dict:
+        return {}
+    objectives = fields.get("objective_scores")
+    named = {**fields, **(objectives if type(objectives) is dict else {})}
+    found = {name: number(value) for name, value in named.items() if type(name) is str and name != "score"}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class Indexes:
+    """Which example of a data set an object is; the next one, where the same object stands there several times."""
+
+    def __init__(self, data: Any) -> None:
+        """Only a list is looked through: reading anything else could use it up."""
+        indexes: dict[int, list[int]] = {}
+        for index, example in enumerate(data if type(data) is list else ()):
+            indexes.setdefault(id(example), []).append(index)
+        self._indexes = {key: (iter(each), each[-1]) for key, each in indexes.items()}
+
+    def of(self, example: Any) -> int | None:
+        """Return the index of an example, None for what is not in the data."""
+        indexes, last = self._indexes.get(id(example), (iter(()), None))
+        return next(indexes, last)
+
+
+def adopt(recorder: Recorder, call: Call) -> None:
+    """Hold the span of an example's program. A module that judges for a metric is not it."""
+    parent = call.parent
+    if parent is None or parent.operation is not Operation.EXAMPLE or "call" in parent.notes:
+        return
+    if parent.notes["program"] is call.instance or parent.notes["program"] is ...:
+        parent.notes["call"] = call
+        recorder.hold(call)
+
+
+def begin(
+    recorder: Recorder,
+    source: str,
+    index: int | None,
+    example: Any,
+    metric: Any,
+    *,
+    program: Any = ...,
+    scores: Any = None,
+    owned: bool = True,
+) -> Call:
+    """Start an example that `program` runs on: a module, or `...` for whichever module comes first.
+
+    `scores` takes what the metric gives, for whoever sums up.
+    """
+    facts = {} if index is None else {sc.EXAMPLE_INDEX: index}
+    call = recorder.start(Operation.EXAMPLE, "", source, facts, inputs=example, owned=owned)
+    call.notes.update(metric=metric if type(metric) is str else metric_name(metric), program=program, scores=scores)
+    return call
+
+
+def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Add the example: its inputs are the program's, its labels are only here."""
+    del args, kwargs
+    if recorder.captures(call):
+        recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record the result: `(..., score)` or `{"score": ...}` or the score alone, as the one who ran it gives it."""
+    given = outputs[-1] if type(outputs) is tuple and outputs else outputs
+    failed = getattr(call.notes.get("call"), "error", None)
+    facts: dict[str, Any] = {}
+    put(facts, sc.EVALUATION_SCORE, number(given), float)
+    if failed is not None or call.notes.get("failed"):
+        kind = qualified_name(type(failed)) if failed is not None else "_OTHER"
+        facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
+    metadata = outputs.get("output_metadata") if type(outputs) is dict else None
+    if recorder.captures(call):
+        feedback = (metadata or stored_fields(given, type(given)) or {}).get("feedback")
+        if type(feedback) is str:
+            facts[sc.EVALUATION_EXPLANATION] = recorder.content.text(feedback)
+    if call.notes["scores"] is not None:
+        call.notes["scores"].append((facts.get(sc.EVALUATION_SCORE), further_scores(metadata or given)))
+    _tell(recorder, call, facts)
+
+
+def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+    """Record that the program or the metric raised; the score is what the evaluation then counts."""
+    facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
+    put(facts, sc.EVALUATION_SCORE, call.notes.get("failure_score"), float)
+    _tell(recorder, call, facts)
+
+
+def _tell(recorder: Recorder, call: Call, facts: dict[str, Any]) -> None:
+    if sc.EVALUATION_SCORE in facts:
+        call.found[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
+    index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
+    named = {sc.EVALUATION_NAME: call.notes["metric"], sc.EVALUATION_SCOPE: "example", **index, **facts}
+    recorder.add_event(call.notes.get("call", call), Event.EVALUATION_RESULT, named)
+
+
+def conclude(recorder: Recorder, evaluation: Call, score: Any) -> None:
+    """Record the score of a data set, and how many examples failed although the evaluation swallows exceptions."""
+    count_failures(evaluation)
+    put(evaluation.found, sc.EVALUATION_SCORE, score, float)
+    if sc.EVALUATION_SCORE in evaluation.found:
+        names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
+        facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.found[name] for name in names}}
+        recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
+    if evaluation.parent is not None and evaluation.parent.operation is Operation.CANDIDATE:
+        evaluation.parent.notes["scores"] = evaluation.notes.get("scores", ())
+
+
+def count_failures(evaluation: Call) -> None:
+    """Record how many examples have failed so far."""
+    if "failures" in evaluation.notes:
+        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(evaluation.notes["failures"])

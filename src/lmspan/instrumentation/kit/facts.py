@@ -1,0 +1,45 @@
+"""Facts out of the program's own values, read without running its code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lmspan.context.current import current_call
+
+
+def is_inside(instance: Any, *operations: Any) -> bool:
+    """Tell whether the innermost call already is one of these operations on this very object: a nested announcement."""
+    call = current_call()
+    return call is not None and call.instance is instance and call.operation in operations
+
+
+def text(value: Any) -> str:
+    """Return a string of the program as an attribute may carry it, without running its code."""
+    return str.__str__(value) if issubclass(type(value), str) else ""
+
+
+def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
+    """Set a fact if the value is of the kind that its name promises; an int serves where a float is wanted."""
+    number: Any = float(value) if kind is float and type(value) is int else value
+    fits = kind is not int or (type(number) is int and -(2**63) <= number < 2**63)
+    if type(number) is kind and fits:
+        facts[name] = number
+
+
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    """Return what is at a path of fields, else None."""
+    for name in path:
+        value = field(value, name)
+    return value
+
+
+def text_of(value: Any) -> str:
+    """Return a string, else nothing."""
+    return value if type(value) is str else ""
+
+
+def field(value: Any, name: str) -> Any:
+    """Return a field of a mapping or an attribute of a response object, else None."""
+    if isinstance(value, dict):
+        return value.get(name)
+    return getattr(value, name, None)

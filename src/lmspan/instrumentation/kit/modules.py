@@ -1,0 +1,75 @@
+"""Modules: predictors and programs, agents, and the workflow that the outermost program of one's own is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content.messages import exchanged
+from lmspan.content.payload import qualified_name
+from lmspan.instrumentation.kit import examples, turns
+from lmspan.instrumentation.kit.structure import MODULES, is_outermost, path_in, submodules
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from lmspan.instrumentation.kit.turns import Loop
+    from lmspan.lifecycle import Call
+    from lmspan.recording.recorder import Recorder
+
+_NAMED: Final = {Operation.AGENT: sc.AGENT_NAME, Operation.WORKFLOW: sc.WORKFLOW_NAME}
+
+
+def start(
+    recorder: Recorder, source: str, instance: Any, inputs: dict[str, Any], *, loops: dict[str, Loop], base: type
+) -> Call:
+    """Start a module call; the inputs are taken as they are. `loops` are the library's agents, `base` its modules'."""
+    turns.advance(recorder, instance)
+    kind = type(instance)
+    loop = turns.loop_of(kind, loops, f"{source}.")
+    operation = Operation.AGENT if loop is not None else _operation(source, kind, instance, base)
+    facts: dict[str, Any] = {sc.MODULE_NAME: kind.__name__}
+    if operation in _NAMED:
+        facts[_NAMED[operation]] = kind.__name__
+    call = recorder.start(operation, kind.__name__, source, facts, instance=instance, inputs=inputs)
+    call.notes["loop"] = loop
+    examples.adopt(recorder, call)
+    return call
+
+
+def _operation(source: str, kind: type, instance: Any, base: type) -> Operation:
+    own = not qualified_name(kind).startswith(f"{source}.")
+    return Operation.WORKFLOW if own and is_outermost() and any(submodules(instance, base)) else Operation.MODULE
+
+
+def place(call: Call, base: type) -> None:
+    """Add where the module sits in its program."""
+    parent = turns.agent_of(call.parent) or call.parent
+    path = path_in(call.instance, parent, base) if parent is not None and parent.operation in MODULES else ""
+    if path:
+        call.notes["path"] = call.found[sc.MODULE_PATH] = path
+
+
+def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
+    """Record the inputs; of an agent also as its first message, and the tools that it was given."""
+    if call.operation is Operation.AGENT:
+        if said := exchanged("user", inputs, recorder.content.brief):
+            recorder.capture(call, {sc.INPUT_MESSAGES: said})
+        if tools := turns.tools_of(call):
+            recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
+    recorder.capture(call, {sc.MODULE_INPUTS: inputs})
+
+
+def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+    """Record what the module returned."""
+    if not recorder.captures(call):
+        return
+    if call.operation is Operation.AGENT and (said := exchanged("assistant", outputs, recorder.content.brief)):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: said})
+    recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
+
+
+def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
+    """End the last turn of an agent; and note what a turn's predictor has chosen."""
+    if error is None:
+        turns.chosen(call)
+    turns.end_turn(recorder, call, error)

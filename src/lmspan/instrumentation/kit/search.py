@@ -1,0 +1,146 @@
+"""What an optimizer run has tried: its candidates by what they are made of, their scores, and what is expected next."""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lmspan import semconv as sc
+from lmspan.content.clipping import digest
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+
+_LONGEST_DIFF: Final = 20_000
+_MOST: Final = 10_000
+
+
+class Part(NamedTuple):
+    """What makes one predictor of a program different from another's."""
+
+    instructions: str
+    fields: str
+    demos: str
+    demo_count: int
+    model: str
+    config: str = ""
+
+
+class Candidate:
+    """A program that an optimizer tries. Two of the same parts are the same candidate."""
+
+    def __init__(self, parts: dict[str, Part], index: int = 0) -> None:
+        self.parts = parts
+        self.id = digest(repr(parts))
+        self.index = index
+        self.parents: tuple[Candidate, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is told of it always."""
+        parts = self.parts.values()
+        return {
+            sc.CANDIDATE_ID: self.id,
+            sc.CANDIDATE_INDEX: self.index,
+            sc.CANDIDATE_PREDICTORS: list(self.parts),
+            sc.CANDIDATE_INSTRUCTIONS_HASHES: [digest(part.instructions) for part in parts],
+            sc.CANDIDATE_INSTRUCTIONS_LENGTHS: [len(part.instructions) for part in parts],
+            sc.CANDIDATE_DEMOS_HASHES: [digest(part.demos) for part in parts],
+            sc.CANDIDATE_DEMOS_COUNTS: [part.demo_count for part in parts],
+        }
+
+    def changes(self, base: Candidate) -> list[str]:
+        """Return what differs from another, as "predictor.what"."""
+        return [
+            f"{name}.{field}"
+            for name, part in self.parts.items()
+            for field in ("instructions", "fields", "demos", "model", "config")
+            if name not in base.parts or getattr(part, field) != getattr(base.parts[name], field)
+        ]
+
+    def diff(self, base: Candidate) -> str:
+        """Return a unified diff of the instructions."""
+        lines: list[str] = []
+        for name, part in self.parts.items():
+            before, after = base.parts[name].instructions if name in base.parts else "", part.instructions
+            if before != after and len(before) + len(after) < _LONGEST_DIFF:
+                lines += difflib.unified_diff(before.splitlines(), after.splitlines(), name, name, lineterm="", n=1)
+        return "\n".join(lines)
+
+
+class Expected:
+    """What an optimizer has said of an evaluation that it is going to make; `candidate` is known when it is made."""
+
+    def __init__(
+        self, facts: dict[str, Any] | None = None, scope: str = "full", parents: tuple[Candidate, ...] = ()
+    ) -> None:
+        self.facts = facts or {}
+        self.scope = scope
+        self.parents = parents
+        self.candidate: Candidate | None = None
+
+
+class Search:
+    """What one optimizer run has tried so far; kept on its call while it lasts."""
+
+    def __init__(self, parts: Callable[[Any], dict[str, Part]], student: Any) -> None:
+        """`parts` tells what a program is made of, as the source can read it."""
+        self._parts = parts
+        self._known: dict[str, Candidate] = {}
+        self.student = Candidate(parts(student))
+        self.first: float | None = None
+        self.best: float | None = None
+        self._best_id = ""
+        self._first_is_students = False
+        self.expected: deque[Expected] = deque()
+        """The evaluations that are going to be made, in order, as far as the optimizer has said."""
+        self.decides = False
+        """Whether the optimizer itself says what it keeps."""
+        self.told: dict[str, dict[str, Any]] = {}
+        """The facts of each candidate's last evaluation, by its id."""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def candidate(self, program: Any) -> Candidate:
+        """Return the candidate that a program is: one seen before, or a new one."""
+        found = Candidate(self._parts(program), len(self._known))
+        if len(self._known) < _MOST:
+            return self._known.setdefault(found.id, found)
+        return found
+
+    def next(self) -> Expected:
+        """Return what was said of the evaluation that is made now."""
+        return self.expected.popleft() if self.expected else Expected()
+
+    def newest(self) -> list[Candidate]:
+        """Return the known candidates, the newest first."""
+        return list(self._known.values())[::-1]
+
+    def with_instructions(self, instructions: dict[str, str]) -> Candidate | None:
+        """Return the known candidate whose predictors have these instructions, the newest first."""
+        for candidate in self.newest():
+            parts = candidate.parts
+            if all(name in parts and parts[name].instructions == said for name, said in instructions.items()):
+                return candidate
+        return None
+
+    def score(self, candidate: Candidate, score: float) -> bool:
+        """Take the score of a whole evaluation; tell whether this candidate is the best so far.
+
+        The first score is the student's own, or where that is never evaluated, of whatever came first.
+        """
+        students = candidate.id == self.student.id
+        if self.first is None or (students and not self._first_is_students):
+            self.first, self._first_is_students = score, students
+        if self.best is None or score > self.best:
+            self.best, self._best_id = score, candidate.id
+        return candidate.id == self._best_id
+
+
+def search_of(call: Call | None) -> Search | None:
+    """Return the search of an optimizer's call, if that is what the call is."""
+    return call.notes.get("search") if call is not None and call.operation is Operation.OPTIMIZE else None

@@ -1,0 +1,60 @@
+"""How a program is made of modules: which it stores, and where one sits in another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.context.current import current_call
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmspan.lifecycle import Call
+
+MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
+
+_get = object.__getattribute__
+
+
+def submodules(module: Any, base: type) -> Iterator[tuple[str, Any]]:
+    """Yield the modules that a module stores, in attributes or one list, tuple or dict deep, with where they are."""
+    for name, value in _get(module, "__dict__").items():
+        if issubclass(type(value), base):
+            yield name, value
+        elif type(value) in (list, tuple):
+            yield from ((f"{name}[{index}]", each) for index, each in enumerate(value) if issubclass(type(each), base))
+        elif type(value) is dict:
+            yield from (
+                (f"{name}[{key!r}]", each)
+                for key, each in value.items()
+                if type(key) in (str, int) and issubclass(type(each), base)
+            )
+
+
+def walk(module: Any, base: type) -> Iterator[tuple[str, Any]]:
+    """Yield a module and all below it, each once, with where it is; the module itself is at ""."""
+    waiting, seen = [("", module)], {id(module)}
+    while waiting:
+        path, each = waiting.pop(0)
+        yield path, each
+        for name, child in submodules(each, base):
+            if id(child) not in seen:
+                seen.add(id(child))
+                waiting.append((f"{path}.{name}" if path else name, child))
+
+
+def is_outermost() -> bool:
+    """Tell whether no module encloses what starts now; an evaluation or an optimizer run may."""
+    call = current_call()
+    while call is not None and call.operation not in MODULES:
+        call = call.parent
+    return call is None
+
+
+def path_in(instance: Any, parent: Call, base: type) -> str:
+    """Return where a module sits: the attribute, under the parent's own path, that holds this very object."""
+    if parent.ended or not issubclass(type(parent.instance), base):
+        return ""
+    found = next((name for name, child in submodules(parent.instance, base) if child is instance), "")
+    return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found

@@ -1,0 +1,1 @@
+"""Plain Python as a source: decorators, `operation()` and `add_event()`."""

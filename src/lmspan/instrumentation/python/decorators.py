@@ -1,0 +1,159 @@
+"""Plain Python as a source: `@lmspan.tool` and its like, `with lmspan.operation(...)`, `lmspan.add_event(...)`."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+
+from lmspan.context import current
+from lmspan.errors import ConfigurationError
+from lmspan.guard import guarded
+from lmspan.instrumentation.python import callables, wrappers
+from lmspan.instrumentation.python.operations import begin, described, finish
+from lmspan.lifecycle import Event, Operation
+from lmspan.recording import recorder as recording
+from lmspan.semconv.spans import EVENT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lmspan.lifecycle import Call
+
+    Descriptor = (
+        classmethod[Any, Any, Any]
+        | staticmethod[Any, Any]
+        | property
+        | functools.cached_property[Any]
+        | functools.partialmethod[Any]
+        | functools.singledispatchmethod[Any]
+    )
+    F = TypeVar("F", bound=Callable[..., Any] | Descriptor)
+
+
+class _Silent:
+    """What `operation()` gives when nothing is recorded: it takes outputs and forgets them."""
+
+    def __init__(self) -> None:
+        self.outputs: Any = None
+        self.call_id = ""
+        self.facts: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
+
+
+@contextmanager
+def operation(
+    kind: Operation | str, name: str = "", *, inputs: Any = None, attributes: Mapping[str, Any] | None = None
+) -> Iterator[Call]:
+    """Record what runs under the `with` as one operation; set `outputs` on what it gives, if there are any.
+
+    `attributes` are put on the span when it starts. An exception ends the span with it and passes on.
+    """
+    recorder = recording.active
+    call = recorder.announce(begin, _known(kind), name, inputs, attributes)
+    if call is None:
+        yield _Silent()  # type: ignore[misc]
+        return
+    try:
+        yield call
+        finish(recorder, call, call.outputs)
+    except BaseException as error:
+        try:
+            recorder.end(call, error=error)
+        except BaseException:  # an interrupt
+            recorder.end(call, error=error)
+            raise
+        raise
+
+
+def _known(kind: Any) -> Operation:
+    try:
+        return Operation(kind)
+    except ValueError:
+        named = repr(kind) if type(kind) is str else f"a value of type {type(kind).__name__}"
+        near = difflib.get_close_matches(kind if type(kind) is str else "", [each.value for each in Operation], 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"{named} is no operation: there are {', '.join(Operation)}{hint}") from None
+
+
+def add_event(event: Event | str, attributes: Mapping[str, Any] | None = None) -> None:
+    """Add a point in time to the innermost open call of this context; nothing when there is none. Never raises.
+
+    Keys without a dot become `lmspan.<event>.<key>`; values that are no attribute values are described.
+    """
+    call = current.current_call()
+    if call is not None:
+        _add_event(call, event, attributes or {})
+
+
+class Decorator:
+    """Record every call as one operation: `@lmspan.tool`, `@lmspan.tool("search")` or `@lmspan.tool(name="search")`.
+
+    For functions, coroutine functions, generators, async generators, methods of every kind (above or below
+    `@classmethod`, `@staticmethod`, `@property`), partials and dispatchers of `functools`, and callable objects: the
+    decorator returns an object of the same kind. Arguments, results and exceptions are unchanged, except that a
+    generator function that is called with wrong arguments raises at its first step. `name` defaults to the function's.
+
+    If a function returns a new coroutine, generator or async generator, the operation ends when that ends; other
+    awaitables, such as tasks, are outputs. A function that is decorated twice by the same decorator is recorded once,
+    with the outer name. Raises `ConfigurationError` for an object that cannot be recorded, such as a class.
+    """
+
+    def __init__(self, kind: Operation) -> None:
+        self._kind = kind
+
+    @overload
+    def __call__(self, name: str = "", /) -> Callable[[F], F]: ...
+    @overload
+    def __call__(self, /, *, name: str) -> Callable[[F], F]: ...
+    @overload
+    def __call__(self, function: F, /, *, name: str = "") -> F: ...
+    def __call__(self, target: Any = "", /, *, name: Any = "") -> Any:
+        """Record the target, or return a decorator with this name."""
+        if not isinstance(target, str):
+            return callables.wrapped(target, _Recording(self._kind, _checked(name)))
+        if target and name:
+            raise ConfigurationError(f"{self!r} is given two names, {target!r} and {name!r}: one is enough")
+        return functools.partial(callables.wrapped, wrap=_Recording(self._kind, _checked(target or name)))
+
+    def __repr__(self) -> str:
+        return f"<lmspan.{self._kind.value} decorator>"
+
+
+module = Decorator(Operation.MODULE)
+agent = Decorator(Operation.AGENT)
+tool = Decorator(Operation.TOOL)
+lm = Decorator(Operation.LM)
+turn = Decorator(Operation.TURN)
+evaluate = Decorator(Operation.EVALUATE)
+optimize = Decorator(Operation.OPTIMIZE)
+
+
+class _Recording(NamedTuple):
+    """Records functions as operations of one kind; `callables` takes them out of other objects."""
+
+    kind: Operation
+    name: str
+
+    def named(self, name: str) -> _Recording:
+        """Return the same, with a name where the program gave none."""
+        return self if self.name else self._replace(name=name)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function."""
+        return wrappers.wrap(self.kind, self.name or callables.name_of(function), function)
+
+
+def _checked(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ConfigurationError(f"the name of an operation is a string, not a value of type {type(name).__name__}")
+    return name
+
+
+@guarded
+def _add_event(call: Call, event: Event | str, attributes: Mapping[str, Any]) -> None:
+    recorder = recording.active
+    prefix = EVENT_NAMES.get(event, f"lmspan.{event}")
+    named = {key if "." in key else f"{prefix}.{key}": value for key, value in attributes.items()}
+    recorder.add_event(call, event, described(recorder, named))

@@ -1,0 +1,89 @@
+"""How an operation of plain Python is recorded: its facts, inputs and outputs, and messages of models and agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.content.messages import exchanged, said_by, said_to
+from lmspan.guard import guarded
+from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmspan.lifecycle import Call
+    from lmspan.recording import recorder as recording
+
+# operation -> (fact that holds the name, content attribute of the inputs, of the outputs)
+_NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
+    Operation.MODULE: (sc.MODULE_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.WORKFLOW: (sc.WORKFLOW_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.AGENT: (sc.AGENT_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
+    Operation.TOOL: (sc.TOOL_NAME, sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT),
+    Operation.LM: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.EMBEDDING: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.RETRIEVAL: (sc.DATA_SOURCE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.EVALUATE: (sc.EVALUATION_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.OPTIMIZE: (sc.OPTIMIZER_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.CANDIDATE: (sc.CANDIDATE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+}
+_OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
+_INPUTS, _OUTPUTS = 1, 2  # their places in a row
+# place -> the attribute of its messages, what finds those of a model, who says those of an agent
+_MESSAGES: Final = {
+    _INPUTS: (sc.INPUT_MESSAGES, said_to, "user"),
+    _OUTPUTS: (sc.OUTPUT_MESSAGES, said_by, "assistant"),
+}
+_UNNAMED_PROVIDER: Final = "custom"
+
+
+@guarded
+def begin(
+    recorder: recording.Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
+) -> Call:
+    """Start a call of a source that has only a name and arguments. Never raises."""
+    fact = _NAMES.get(kind, _OTHER)[0]
+    facts: dict[str, Any] = {fact: name} if fact and name else {}
+    if kind in (Operation.LM, Operation.EMBEDDING):
+        facts[sc.PROVIDER_NAME] = _UNNAMED_PROVIDER
+    if kind is Operation.TOOL:
+        facts[sc.TOOL_TYPE] = "function"
+    facts.update(described(recorder, attributes or {}))
+    call = recorder.start(kind, name, "python", facts, inputs=inputs)
+    if inputs is not None and recorder.captures(call):
+        _capture(recorder, call, _INPUTS, inputs)
+    return call
+
+
+@guarded
+def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -> None:
+    """Record inputs or outputs; of a model and an agent as messages too. OpenInference's value is the last of them."""
+    name = _NAMES.get(call.operation, _OTHER)[place]
+    said, find, role = _MESSAGES[place]
+    payload = {name: value}
+    if call.operation is Operation.LM:
+        messages, rest = find(value)
+        payload = {name: rest, said: messages}
+    elif call.operation is Operation.AGENT:
+        payload = {said: exchanged(role, value, recorder.content.brief) or None, name: value}
+    recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
+
+
+def finish(recorder: recording.Recorder, call: Call, outputs: Any) -> None:
+    """End a call with what its function returned. Never raises."""
+    if outputs is not None and recorder.captures(call):
+        _capture(recorder, call, _OUTPUTS, outputs)
+    recorder.end(call, outputs)
+
+
+def described(recorder: recording.Recorder, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attribute values as they are where they are plain, else as JSON that runs no code of theirs."""
+    content = recorder.content
+    described: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if type(value) in (bool, int, float):
+            described[str(key)] = value
+        elif value is not None:
+            described[str(key)] = content.text(value) if issubclass(type(value), str) else content.json(value)
+    return described

@@ -1,0 +1,1 @@
+"""A session: `init()` starts one, and what was before it."""

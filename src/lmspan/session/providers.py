@@ -1,0 +1,161 @@
+"""The TracerProvider of the process and the span processors that lmspan adds to it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from lmspan._version import __version__
+from lmspan.errors import ConfigurationError
+from lmspan.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    from lmspan import config
+    from lmspan.content.redaction import Redactor
+
+logger = logging.getLogger("lmspan")
+
+_own_provider: TracerProvider | None = None
+
+
+def existing() -> Any:
+    """Return the process's TracerProvider if somebody else has set one; the API's placeholder is none."""
+    from opentelemetry import trace  # noqa: PLC0415
+
+    provider = trace.get_tracer_provider()
+    return provider if hasattr(provider, "add_span_processor") and provider is not _own_provider else None
+
+
+def make(
+    resolved: config.Config,
+    sampler: Sampler | None,
+    resource_attributes: Mapping[str, Any] | None,
+    redactor: Redactor,
+) -> TracerProvider:
+    """Return the provider of this process, made the first time. OpenTelemetry lets it be set only once."""
+    global _own_provider  # noqa: PLW0603
+    if _own_provider is not None:
+        return _own_provider
+    from opentelemetry import trace  # noqa: PLC0415
+
+    try:
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    except ValueError as error:  # the SDK reads its limits from the environment when it is imported
+        raise ConfigurationError(f"OpenTelemetry cannot be loaded: {error}") from error
+    from lmspan.export.ids import UniqueIds  # noqa: PLC0415
+    from lmspan.subscribers.sampling import ListeningSampler  # noqa: PLC0415
+    from lmspan.subscribers.subscriptions import anybody  # noqa: PLC0415
+
+    attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
+    resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
+    clean = {
+        name: value if name.startswith("telemetry.") else redactor.value(name, value)
+        for name, value in resource.attributes.items()
+    }
+    _own_provider = TracerProvider(
+        sampler=sampler, resource=Resource(clean), id_generator=UniqueIds(), shutdown_on_exit=False
+    )
+    _own_provider.sampler = ListeningSampler(_own_provider.sampler, anybody)
+    trace.set_tracer_provider(_own_provider)
+    return _own_provider
+
+
+def meters(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
+    """Return a MeterProvider of our own where one is asked for and the process has none; else None."""
+    from opentelemetry import metrics  # noqa: PLC0415
+
+    if resolved.metrics == "none" or hasattr(metrics.get_meter_provider(), "force_flush"):
+        return None
+    from lmspan.export.signals import meter_provider  # noqa: PLC0415
+
+    return meter_provider(resolved, provider.resource, redactor.secrets)
+
+
+def loggers(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
+    """Return a LoggerProvider of our own where events go to the log and the process has none; else None."""
+    from opentelemetry import _logs  # noqa: PLC0415
+
+    if resolved.events == "span" or hasattr(_logs.get_logger_provider(), "force_flush"):
+        return None
+    if resolved.logs == "none":
+        logger.warning(
+            'lmspan: events="%s": there is no LoggerProvider and no OTLP endpoint, so nobody hears the log records; '
+            "set OTEL_EXPORTER_OTLP_ENDPOINT or give logger_provider=",
+            resolved.events,
+        )
+        return None
+    from lmspan.export.signals import logger_provider  # noqa: PLC0415
+
+    return logger_provider(resolved, provider.resource, redactor.secrets)
+
+
+def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any:
+    """Return the span processor for an exporter of the configuration: a name, an exporter or a processor."""
+    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
+
+    if exporter == "file":
+        from lmspan.export.file import FileSink, trace_directory  # noqa: PLC0415
+
+        directory = trace_directory()
+        made: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True)
+        made.directory = directory
+        return made
+    if exporter == "otlp":
+        from lmspan.export.otlp import otlp_queue  # noqa: PLC0415
+
+        return otlp_queue(resolved.protocol, redactor.secrets)
+    if exporter == "console":
+        return _console()
+    if hasattr(exporter, "on_end"):
+        from lmspan.export.foreign import ForeignProcessor  # noqa: PLC0415 - nothing of export at package import
+
+        return ForeignProcessor(exporter)
+    return ExportQueue(exporter, type(exporter).__name__)
+
+
+def _console() -> Any:
+    from rich.console import Console  # noqa: PLC0415
+
+    from lmspan.export.console import ConsoleTraces  # noqa: PLC0415
+    from lmspan.terminal import tree  # noqa: PLC0415
+    from lmspan.traces import store  # noqa: PLC0415
+
+    def show(requests: list[dict[str, Any]]) -> None:
+        for trace in store.read_requests(requests).traces.values():
+            Console(stderr=True).print(tree.render(trace, content=False))
+
+    return ConsoleTraces(show)
+
+
+def prepare_to_close() -> None:
+    """Have a thread ready that shuts down a processor which may hang, since none can be started at the end."""
+    from lmspan.export import closing  # noqa: PLC0415 - nothing of export at package import
+
+    closing.prepare()
+
+
+def shut_down(each: Any, timeout_s: float) -> None:
+    """Shut down a processor, or a provider of metrics or log records, and return in time whatever hangs."""
+    from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
+    from lmspan.export.queue import ExportQueue  # noqa: PLC0415 - the same
+
+    if isinstance(each, ExportQueue):
+        each.shutdown(int(timeout_s * 1000))
+    elif hasattr(each, "shutdown_within"):
+        guarded(each.shutdown_within)(timeout_s)
+    else:
+        run_within(timeout_s, guarded(each.shutdown))
+
+
+def remove(provider: Any, ours: list[SpanProcessor]) -> None:
+    """Take our processors out of a provider that lives on; where the SDK looks otherwise, they stay, silent."""
+    registry: Any = getattr(provider, "_active_span_processor", None)
+    if isinstance(getattr(registry, "_span_processors", None), tuple):
+        kept = tuple(each for each in registry._span_processors if each not in ours)  # noqa: SLF001 - no public way
+        registry._span_processors = kept  # noqa: SLF001

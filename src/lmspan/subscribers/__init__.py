@@ -1,0 +1,1 @@
+"""The engine behind callbacks: hooks are found, bound, ordered and called."""

@@ -1,0 +1,85 @@
+"""DSPy's own callbacks: `on_lm_start(call_id, instance, inputs)`, `on_lm_end(call_id, outputs, exception)`.
+
+Source: `dspy.utils.callback.BaseCallback` of DSPy 3.4, whose handlers are called by keyword.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.lifecycle import Operation, Phase
+from lmspan.subscribers.hooks import Argument, Dialect, Heard, Hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmspan.lifecycle import Call
+
+_ADAPTER_ARGUMENTS: Final = ("signature", "demos", "inputs", "completion")
+
+
+def _inputs(heard: Heard) -> Any:
+    """Return the inputs in DSPy's own shape: what its methods were called with, by parameter."""
+    call, inputs = heard.call, heard.call.inputs
+    if type(inputs) is not dict:
+        return {"kwargs": {}} if inputs is None else {"args": (inputs,), "kwargs": {}}
+    rest = {name: value for name, value in inputs.items() if name != "args"}
+    if call.operation is Operation.LM:
+        prompt, messages = rest.pop("prompt", None), rest.pop("messages", None)
+        given = inputs.get("args", ())
+        return {"prompt": given[0] if given else prompt, "messages": messages, "kwargs": rest}
+    if call.operation is Operation.TOOL:
+        return {"kwargs": rest}
+    if call.operation in _BY_PARAMETER:
+        return inputs
+    return {"args": inputs.get("args", ()), "kwargs": rest}
+
+
+_START: Final = (
+    Argument("call_id", lambda heard: heard.call.call_id),
+    Argument("instance", lambda heard: heard.call.instance),
+    Argument("inputs", lambda heard: heard.once(_inputs)),
+)
+_END: Final = (
+    Argument("call_id", lambda heard: heard.call.call_id),
+    Argument("outputs", lambda heard: heard.call.outputs),
+    Argument("exception", lambda heard: heard.call.error),
+)
+_BY_PARAMETER: Final = frozenset(
+    (Operation.ADAPTER_FORMAT, Operation.ADAPTER_PARSE, Operation.EVALUATE, Operation.OPTIMIZE)
+)
+
+
+def _by_interpreter(call: Call) -> bool:
+    return call.facts.get(sc.TOOL_CALLER) == "interpreter"
+
+
+# the word in the hooks' names -> of which operations, and of which of their calls
+_HEARD: Final[dict[str, tuple[tuple[Operation, ...], Callable[[Call], bool] | None]]] = {
+    "module": ((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT, Operation.RETRIEVAL), None),
+    "lm": ((Operation.LM,), None),
+    "tool": ((Operation.TOOL,), lambda call: not _by_interpreter(call)),
+    "adapter_format": ((Operation.ADAPTER_FORMAT,), None),
+    "adapter_parse": ((Operation.ADAPTER_PARSE,), None),
+    "evaluate": ((Operation.EVALUATE,), None),
+    "compile": ((Operation.OPTIMIZE,), None),
+    "interpreter_execute": ((Operation.INTERPRETER_EXECUTE,), None),
+    "interpreter_tool_call": ((Operation.TOOL,), _by_interpreter),
+    "interpreter_startup": ((Operation.INTERPRETER_STARTUP,), None),
+    "interpreter_shutdown": ((Operation.INTERPRETER_SHUTDOWN,), None),
+}
+
+
+def _hooks() -> dict[str, tuple[Hook, ...]]:
+    hooks: dict[str, tuple[Hook, ...]] = {}
+    for word, (operations, when) in _HEARD.items():
+        heard = frozenset(operations)
+        hooks[f"on_{word}_start"] = (Hook(heard, Phase.START, _START, when=when),)
+        hooks[f"on_{word}_end"] = (Hook(heard, Phase.END, _END, when=when),)
+    return hooks
+
+
+DIALECT: Final = Dialect(
+    "dspy", _hooks(), bases=("dspy.utils.callback.BaseCallback", "lmspan.callbacks.dspy.BaseCallback")
+)

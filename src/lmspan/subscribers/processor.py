@@ -1,0 +1,122 @@
+"""The span processor that lets subscribers hear: at the start of a span the hooks of its operation, later its watcher.
+
+on_start   the live call is in the context: its start hooks run, here and now, on the program's thread
+Watch      one for each call that somebody hears the end or the events of; the recorder tells it
+on_end     only for spans of other instrumentations: their calls are made from the span's attributes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace import SpanProcessor
+
+from lmspan import semconv as sc
+from lmspan.guard import guarded
+from lmspan.lifecycle import LISTENING, STARTING, Call, Event
+from lmspan.semconv.spans import OPERATIONS
+from lmspan.subscribers import delivery, subscriptions
+from lmspan.subscribers.hooks import ANY_EVENT
+from lmspan.subscribers.result import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from lmspan.subscribers.subscriptions import Table
+
+_KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION}
+
+
+class CallbackProcessor(SpanProcessor):
+    """Let every subscriber hear the spans of one provider. Costs a look at a table when nobody is subscribed."""
+
+    def __init__(self) -> None:
+        self._foreign: dict[int, Call] = {}
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Run the start hooks of a call; on the program's thread, before the span is current."""
+        if not subscriptions.anybody():
+            return
+        scopes: Any = parent_context.get(LISTENING, ()) if parent_context is not None else ()
+        call: Any = parent_context.get(STARTING) if parent_context is not None else None
+        if call is None:
+            call = self._made_from(span)
+        if call is not None:
+            call.identify(span)
+            begin(call, subscriptions.table(scopes))
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """End the call of another instrumentation's span."""
+        call = self._foreign.pop(span.context.span_id, None) if self._foreign and span.context else None
+        if call is not None:
+            _end_foreign(call, span)
+
+    @guarded
+    def _made_from(self, span: Span) -> Call | None:
+        """Return a call for a span that is not ours, if it says what it is in the GenAI conventions' words."""
+        attributes = dict(span.attributes or {})
+        operation = OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
+        if operation is None or span.context is None:
+            return None
+        name = span.name.partition(" ")[2] or span.name
+        call = Call(operation, name, "otel")
+        call.facts = attributes
+        call.parent_id = f"{span.parent.span_id:016x}" if span.parent is not None else ""
+        self._foreign[span.context.span_id] = call
+        return call
+
+    def shutdown(self) -> None:
+        """Let what is still under way in async hooks come to its end, for a while."""
+        delivery.drain(2.0, cancel=True)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait for async hooks that are under way."""
+        return delivery.drain(timeout_millis / 1000)
+
+
+def begin(call: Call, table: Table) -> None:
+    """Run the start hooks of a call, and leave a watcher on it if anything else of it is heard."""
+    operation = call.operation
+    if call.parent is not None:
+        call.result = call.parent.result
+    elif table.wants_result:
+        call.result = RunResult(call.call_id, call.start_time_unix_nano)
+    if call.result is None and not table.hears(operation):
+        return
+    call.watchers = (*call.watchers, Watch(table))
+    delivery.deliver(table.starts.get(operation, ()), call, starting=True)
+
+
+@guarded
+def _end_foreign(call: Call, span: ReadableSpan) -> None:
+    call.facts = dict(span.attributes or {})
+    for event in span.events:
+        for watcher in call.watchers:
+            watcher.event(call, event.name, dict(event.attributes or {}))
+    for watcher in call.watchers:
+        watcher.end(call)
+
+
+class Watch:
+    """Who hears of one call, as it was when the call began."""
+
+    __slots__ = ("_table",)
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def event(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
+        """Run the hooks of an event."""
+        heard = self._table.events.get(event, ())
+        if event not in _KNOWN:
+            heard = (*heard, *self._table.events.get(ANY_EVENT, ()))
+        delivery.deliver(heard, call, event, attributes)
+
+    def end(self, call: Call) -> None:
+        """Run the end hooks of the call."""
+        if call.result is not None:
+            call.result.add(call)
+        delivery.deliver(self._table.ends.get(call.operation, ()), call)

@@ -1,0 +1,134 @@
+"""A stored trace, played to whoever is subscribed: starts, events and ends in the order of their times.
+
+What the trace does not hold is not there: objects are gone (`instance` is None), and inputs and outputs are what the
+content attributes say, if content was recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan import semconv as sc
+from lmspan.errors import LmspanError
+from lmspan.lifecycle import Call, Operation
+from lmspan.semconv.spans import EVENT_NAMES, OPERATIONS, SHAPES
+from lmspan.subscribers import processor, subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_WORDS: Final = {shape.word: operation for operation, shape in SHAPES.items()}
+_EVENTS: Final = {name: event for event, name in EVENT_NAMES.items()}
+_INPUTS: Final = (sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS)
+_OUTPUTS: Final = (sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS)
+_START, _EVENT, _END = range(3)
+
+
+class ReplayedError(LmspanError):
+    """What a stored span says had been raised."""
+
+
+def replay(spans: Iterable[Any]) -> int:
+    """Play stored spans (`lmspan.traces.trace.StoredSpan`) to the subscribers, on this thread; `StopRun` passes.
+
+    Return how many of them are operations that somebody could hear.
+    """
+    calls: dict[str, Call] = {}
+    table = subscriptions.table(())
+    for _, kind, span, event in sorted(_moments(spans), key=lambda each: each[0]):
+        if kind == _START:
+            call = _call(span, calls.get(span.parent_id))
+            if call is None:
+                continue
+            calls[span.span_id] = call
+            processor.begin(call, table)
+            if call.raises is not None:
+                raise call.raises
+        elif span.span_id in calls:
+            call = calls[span.span_id]
+            _tell(call, span, event) if kind == _EVENT else _end(call, span)
+    return len(calls)
+
+
+def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, Any, Any]]:
+    """Yield starts, events and ends, each with what it is sorted by: at one time parents start first and end last."""
+    listed = list(spans)
+    depths = _depths({span.span_id: span.parent_id for span in listed})
+    for span in listed:
+        depth = depths[span.span_id]
+        yield (span.start_unix_nano, _START, depth), _START, span, None
+        yield (span.end_unix_nano, _END, -depth), _END, span, None
+        for event in span.events:
+            when = min(max(event.time_unix_nano, span.start_unix_nano), span.end_unix_nano)
+            yield (when, _EVENT, depth), _EVENT, span, event
+
+
+def _depths(parents: dict[str, str]) -> dict[str, int]:
+    """Return how many parents each span has; where spans are parents of each other, one of them has none."""
+    depths: dict[str, int] = {"": -1}
+    for span_id in parents:
+        path: dict[str, None] = {}
+        above = span_id
+        while above in parents and above not in depths and above not in path:
+            path[above] = None
+            above = parents[above]
+        depth = depths.get(above, -1)
+        for each in reversed(path):
+            depths[each] = depth = depth + 1
+    return depths
+
+
+def _call(span: Any, parent: Call | None) -> Call | None:
+    """Return the call that a span was, or None when its name and attributes say of none."""
+    word, _, name = span.name.partition(" ")
+    operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _WORDS.get(word)
+    if operation is None:
+        return None
+    call = Call(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
+    if operation is Operation.LM and sc.INPUT_MESSAGES in span.facts:
+        others = call.inputs if type(call.inputs) is dict else {}
+        call.inputs = {**others, "messages": _read(span, (sc.INPUT_MESSAGES,))}
+    call.parent = parent
+    call.root = parent.root if parent is not None else call
+    call.call_id = str(span.facts.get(sc.CALL_ID, span.span_id))
+    call.parent_id = parent.call_id if parent is not None else ""
+    call.start_time_unix_nano = span.start_unix_nano
+    call.facts = dict(span.facts)
+    return call
+
+
+def _read(span: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        if name in span.facts:
+            try:
+                return json.loads(span.facts[name])
+            except (TypeError, ValueError, RecursionError):  # no JSON, or too deep
+                return span.facts[name]
+    return None
+
+
+def _tell(call: Call, span: Any, event: Any) -> None:
+    del span
+    for watcher in call.watchers:
+        watcher.event(call, _EVENTS.get(event.name, event.name), event.facts)
+
+
+def _end(call: Call, span: Any) -> None:
+    call.end_time_unix_nano = span.end_unix_nano
+    call.outputs = _read(span, _OUTPUTS)
+    if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:
+        call.outputs = call.outputs["result"]
+    if call.operation is Operation.LM and (call.outputs is None or sc.OUTPUT_MESSAGES in span.facts):
+        messages = _read(span, (sc.OUTPUT_MESSAGES,))
+        call.outputs = [_text(message) for message in messages] if type(messages) is list else []
+    if sc.ERROR_TYPE in span.facts:
+        call.error, call.failed = ReplayedError(str(span.facts[sc.ERROR_TYPE])), True
+    for watcher in call.watchers:
+        watcher.end(call)
+
+
+def _text(message: Any) -> str:
+    parts = message.get("parts") if type(message) is dict else None
+    texts = [part for part in parts if type(part) is dict and part.get("type") == "text"] if type(parts) is list else []
+    return "".join(part["content"] for part in texts if type(part.get("content")) is str)

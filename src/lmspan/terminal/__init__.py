@@ -1,0 +1,1 @@
+"""Traces in the terminal, as rich renderables."""

@@ -1,1 +1,0 @@
-"""Reading traces back: the files of the file sink, and any other OTLP JSON lines."""

@@ -1,0 +1,255 @@
+"""Trace files that somebody else wrote: whatever is in them, they are read, shown and replayed without harm."""
+
+import io
+import json
+import os
+import sys
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from lmspan import semconv as sc
+from lmspan.errors import TraceFileError
+from lmspan.subscribers import replay, subscriptions
+from lmspan.terminal import tree
+from lmspan.terminal.text import PLAIN, safe_text
+from lmspan.traces import store
+
+KNOWN = [name for name in sc.table() if not name.endswith(".")]
+DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
+
+MARKS = ["\x1b[31m", "\x9b2J", "\u202eevil", "\0", "\u2028", "\ud800", "\u0600"]
+MARKUP = ["[red]x[/]", "[/nope]", "[link=x]", ":tea:", "{"]
+texts = st.text(max_size=20) | st.sampled_from([*MARKS, *MARKUP]) | st.builds(lambda: DEEP)
+numbers = st.integers() | st.floats() | st.sampled_from([10**400, -1, 2**64, 2**63, 0, True, "Infinity", "NaN", "7"])
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+doubles = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(["Infinity", "-Infinity", "NaN"])
+values = st.recursive(
+    st.fixed_dictionaries({}, optional={"stringValue": texts, "boolValue": st.booleans()})
+    | st.integers(-(2**63), 2**63 - 1).map(lambda value: {"intValue": str(value)})
+    | doubles.map(lambda value: {"doubleValue": value}),
+    lambda inner: st.lists(inner, max_size=3).map(lambda found: {"arrayValue": {"values": found}}),
+    max_leaves=4,
+)
+attributes = st.lists(st.fixed_dictionaries({"key": st.sampled_from(KNOWN) | texts, "value": values}), max_size=8)
+times = st.integers(0, 2**64 - 1) | st.integers(0, 50)
+names = st.sampled_from(["chat m", "execute_tool t", "optimize o", "evaluate e", "turn", "module M"]) | texts
+events = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from([sc.EVENT_OPTIMIZER_CANDIDATE, sc.EVENT_EXCEPTION]) | texts,
+        "timeUnixNano": times.map(str),
+        "attributes": attributes,
+    }
+)
+readable = st.fixed_dictionaries(
+    {
+        "traceId": st.sampled_from(["ab" * 16, "\x1b]0;x\x07"]),
+        "spanId": st.sampled_from("12345"),
+        "parentSpanId": st.sampled_from(["", *"12345", "gone", "\u202e"]),
+        "name": names,
+        "startTimeUnixNano": times.map(str),
+        "endTimeUnixNano": times.map(str),
+        "status": st.fixed_dictionaries({"code": st.integers(0, 2), "message": texts}),
+        "attributes": attributes,
+        "events": st.lists(events, max_size=3),
+    }
+)
+KINDS = ["stringValue", "intValue", "doubleValue", "boolValue", "arrayValue", "kvlistValue", "other"]
+odd_values = st.dictionaries(st.sampled_from(KINDS), anything, max_size=1)
+odd_attributes = st.lists(st.fixed_dictionaries({"key": anything, "value": odd_values}), max_size=2)
+FIELDS = ["traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano", "endTimeUnixNano", "status"]
+odd_fields = st.dictionaries(st.sampled_from([*FIELDS, "attributes", "events"]), anything | odd_attributes, max_size=3)
+spoilt = st.builds(lambda span, odd: {**span, **odd}, readable, odd_fields)
+lines = spoilt.map(lambda span: line(span)) | anything.map(json.dumps) | texts.map(lambda text: text.replace("\n", ""))
+
+
+def line(*spans):
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}) + "\n"
+
+
+def read(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("hostile") / "t.jsonl"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    return store.read_file(path)
+
+
+def shown(trace, width=80, encoding="utf-8", errors="strict"):
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, errors=errors, newline="")
+    Console(file=file, width=width, color_system=None, highlight=False).print(tree.render(trace))
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def assert_harmless(trace, width):
+    text = shown(trace, width)
+    assert {each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp", "Cf")} <= {"\n"}
+    assert shown(trace, width, "ascii", PLAIN).isascii()
+    shown(trace, width, "cp1252", PLAIN)
+    for span in trace.spans:
+        assert span.as_json().isascii()
+        json.loads(span.as_json(), parse_constant=pytest.fail)
+
+
+@settings(max_examples=150, deadline=None)
+@given(spans=st.lists(readable, min_size=1, max_size=8), width=st.sampled_from([1, 20, 80, 300]))
+def test_every_span_that_can_be_read_is_shown_without_a_control_character(tmp_path_factory, spans, width):
+    reading = read(tmp_path_factory, line(*spans))
+    assert reading.troubles == []
+    assert sum(len(trace.spans) for trace in reading.traces.values()) == len(spans)
+    for trace in reading.traces.values():
+        walked = [id(span) for _, span in tree._walk(trace.children())]
+        assert sorted(walked) == sorted(map(id, trace.spans))
+        assert_harmless(trace, width)
+
+
+@settings(max_examples=100, deadline=None)
+@given(written=st.lists(lines, max_size=6))
+def test_whatever_a_line_holds_it_is_read_or_named(tmp_path_factory, written):
+    reading = read(tmp_path_factory, "\n".join(written))
+    assert len(reading.troubles) <= 1
+    for trace in reading.traces.values():
+        assert_harmless(trace, 80)
+
+
+@settings(max_examples=100, deadline=None)
+@given(spans=st.lists(readable, max_size=8))
+def test_whatever_a_file_holds_it_can_be_replayed(tmp_path_factory, spans):
+    heard = []
+    reading = read(tmp_path_factory, line(*spans))
+    with (
+        subscriptions.subscribed(lambda event, *args, **kwargs: heard.append(event)),
+        subscriptions.subscribed(Counts()),
+    ):
+        for trace in reading.traces.values():
+            replay.replay(trace.spans)
+
+
+class Counts:
+    """Wants the run's result, which is summed up from the facts of its calls."""
+
+    def turn_start(self, process, run_result=None):
+        pass
+
+
+def made(span_id, parent="", **more):
+    times = {"startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+    return {"traceId": "ab" * 16, "spanId": span_id, "parentSpanId": parent, "name": f"turn {span_id}", **times, **more}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"startTimeUnixNano": -1},
+        {"startTimeUnixNano": 10**400},
+        {"endTimeUnixNano": float("inf")},
+        {"endTimeUnixNano": "1" * 400},
+        {"endTimeUnixNano": True},
+        {"traceId": 7},
+        {"spanId": None},
+        {"attributes": [{"key": "a", "value": {"intValue": str(2**63)}}]},
+        {"attributes": [{"key": "a", "value": {"doubleValue": [1]}}]},
+        {"attributes": [{"key": ["a"], "value": {}}]},
+        {"events": 7},
+    ],
+)
+def test_a_span_that_is_none_is_named_and_the_other_lines_are_read(spoil, tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(line({**made("1"), **spoil}) + line(made("2")))
+    reading = store.read_file(path)
+    assert [span.span_id for span in reading.traces["ab" * 16].spans] == ["2"]
+    (trouble,) = reading.troubles
+    assert trouble.startswith(f"{path}, line 1: no OTLP export request (")
+    assert len(trouble) < len(str(path)) + 120
+
+
+def test_lists_in_lists_end_somewhere(tmp_path):
+    value = {"intValue": "1"}
+    for _ in range(200):
+        value = {"arrayValue": {"values": [value]}}
+    path = tmp_path / "t.jsonl"
+    path.write_text(line(made("1", attributes=[{"key": "a", "value": value}])))
+    assert "more than 64 levels" in store.read_file(path).troubles[0]
+
+
+def test_spans_that_are_parents_of_each_other_are_shown_once(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        line(made("1", "3"), made("2", "1"), made("3", "2"), made("4", "4"), made("5", "1"), made("5", "2"))
+    )
+    (trace,) = store.read_file(path).traces.values()
+    assert [(guide, span.span_id) for guide, span in tree._walk(trace.children())] == [
+        ("", "1"), ("├─ ", "2"), ("│  ├─ ", "3"), ("│  └─ ", "5"), ("└─ ", "5"), ("", "4"),
+    ]  # fmt: skip
+
+
+def chain(length):
+    return store.read_requests([json.loads(line(*(made(str(n), str(n - 1) if n else "") for n in range(length))))])
+
+
+def test_a_deep_trace_is_indented_to_a_level_and_then_numbered():
+    (trace,) = chain(5_000).traces.values()
+    rows = [row for row in shown(trace, 400).splitlines() if "turn" in row]
+    assert len(rows) == 5_000
+    assert rows[39].startswith(" " * 3 * 38 + "└─ turn 39 ")
+    assert rows[4_999].startswith(" " * 3 * 39 + "…4999 turn 4999 ")
+
+
+def test_the_time_for_a_deep_trace_grows_with_its_length_only():
+    def cost(length):
+        (trace,) = chain(length).traces.values()
+        begin = time.process_time()
+        shown(trace)
+        replay.replay(trace.spans)
+        return time.process_time() - begin
+
+    cost(100)
+    assert cost(4_000) < 8 * cost(1_000)  # twice what is linear; quadratic would be 16
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
+    path = tmp_path / "t.jsonl"
+    os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
+    with pytest.raises(TraceFileError, match="it is neither a regular file nor a directory"):
+        store.read_file(path)
+    (tmp_path / "traces-2.jsonl").write_text(line(made("1")))
+    (tmp_path / "traces-3.jsonl").symlink_to(path)
+    os.utime(tmp_path / "traces-2.jsonl", (1, 1))
+    trace, troubles = store.find(tmp_path)
+    assert (len(trace.spans), len(troubles)) == (1, 1)
+
+
+def test_a_binary_file_is_one_line(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(bytes(range(256)) * 50)
+    (trouble,) = store.read_file(path).troubles
+    assert trouble.startswith(f"{path}: 51 lines cannot be read; the first is line 1: no JSON (")
+
+
+def test_no_character_of_unicode_drives_a_terminal():
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    kept = set(safe_text(everything, len(everything)))
+    assert {each for each in kept if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        (["a", "\x1b"], "['a', '\\x1b']"),
+        ("\ud800\U000e0041\xad\ufffa\u180e\xa0", "····· "),
+        ("x" * 200, "x" * 120 + "… (200 characters)"),
+        ("\x9b31m\x85", "·31m·"),
+        (None, "None"),
+    ],
+)
+def test_every_value_becomes_one_safe_line(text, safe):
+    assert safe_text(text) == safe
