@@ -88,8 +88,8 @@ class Redactor:
         """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises.
 
         A hook that runs instrumented code does not hear of it. What such code would record is withheld: the hook has
-        not seen it, and it may be the very text that it was given. The mark is in the context, which follows the code
-        into tasks and into the threads that lmspan propagates to.
+        not seen it, and it may be the very text that it was given. The mark is in the context, which
+        follows the code into its tasks. A plain thread that the hook starts has a context of its own, and no mark.
         """
         if self._hook is None:
             return text

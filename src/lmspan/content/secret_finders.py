@@ -96,7 +96,7 @@ _GIVEN: Final = re.compile(
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
 _REST: Final = {
-    "quoted": re.compile(r"[^\s\"'`\\]*+"),
+    "phrase": re.compile(r"[^\r\n\"'`\\]*+"),
     "line": re.compile(r"[^\s\"'`]*+"),
     "cookie": re.compile(r"[^\r\n\"'`]*+"),
     "bare": re.compile(r"[^\s\"'`,;&<>(){}\[\]\\|]*+"),
@@ -134,7 +134,7 @@ def _value(text: str, begin: int, end: int, proof: Proof, given: re.Match[str]) 
         return None
     if sign == ">" and before != "<":
         return None
-    kind = "quoted" if given["quote"] else "bare"
+    kind = "phrase" if given["quote"] else "bare"
     if "cookie" in name and "=" in given["value"]:
         kind = "cookie"
     elif kind == "bare" and sign == "=" and text[begin:end].isupper():
@@ -150,6 +150,8 @@ def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: st
     if given["quote"]:
         if value.isupper() and "_" in value and proof_of(value) is not Proof.NONE:
             return False  # the name of a variable
+        if text[given.end() : given.end() + 1] == " " and not name.endswith("passphrase"):
+            return looks_like_key(value)  # a sentence about it
         return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
     if text[given.end() : given.end() + 1] in ("(", "[") or _ATTRIBUTE.fullmatch(value):
         return False  # code that asks for the value
@@ -158,8 +160,9 @@ def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: st
     strict = given["sign"] not in ("=", ":=", ">") and not given["sign"].isspace()
     if kind == "line" or (not strict and name.endswith(_PASSWORDS)):
         return may_be_key(value)
-    digits = proof is Proof.ANY and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-    return (digits and may_be_key(value)) or looks_like_key(value)
+    certain = proof is Proof.ANY or (proof is Proof.WORD and ("-" in name or "_" in name))
+    mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return (certain and mixed and may_be_key(value)) or looks_like_key(value)
 
 
 USERINFO: Final = re.compile(r"://([^\s/\"'<>\\]{1,1024})@")

@@ -120,7 +120,8 @@ WRITTEN = (  # {p} is a password, {k} a key
     "Passphrase: {p}", "DJANGO_SECRET_KEY={k}", "CLIENT_SECRET={k}", "client-secret: {k}",
     "AWS_SECRET_ACCESS_KEY={k}", "GITHUB_TOKEN={k}", "export HF_TOKEN={k}", "apiKey={k}", "API-KEY={k}",
     "api_key: {k}", "ACCOUNTKEY={k}", "AccountKey={k};EndpointSuffix=x", "X-Api-Key: {k}", "x-api-key: {k}",
-    "PRIVATE-TOKEN: {k}", "Ocp-Apim-Subscription-Key: {k}", "X-Goog-Api-Key:{k}", "AUTHORIZATION: {k}",
+    "PRIVATE-TOKEN: {k}",
+    "PRIVATE-TOKEN: {k}-1234", "Ocp-Apim-Subscription-Key: {k}", "X-Goog-Api-Key:{k}", "AUTHORIZATION: {k}",
     "Authorization: token {k}", "Authorization: Bearer {k}", "authorization: Basic {k}",
     "Proxy-Authorization: Basic {k}", "BEARER {k}", "bearer {k}", "Cookie: session={k}; theme=dark",
     "Set-Cookie: id={k}", "https://example.com/?key={k}", "https://example.com/?a=1&token={k}",
@@ -166,6 +167,11 @@ def test_a_field_with_the_name_of_a_secret_is_not_recorded(value):
 def test_a_header_is_not_recorded_as_a_pair_or_as_a_name_and_a_value(name, value):
     shown = content.json([[name, value], (name, value), {"name": name, "value": value}, {"key": name, "value": value}])
     assert value.split()[-1] not in shown and shown.count(name) == 4
+
+
+def test_cookies_and_what_is_below_a_secret_name_are_not_recorded():
+    value = {"cookies": {"sid": PLAIN}, "auth": ("ada", PASSWORD), "secrets": [PLAIN], "credentials": {"x": PLAIN}}
+    assert json.loads(content.json(value)) == dict.fromkeys(value, REDACTED)
 
 
 def test_an_unknown_kind_of_key_is_a_secret_where_it_looks_like_one():

@@ -17,6 +17,7 @@ TEXTS = (
     "The secret: patience", "The secret: patience, and time.", "Authorization: required", "bearer certificates",
     "Bearer token authentication is described below.", "The bearer of this letter is my friend.",
     "sk-learn-pipelines", "scikit-learn, sk-learn-pipelines and task-oriented dialogue", "Password: required",
+    '{"password": "Please enter your password"}',
     "password: optional", "API key: please contact support", "Token: none", "keyboard: qwerty", "monkey: banana",
     "The author: Jane Austen", "author=Jane", "The key: a good night's sleep", "Passed: 12, failed: 3",
     "pass: 12 fail: 3", "pass rate: 0.93", "Auth: OAuth2", "Authority: federal", "## Secret:\nNobody may know",
