@@ -137,6 +137,14 @@ class Call:
     held = False
     end_time_unix_nano = 0
     waiting: dict[str, Call] | None = None
+    # What of a source a subscriber may read: the library's own response object of a model or a turn, the results of the
+    # tools that a turn has called, and for a predictor the attempt of its adapter and the adapter's name.
+    response: Any = None
+    tool_results: Any = None
+    attempt = 1
+    adapter: str | None = None
+    # What a source keeps for itself between start and end: an object of a small class of its own, never exported.
+    kept: Any = None
     # How many characters of content the call has: a queue of spans counts them.
     content_size = 0
     local: LocalContent | None = None
