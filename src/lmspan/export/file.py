@@ -11,6 +11,7 @@ processes that see the same half line leave an empty line, which readers skip.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import stat
@@ -34,6 +35,7 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_AGE_S: Final = 24 * 3600
 _KEEP_FILES: Final = 16
 _KEEP_AGE_S: Final = 30 * 24 * 3600
+_turns: Final = itertools.count()  # a process may rotate twice in one tick of its clock
 _OTHERS: Final = 0o077
 # Not followed: a link that somebody else has put there. Not blocking: a FIFO would wait for a reader.
 _FLAGS: Final = (
@@ -155,7 +157,9 @@ class FileSink(SpanExporter):
 
     def _rotate(self, full: os.stat_result) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        target = self.path.with_name(f"traces-{stamp}-{os.getpid()}-{time.time_ns() % 1_000_000:06d}.jsonl")
+        target = self.path.with_name(
+            f"traces-{stamp}-{os.getpid()}-{next(_turns)}-{time.time_ns() % 1_000_000:06d}.jsonl"
+        )
         with suppress(FileNotFoundError):  # another process was faster
             if os.path.samestat(self.path.stat(), full):
                 os.rename(self.path, target)  # noqa: PTH104 - must not replace anything, and names are unique

@@ -93,7 +93,7 @@ def _failed(recorder: Recorder, call: Call, said: str) -> None:
         call.found[sc.ERROR_TYPE], call.failed = refusal or "tool_error", True
         return
     call.found[sc.ERROR_TYPE] = qualified_name(type(error))
-    call.failed = call.notes.get("error") is not error  # else it was counted below, where it was raised
+    call.failed = call.failure_below is not error  # else it was counted below, where it was raised
     if call.failed:
         facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
         if recorder.captures(call):

@@ -158,4 +158,4 @@ def _tell(recorder: Recorder, call: Call, error_type: str, failed_at: int | None
 
 
 LM: Final = Hook(begin, describe, finish, fail, cause=root_cause)
-STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, chunk=chunk)
+STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, item=chunk)
