@@ -68,18 +68,6 @@ CAPTURE_MODES: Final = {
 }
 
 
-_OPENINFERENCE: Final = {
-    **dict.fromkeys(
-        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS, sc.RETRIEVAL_QUERY),
-        (sc.OI_INPUT, sc.OI_INPUT_MIME),
-    ),
-    **dict.fromkeys(
-        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS, sc.RETRIEVAL_DOCUMENTS),
-        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
-    ),
-}
-
-
 class Recorded(str):
     """Text that is redacted and within a budget already: a second look could only spoil it."""
 
@@ -112,10 +100,10 @@ class Content:
         self.redactor.look_around()
         encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
         for name in payload if openinference else ():
-            if name in _OPENINFERENCE:
-                value_name, mime_name = _OPENINFERENCE[name]
-                kind = "text/plain" if self._encoders.get(name) == self.text else "application/json"
-                encoded[value_name], encoded[mime_name] = encoded[name], kind
+            if name in sc.OPENINFERENCE_CONTENT:
+                value_name, mime_name = sc.OPENINFERENCE_CONTENT[name]
+                encoded[value_name] = encoded[name]
+                encoded[mime_name] = "text/plain" if self._encoders.get(name) == self.text else "application/json"
         return encoded
 
     def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
