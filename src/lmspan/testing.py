@@ -186,15 +186,14 @@ def _sorted_siblings(tree: str) -> str:
 
 def problems(span: ReadableSpan) -> list[str]:
     """Return what of a span is not as the table of `lmspan.semconv` says."""
-    table = sc.table()
     found = []
     attributes = span.attributes or {}
     for name, value in attributes.items():
-        entry = sc.entry(name, table)
-        if entry is None:
+        meaning = sc.attribute_of(name)
+        if meaning is None:
             found.append(f"{span.name}: {name} is in no table")
-        elif type(value) not in _TYPES[entry.meta.type]:
-            found.append(f"{span.name}: {name} is {type(value).__name__}, not {entry.meta.type}")
+        elif type(value) not in _TYPES[meaning.type]:
+            found.append(f"{span.name}: {name} is {type(value).__name__}, not {meaning.type}")
     failed = span.status.status_code is StatusCode.ERROR
     if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
         found.append(

@@ -38,7 +38,7 @@ _STYLES: Final = (
     ({"execute_tool", "retrieval"}, "magenta"),
     ({"format", "parse", "interpreter.startup", "interpreter.shutdown"}, "dim"),
 )
-_CONTENT: Final = tuple(name for name, entry in sc.table().items() if entry.meta.content)
+_CONTENT: Final = tuple(name for name, meaning in sc.ATTRIBUTES.items() if meaning.content)
 
 
 def render(trace: Trace, *, content: bool = True) -> RenderableType:

@@ -21,7 +21,7 @@ _UINT64: Final = 2**64
 _INT64: Final = 2**63
 
 
-_TYPES: Final = {name: entry.meta.type for name, entry in sc.table().items()}
+_TYPES: Final = {name: meaning.type for name, meaning in sc.ATTRIBUTES.items()}
 _FITS: Final[dict[str, Callable[[Any], bool]]] = {
     sc.STRING: lambda value: isinstance(value, str),
     sc.JSON: lambda value: isinstance(value, str),
