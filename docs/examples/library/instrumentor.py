@@ -11,7 +11,7 @@ from lmspan.lifecycle import Operation
 SOURCE = "smallagent"
 
 
-def begin_agent(recorder, agent, args, kwargs):
+def start_agent(recorder, agent, args, kwargs):
     inputs = {"question": args[0], **kwargs} if args else kwargs
     facts = {sc.AGENT_NAME: agent.name}
     return recorder.start(Operation.AGENT, agent.name, SOURCE, facts, instance=agent, inputs=inputs)
@@ -22,12 +22,12 @@ def describe_agent(recorder, call, args, kwargs):
         recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(None, call.inputs.get("question"))})
 
 
-def finish_agent(recorder, call, outputs):
+def succeed_agent(recorder, call, outputs):
     if recorder.captures(call):
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, ["stop"])})
 
 
-def begin_chat(recorder, model, args, kwargs):
+def start_chat(recorder, model, args, kwargs):
     inputs = {"messages": args[0], **kwargs} if args else kwargs
     facts = {sc.PROVIDER_NAME: SOURCE, sc.REQUEST_MODEL: model.name}
     return recorder.start(Operation.LM, model.name, SOURCE, facts, instance=model, inputs=inputs)
@@ -39,13 +39,13 @@ def describe_chat(recorder, call, args, kwargs):
         recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(call.inputs.get("messages"), None)})
 
 
-def finish_chat(recorder, call, outputs):
+def succeed_chat(recorder, call, outputs):
     usage_facts(call.found, outputs.get("usage"))
     if recorder.captures(call):
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, ["stop"])})
 
 
-def begin_tool(recorder, tool, args, kwargs):
+def start_tool(recorder, tool, args, kwargs):
     facts = {sc.TOOL_NAME: tool.name, sc.TOOL_TYPE: "function", sc.TOOL_DESCRIPTION: tool.description}
     return recorder.start(Operation.TOOL, tool.name, SOURCE, facts, instance=tool, inputs=kwargs)
 
@@ -55,15 +55,15 @@ def describe_tool(recorder, call, args, kwargs):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-def finish_tool(recorder, call, outputs):
+def succeed_tool(recorder, call, outputs):
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
 METHODS = (
-    ("smallagent", "Agent", {"ask": Hook(begin_agent, describe_agent, finish_agent)}),
-    ("smallagent", "Model", {"complete": Hook(begin_chat, describe_chat, finish_chat)}),
-    ("smallagent", "Tool", {"run": Hook(begin_tool, describe_tool, finish_tool)}),
+    ("smallagent", "Agent", {"ask": Hook(start_agent, describe_agent, succeed_agent)}),
+    ("smallagent", "Model", {"complete": Hook(start_chat, describe_chat, succeed_chat)}),
+    ("smallagent", "Tool", {"run": Hook(start_tool, describe_tool, succeed_tool)}),
 )
 
 
