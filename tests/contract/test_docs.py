@@ -10,7 +10,7 @@ from support.processes import lines_of_ours, run_python
 from support.scenarios import ALL
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [
     pytest.param(block, id=f"{page.name}:{text[: text.index(block)].count(chr(10)) + 1}")
     for page in PAGES
@@ -29,6 +29,20 @@ def test_an_example_runs(block):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_the_index_leads_to_every_page():
+    index = ROOT / "docs" / "index.md"
+    targets = re.findall(r"\]\(([^)#]+)\)", index.read_text())
+    assert {(index.parent / target).resolve() for target in targets} == {*PAGES} - {index}
+
+
+def test_every_decision_has_a_date_and_a_status():
+    status = r"Date: \d{4}-\d\d-\d\d\. Status: (accepted|superseded by \[\d+\]\(.*\))\."
+    for page in sorted((ROOT / "docs" / "adr").glob("*.md")):
+        title, _, facts, *_ = page.read_text().splitlines()
+        assert re.fullmatch(rf"# {int(page.name[:4])}\. \S.*", title)
+        assert re.fullmatch(status, facts), page.name
 
 
 def test_the_table_of_names_is_the_codes():

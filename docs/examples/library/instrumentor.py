@@ -1,0 +1,77 @@
+"""Record programs of smallagent. In the package this file is `src/lmspan/instrumentation/smallagent/__init__.py`."""
+
+from lmspan import semconv as sc
+from lmspan.content.messages import input_messages, output_messages
+from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.instrumentor import Instrumentor
+from lmspan.instrumentation.kit.requests import add_parameters
+from lmspan.instrumentation.kit.usage import usage_facts
+from lmspan.lifecycle import Operation
+
+SOURCE = "smallagent"
+
+
+def start_agent(recorder, agent, args, kwargs):
+    inputs = {"question": args[0], **kwargs} if args else kwargs
+    facts = {sc.AGENT_NAME: agent.name}
+    return recorder.start(Operation.AGENT, agent.name, SOURCE, facts, instance=agent, inputs=inputs)
+
+
+def describe_agent(recorder, call, args, kwargs):
+    if recorder.captures(call):
+        recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(None, call.inputs.get("question"))})
+
+
+def succeed_agent(recorder, call, outputs):
+    if recorder.captures(call):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, ["stop"])})
+
+
+def start_chat(recorder, model, args, kwargs):
+    inputs = {"messages": args[0], **kwargs} if args else kwargs
+    facts = {sc.PROVIDER_NAME: SOURCE, sc.REQUEST_MODEL: model.name}
+    return recorder.start(Operation.LM, model.name, SOURCE, facts, instance=model, inputs=inputs)
+
+
+def describe_chat(recorder, call, args, kwargs):
+    add_parameters(call.found, call.inputs)
+    if recorder.captures(call):
+        recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(call.inputs.get("messages"), None)})
+
+
+def succeed_chat(recorder, call, outputs):
+    usage_facts(call.found, outputs.get("usage"))
+    if recorder.captures(call):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, ["stop"])})
+
+
+def start_tool(recorder, tool, args, kwargs):
+    facts = {sc.TOOL_NAME: tool.name, sc.TOOL_TYPE: "function", sc.TOOL_DESCRIPTION: tool.description}
+    return recorder.start(Operation.TOOL, tool.name, SOURCE, facts, instance=tool, inputs=kwargs)
+
+
+def describe_tool(recorder, call, args, kwargs):
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
+
+
+def succeed_tool(recorder, call, outputs):
+    if recorder.captures(call):
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
+
+
+METHODS = (
+    ("smallagent", "Agent", {"ask": Hook(start_agent, describe_agent, succeed_agent)}),
+    ("smallagent", "Model", {"complete": Hook(start_chat, describe_chat, succeed_chat)}),
+    ("smallagent", "Tool", {"run": Hook(start_tool, describe_tool, succeed_tool)}),
+)
+
+
+class SmallAgentInstrumentor(Instrumentor):
+    module = "smallagent"
+
+    def instrumentation_dependencies(self):
+        return ("smallagent >= 1, < 2",)
+
+    def patch(self, library):
+        self.wrap_methods(METHODS)
