@@ -82,7 +82,7 @@ class CallbackManager:
         """Return the names of the callbacks by what they hear."""
         heard: dict[str, list[str]] = {}
         for subscription in self._subscriptions.values():
-            for hook in sorted({each.name for each in subscription.found()}):
+            for hook in sorted({each.name for each in subscription.hooks}):
                 heard.setdefault(hook.removeprefix("on_"), []).append(subscription.name)
         return heard
 
