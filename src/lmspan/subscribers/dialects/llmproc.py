@@ -90,7 +90,7 @@ def _answered_with_text(call: Call) -> bool:
     return call.error is None and bool(texts(call.outputs))
 
 
-_EVENTS: Final[dict[str, tuple[Hook, ...]]] = {
+_EVENTS: Final[dict[CallbackEvent, tuple[Hook, ...]]] = {
     CallbackEvent.TOOL_START: (Hook(_TOOL, Phase.START, (TOOL_NAME, TOOL_ARGS, OF_PROCESS)),),
     CallbackEvent.TOOL_END: (Hook(_TOOL, Phase.END, (TOOL_NAME, RESULT, OF_PROCESS)),),
     CallbackEvent.API_REQUEST: (Hook(_LM, Phase.START, (REQUEST, OF_PROCESS)),),
@@ -115,6 +115,6 @@ _OTHERS: Final = {
 
 DIALECT: Final = Dialect(
     "llmproc",
-    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS},  # type: ignore[attr-defined]  # the keys are members of CallbackEvent, annotated as str
+    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS},
     function=_EVENTS,
 )
