@@ -1,9 +1,13 @@
 """The public names and the signature of init() are a contract; the table of names is complete and consistent."""
 
+import dataclasses
 import inspect
+from typing import get_args
 
 import lmspan
-from lmspan import semconv
+from lmspan import config, instrumentation, semconv
+from lmspan.session import arguments
+from lmspan.subscribers import dialects, subscriptions
 
 
 def test_the_public_names():
@@ -23,6 +27,25 @@ def test_the_signature_of_init():
         ("capture_content", None), ("redact", None), ("events", "span"), ("openinference", False), ("sampler", None),
         ("resource_attributes", None), ("tracer_provider", None), ("meter_provider", None), ("logger_provider", None),
     ]  # fmt: skip
+
+
+def test_the_arguments_of_init_have_its_names_and_defaults():
+    parameters = inspect.signature(lmspan.init).parameters.values()
+    assert [(each.name, each.default) for each in parameters] == [
+        (each.name, each.default) for each in dataclasses.fields(arguments.Arguments)
+    ]
+
+
+def test_the_types_of_options_are_the_values_that_are_accepted():
+    assert get_args(arguments.ExporterName) == config.EXPORTERS
+    assert get_args(arguments.CaptureContent) == config.CAPTURES
+    assert get_args(arguments.EventTarget) == config.EVENTS
+    assert get_args(arguments.LibraryName) == (*instrumentation.LIBRARIES, "all")
+    assert {*get_args(subscriptions.DialectName), "lmspan"} == {each.name for each in dialects.ALL}
+
+
+def test_subscribed_takes_what_subscribe_takes():
+    assert inspect.signature(lmspan.subscribed).parameters == inspect.signature(lmspan.subscribe).parameters
 
 
 def test_everything_public_is_documented():

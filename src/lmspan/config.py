@@ -78,7 +78,7 @@ class Config:
 def resolve(
     *,
     service_name: str | None,
-    exporters: Iterable[Any] | str | None,
+    exporters: Any,
     instrument: Iterable[str] | str | None,
     capture_content: str | None,
     events: str,

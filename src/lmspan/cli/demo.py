@@ -41,7 +41,10 @@ def _run(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise LmspanError("the demo needs DSPy; install it with: pip install 'lmspan[demo]'") from error
     elsewhere = [name for name in config.exporters_from_environment(os.environ) if name not in ("file", "none")]
-    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])
+    # `exporters_from_environment` returns known names only, typed as str
+    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])  # type: ignore[list-item]
+    if session.trace_directory is None:
+        raise LmspanError("the demo cannot record itself; the warning above names the reason")
     failed = ""
     try:
         advice, score = _ask(options)

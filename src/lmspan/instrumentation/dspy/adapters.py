@@ -60,11 +60,12 @@ def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
     if module is None:
         return 1
     if operation is Operation.ADAPTER_FORMAT:
-        module.notes["attempt"] = module.notes.get("attempt", 0) + 1
-        before, module.notes["adapter"] = module.notes.get("adapter", adapter), adapter
-        if before != adapter:
+        before, module.adapter = module.adapter, adapter
+        if before is not None:
+            module.attempt += 1
+        if before not in (None, adapter):
             recorder.add_event(module, Event.PARSE_FALLBACK, {sc.ADAPTER_NAME: before, sc.ADAPTER_FALLBACK: adapter})
-    return int(module.notes.get("attempt", 1))
+    return module.attempt
 
 
 FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format)

@@ -76,8 +76,8 @@ def _add_origin(call: Call) -> None:
     predictor = call.parent
     if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
         call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
-    if predictor is not None and predictor.notes.get("attempt", 1) > 1:
-        call.found[sc.ADAPTER_ATTEMPT] = predictor.notes["attempt"]
+    if predictor is not None and predictor.attempt > 1:
+        call.found[sc.ADAPTER_ATTEMPT] = predictor.attempt
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:

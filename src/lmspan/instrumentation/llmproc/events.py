@@ -55,7 +55,7 @@ def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     if run is None or "turn" not in run.notes:
         return
     _, response, results = told
-    run.notes["turn"].notes["tool_results"] = results
+    run.notes["turn"].tool_results = results
     runs.end_turn(recorder, run, response=response)
 
 

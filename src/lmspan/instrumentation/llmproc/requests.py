@@ -63,9 +63,9 @@ def finish(recorder: Recorder, run: Call, response: Any) -> None:
     if call is None:
         return
     attempts.count(call)
-    call.notes["response"] = response
+    call.response = response
     if "turn" in run.notes:
-        run.notes["turn"].notes["response"] = response
+        run.notes["turn"].response = response
     recorder.end(call, _describe(recorder, call, response))
 
 

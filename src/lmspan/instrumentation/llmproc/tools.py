@@ -50,9 +50,9 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what was said of the tool, who runs it, and what it is called with."""
     del args, kwargs
-    turn = call.parent.notes if call.parent is not None else {}
-    put(call.found, sc.TOOL_CALL_ID, tool_call_id(turn.get("response"), call.inputs), str)
-    offered = turn.get("tools")
+    turn = call.parent
+    put(call.found, sc.TOOL_CALL_ID, tool_call_id(turn.response if turn is not None else None, call.inputs), str)
+    offered = turn.notes.get("tools") if turn is not None else None
     for definition in offered if type(offered) is list else ():
         if definition.get("name") == call.name and type(definition.get("description")) is str:
             call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
