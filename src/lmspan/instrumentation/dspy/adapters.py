@@ -55,16 +55,17 @@ def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict
 
 
 def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
-    """Count how often the current module has formatted: a second time is a re-ask after a parse failure."""
+    """Count how often the current module has formatted: a second time repeats the request after a parse failure."""
     module = current_call()
     if module is None:
         return 1
     if operation is Operation.ADAPTER_FORMAT:
-        module.notes["attempt"] = module.notes.get("attempt", 0) + 1
-        before, module.notes["adapter"] = module.notes.get("adapter", adapter), adapter
-        if before != adapter:
+        before, module.adapter = module.adapter, adapter
+        if before is not None:
+            module.attempt += 1
+        if before not in (None, adapter):
             recorder.add_event(module, Event.PARSE_FALLBACK, {sc.ADAPTER_NAME: before, sc.ADAPTER_FALLBACK: adapter})
-    return int(module.notes.get("attempt", 1))
+    return module.attempt
 
 
 FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format)

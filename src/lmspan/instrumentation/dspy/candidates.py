@@ -18,6 +18,7 @@ from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import conclude, describe, fail, finish, start
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import Part, Search
 
 if TYPE_CHECKING:
@@ -62,10 +63,9 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     if optimizer is not None and optimizer.name in _COLLECTORS:
         return None
     call = start(recorder, args[0] if args else kwargs.get("program"))
-    if call is not None:
-        metadata = kwargs.get("callback_metadata")
-        if type(metadata) is dict and metadata.get("metric_key") == "eval_minibatch":
-            call.notes["scope"] = "minibatch"
+    own, metadata = kept(call, CandidateKept), kwargs.get("callback_metadata")
+    if own is not None and type(metadata) is dict and metadata.get("metric_key") == "eval_minibatch":
+        own.scope = "minibatch"
     return call
 
 

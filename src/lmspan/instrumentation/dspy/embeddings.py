@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -13,6 +14,7 @@ from lmspan.instrumentation.dspy.responses import cost_facts
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import metric_name
 from lmspan.instrumentation.kit.facts import field, put, text
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.kit.requests import learn_keys
 from lmspan.lifecycle import Operation
 
@@ -25,6 +27,22 @@ if TYPE_CHECKING:
 
 _get = object.__getattribute__
 
+
+@dataclass(slots=True)
+class EmbeddingKept:
+    """Of an embedding: whether a server makes it, and how many requests that has taken so far."""
+
+    hosted: bool
+    requests: int = 0
+
+
+@dataclass(slots=True)
+class SearchKept:
+    """Of a search in the process itself: the identity of the query that is to be embedded."""
+
+    query: int
+
+
 _searches: dict[int, list[Call]] = {}
 """Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
 thread of its own, where no context tells whose query it is."""
@@ -34,20 +52,22 @@ _lock = threading.Lock()
 
 def await_query(query: str, search: Call) -> None:
     """Have the embedding of this very string be under the search, until `forget_query`."""
-    search.notes["query"] = id(query)
+    search.kept = SearchKept(id(query))
     with _lock:
         _searches.setdefault(id(query), []).append(search)
 
 
 def forget_query(search: Call) -> None:
-    """Let go of what a search waited for, if it did not come."""
-    key = search.notes.pop("query", None)
+    """Forget the query of a search, whether it has been embedded or not."""
+    own = kept(search, SearchKept)
+    if own is None:
+        return
     with _lock:
-        waiting = _searches.get(key, [])
+        waiting = _searches.get(own.query, [])
         if search in waiting:
             waiting.remove(search)
         if not waiting:
-            _searches.pop(key, None)
+            _searches.pop(own.query, None)
 
 
 def _search_for(inputs: Any) -> Call | None:
@@ -81,7 +101,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         inputs=inputs,
         parent_id=search.call_id if search is not None else "",
     )
-    call.notes["hosted"] = hosted
+    call.kept = EmbeddingKept(hosted)
     if not hosted:
         recorder.mark_internal(call)
     return call
@@ -99,7 +119,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Add the size of the vectors, and that the cache answered when no request was made."""
     if type(outputs).__module__ == "numpy" and outputs.ndim:
         call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
-    if call.notes["hosted"] and "requests" not in call.notes:
+    own = kept(call, EmbeddingKept)
+    if own is not None and own.hosted and not own.requests:
         call.found[sc.CACHE_HIT] = True
         recorder.mark_internal(call)
 
@@ -133,7 +154,9 @@ def _note(response: Any) -> None:
     call = current_call()
     if call is None or call.operation is not Operation.EMBEDDING or not call.observed:
         return
-    call.notes["requests"] = call.notes.get("requests", 0) + 1
+    own = kept(call, EmbeddingKept)
+    if own is not None:
+        own.requests += 1
     put(call.found, sc.RESPONSE_MODEL, field(response, "model"), str)
     for name, value in cost_facts(response).items():
         call.found[name] = value + call.found.get(name, 0.0) if name == sc.COST_AMOUNT else value

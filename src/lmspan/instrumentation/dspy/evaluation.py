@@ -8,6 +8,7 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name
 from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.kept import EvaluationKept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     name = metric_name(metric)
     facts = {sc.EVALUATION_NAME: name}
     call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs)
-    call.notes["metric"] = metric
+    call.kept = EvaluationKept(metric, failure_score=inputs.get("failure_score"))
     return call
 
 
@@ -33,7 +34,6 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     del args
     given = call.inputs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
-    call.notes["failure_score"] = given.get("failure_score")
     if type(given.get("devset")) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(given["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, given.get("num_threads"), int)

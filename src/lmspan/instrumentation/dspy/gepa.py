@@ -112,7 +112,7 @@ class Listener:
     on_merge_rejected = on_candidate_rejected
 
     def _tell(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
-        facts = {**self.search.told.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
+        facts = {**self.search.reported.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
         if reason:
             put(facts, sc.CANDIDATE_REASON, reason, str)
         recording.active.add_event(self.optimizer, Event.OPTIMIZER_CANDIDATE, facts)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
+from lmspan.instrumentation.dspy.tools import ToolKept
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.facts import text
 from lmspan.instrumentation.kit.turns import agent_of, end_turn
@@ -39,7 +40,7 @@ def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
     facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function", sc.TOOL_CALLER: "interpreter"}
     arguments = args[1] if len(args) > 1 else kwargs.get("kwargs")
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=arguments)
-    call.notes["executes"] = name  # a `dspy.Tool` of that name, called for it, is this very call
+    call.kept = ToolKept(name)  # a `dspy.Tool` of that name, called for it, is this very call
     return call
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -12,6 +13,7 @@ from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
 
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 _OPERATIONS: Final = {"text": "text_completion"}
 
 _get = object.__getattribute__
+
+
+@dataclass(slots=True)
+class DSPyLMKept(LMKept):
+    """Of an LM call of DSPy: its settings, and what `seams` sees of its result."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    result: Any = None
+    """The result as DSPy's own object."""
+    adaptations: list[dict[str, Any]] = field(default_factory=list)
+    """How DSPy has changed the request or the answer, each as the attributes of an event."""
+    chunks: int = 0
+    """How many chunks of a stream have come."""
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -41,7 +56,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     facts = identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = {**kwargs, "args": args} if args else kwargs
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
-    call.notes["settings"] = settings
+    call.kept = DSPyLMKept(settings=settings)
     return call
 
 
@@ -58,10 +73,11 @@ def is_lm(value: Any) -> bool:
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the request parameters that are set, what the prompt was made from, and the messages."""
-    settings, found = call.notes["settings"], call.found
-    add_parameters(found, settings)
+    own = kept(call, DSPyLMKept)
+    settings = own.settings if own is not None else {}
+    add_parameters(call.found, settings)
     if sys.modules["dspy"].settings.get("send_stream") is not None:
-        found[sc.REQUEST_STREAM] = True
+        call.found[sc.REQUEST_STREAM] = True
     _add_origin(call)
     if recorder.captures(call):
         prompt = args[0] if args else kwargs.get("prompt")
@@ -76,19 +92,19 @@ def _add_origin(call: Call) -> None:
     predictor = call.parent
     if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
         call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
-    if predictor is not None and predictor.notes.get("attempt", 1) > 1:
-        call.found[sc.ADAPTER_ATTEMPT] = predictor.notes["attempt"]
+    if predictor is not None and predictor.attempt > 1:
+        call.found[sc.ADAPTER_ATTEMPT] = predictor.attempt
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Add the facts of the answer, and its messages."""
     _count(call)
-    result = call.notes.get("result")
-    if result is not None:
-        call.found.update(response_facts(result))
+    own = kept(call, DSPyLMKept)
+    if own is not None and own.result is not None:
+        call.found.update(response_facts(own.result))
     if call.found.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
-    for adaptation in call.notes.get("adaptations", ()):
+    for adaptation in own.adaptations if own is not None else ():
         recorder.add_event(call, Event.ADAPTATION, adaptation)
     if recorder.captures(call):
         reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
@@ -104,8 +120,9 @@ def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
 
 def _count(call: Call) -> None:
     attempts.count(call)
-    if "chunks" in call.notes:
-        call.found[sc.STREAM_CHUNK_COUNT] = call.notes["chunks"]
+    own = kept(call, DSPyLMKept)
+    if own is not None and own.chunks:
+        call.found[sc.STREAM_CHUNK_COUNT] = own.chunks
 
 
 @functools.lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from lmspan.instrumentation.dspy.candidates import search
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.facts import is_inside
+from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.lifecycle import Event, Operation
 
@@ -37,15 +38,15 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the sizes of the data sets, and remember the student that candidates are compared with."""
+    """Add the sizes of the data sets, and begin a search with the student that candidates are compared with."""
     for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(kwargs.get(argument)) is list:
             call.found[fact] = len(kwargs[argument])
-    call.notes["search"] = search(recorder.content, args[0] if args else kwargs.get("student"))
-    call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
+    tried = search(recorder.content, args[0] if args else kwargs.get("student"))
+    call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
         seeds = _seeds(call.instance, kwargs.get("restrict"))
-        call.notes["search"].expected.extend(Expected({sc.CANDIDATE_SEED: seed}) for seed in seeds)
+        tried.expected.extend(Expected({sc.CANDIDATE_SEED: seed}) for seed in seeds)
 
 
 def _seeds(instance: Any, restrict: Any) -> list[int]:

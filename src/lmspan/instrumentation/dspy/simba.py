@@ -27,7 +27,7 @@ def patch(patches: Patches) -> None:
 def _parallel(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """End the candidates of a batch when all of it has run."""
     optimizer = current_call()
-    batch = simba.batch_of(optimizer)
+    batch = simba.take_batch(optimizer)
     error: BaseException | None = None
     try:
         return wrapped(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -10,7 +11,8 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.around import Hook, around
 from lmspan.instrumentation.kit.facts import text
-from lmspan.instrumentation.kit.turns import agent_of
+from lmspan.instrumentation.kit.kept import TurnKept, kept
+from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 
@@ -28,33 +30,41 @@ _MCP_FAILED: Final = "Failed to call a MCP tool"
 _get = object.__getattribute__
 
 
+@dataclass(slots=True)
+class ToolKept:
+    """Of a tool call that runs a tool of the program: that tool or its name, until it is called."""
+
+    executes: Any
+
+
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a tool call; DSPy calls tools with keywords only."""
     del args
     name = text(_get(instance, "__dict__").get("name")) or "tool"
     caller = current_call()
-    executed = caller.notes.pop("executes", None) if caller is not None and caller.operation is Operation.TOOL else None
-    if executed is instance or (type(executed) is str and executed == name):
-        return None  # the tool call that executes this tool is the span
+    executing = kept(caller, ToolKept)
+    if executing is not None:
+        executed, executing.executes = executing.executes, None
+        if executed is instance or (type(executed) is str and executed == name):
+            return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     agent = agent_of(caller)
     if agent is not None:
         facts[sc.AGENT_NAME] = agent.name
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs)
-    if caller is not None and caller.operation is Operation.TURN:
-        _count(call, caller)
+    count_tool(caller)
+    _add_id(call, kept(caller, TurnKept))
     return call
 
 
-def _count(call: Call, turn: Call) -> None:
-    """Count a tool of a turn, and find the id that the model gave its call: tools are called in the model's order."""
-    turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
-    asked = turn.notes.get("tool_calls", [])
-    for index, (name, identity) in enumerate(asked):
+def _add_id(call: Call, turn: TurnKept | None) -> None:
+    """Add the id that the model gave the tool call: tools are called in the model's order."""
+    requested = turn.tool_calls if turn is not None else []
+    for index, (name, call_id) in enumerate(requested):
         if name == call.name:
-            del asked[: index + 1]
-            if identity is not None:
-                call.found[sc.TOOL_CALL_ID] = identity
+            del requested[: index + 1]
+            if call_id is not None:
+                call.found[sc.TOOL_CALL_ID] = call_id
             return
 
 
@@ -117,9 +127,9 @@ def _ensure_ids(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwar
 
 @guarded
 def _note_calls(calls: Any) -> None:
-    turn = current_call()
-    if turn is not None and turn.operation is Operation.TURN:
-        turn.notes["tool_calls"] = [(text(each.name), each.id) for each in calls.tool_calls]
+    turn = kept(current_call(), TurnKept)
+    if turn is not None:
+        turn.tool_calls = [(text(each.name), each.id) for each in calls.tool_calls]
 
 
 def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -129,7 +139,7 @@ def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwar
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=stored.get("args"))
     functions = args[0] if args else kwargs.get("functions")
-    call.notes["executes"] = functions.get(name) if type(functions) is dict else None
+    call.kept = ToolKept(functions.get(name) if type(functions) is dict else None)
     if type(stored.get("id")) is str:
         call.found[sc.TOOL_CALL_ID] = stored["id"]
     return call

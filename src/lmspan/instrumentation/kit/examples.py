@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name, stored_fields
 from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.kept import CandidateKept, EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
@@ -75,33 +76,20 @@ class Indexes:
 
 
 def adopt(recorder: Recorder, call: Call) -> None:
-    """Hold the span of an example's program. A module that judges for a metric is not it."""
-    parent = call.parent
-    if parent is None or parent.operation is not Operation.EXAMPLE or "call" in parent.notes:
-        return
-    if parent.notes["program"] is call.instance or parent.notes["program"] is ...:
-        parent.notes["call"] = call
+    """Hold the span of an example's program. A module that judges for a metric is not the program."""
+    own = kept(call.parent, ExampleKept)
+    if own is not None and own.call is None and (own.program is call.instance or own.program is ...):
+        own.call = call
         recorder.hold(call)
 
 
 def begin(
-    recorder: Recorder,
-    source: str,
-    index: int | None,
-    example: Any,
-    metric: Any,
-    *,
-    program: Any = ...,
-    scores: Any = None,
-    owned: bool = True,
+    recorder: Recorder, source: str, index: int | None, example: Any, own: ExampleKept, *, owned: bool = True
 ) -> Call:
-    """Start an example that `program` runs on: a module, or `...` for whichever module comes first.
-
-    `scores` takes what the metric gives, for whoever sums up.
-    """
+    """Start an example; `own` says which program and which metric run on it."""
     facts = {} if index is None else {sc.EXAMPLE_INDEX: index}
     call = recorder.start(Operation.EXAMPLE, "", source, facts, inputs=example, owned=owned)
-    call.notes.update(metric=metric if type(metric) is str else metric_name(metric), program=program, scores=scores)
+    call.kept = own
     return call
 
 
@@ -113,37 +101,44 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the result: `(..., score)` or `{"score": ...}` or the score alone, as the one who ran it gives it."""
-    given = outputs[-1] if type(outputs) is tuple and outputs else outputs
-    failed = getattr(call.notes.get("call"), "error", None)
+    """Record the result: `(..., score)`, `{"score": ...}` or the score alone, as the library returns it."""
+    own = kept(call, ExampleKept)
+    if own is None:
+        return
+    result = outputs[-1] if type(outputs) is tuple and outputs else outputs
+    error = own.call.error if own.call is not None else None
     facts: dict[str, Any] = {}
-    put(facts, sc.EVALUATION_SCORE, number(given), float)
-    if failed is not None or call.notes.get("failed"):
-        kind = qualified_name(type(failed)) if failed is not None else "_OTHER"
+    put(facts, sc.EVALUATION_SCORE, number(result), float)
+    if error is not None or own.failed:
+        kind = qualified_name(type(error)) if error is not None else "_OTHER"
         facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
     metadata = outputs.get("output_metadata") if type(outputs) is dict else None
     if recorder.captures(call):
-        feedback = (metadata or stored_fields(given, type(given)) or {}).get("feedback")
+        feedback = (metadata or stored_fields(result, type(result)) or {}).get("feedback")
         if type(feedback) is str:
             facts[sc.EVALUATION_EXPLANATION] = recorder.content.text(feedback)
-    if call.notes["scores"] is not None:
-        call.notes["scores"].append((facts.get(sc.EVALUATION_SCORE), further_scores(metadata or given)))
-    _tell(recorder, call, facts)
+    if own.scores is not None:
+        own.scores.append((facts.get(sc.EVALUATION_SCORE), further_scores(metadata or result)))
+    _add_result(recorder, call, own, facts)
 
 
 def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
     """Record that the program or the metric raised; the score is what the evaluation then counts."""
-    facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
-    put(facts, sc.EVALUATION_SCORE, call.notes.get("failure_score"), float)
-    _tell(recorder, call, facts)
+    own = kept(call, ExampleKept)
+    if own is not None:
+        facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
+        put(facts, sc.EVALUATION_SCORE, own.failure_score, float)
+        _add_result(recorder, call, own, facts)
 
 
-def _tell(recorder: Recorder, call: Call, facts: dict[str, Any]) -> None:
+def _add_result(recorder: Recorder, call: Call, own: ExampleKept, facts: dict[str, Any]) -> None:
+    """Add the event with the result to the span of the example's program, or to the example's if no program ran."""
     if sc.EVALUATION_SCORE in facts:
         call.found[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
     index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
-    named = {sc.EVALUATION_NAME: call.notes["metric"], sc.EVALUATION_SCOPE: "example", **index, **facts}
-    recorder.add_event(call.notes.get("call", call), Event.EVALUATION_RESULT, named)
+    name = own.metric if type(own.metric) is str else metric_name(own.metric)
+    named = {sc.EVALUATION_NAME: name, sc.EVALUATION_SCOPE: "example", **index, **facts}
+    recorder.add_event(own.call or call, Event.EVALUATION_RESULT, named)
 
 
 def conclude(recorder: Recorder, evaluation: Call, score: Any) -> None:
@@ -154,11 +149,13 @@ def conclude(recorder: Recorder, evaluation: Call, score: Any) -> None:
         names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
         facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.found[name] for name in names}}
         recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
-    if evaluation.parent is not None and evaluation.parent.operation is Operation.CANDIDATE:
-        evaluation.parent.notes["scores"] = evaluation.notes.get("scores", ())
+    own, candidate = kept(evaluation, EvaluationKept), kept(evaluation.parent, CandidateKept)
+    if own is not None and candidate is not None:
+        candidate.scores = own.scores
 
 
 def count_failures(evaluation: Call) -> None:
     """Record how many examples have failed so far."""
-    if "failures" in evaluation.notes:
-        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(evaluation.notes["failures"])
+    own = kept(evaluation, EvaluationKept)
+    if own is not None and own.failures is not None:
+        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(own.failures)

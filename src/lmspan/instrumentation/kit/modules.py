@@ -8,6 +8,7 @@ from lmspan import semconv as sc
 from lmspan.content.messages import exchanged
 from lmspan.content.payload import qualified_name
 from lmspan.instrumentation.kit import examples, turns
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.instrumentation.kit.structure import MODULES, is_outermost, path_in, submodules
 from lmspan.lifecycle import Operation
 
@@ -31,7 +32,7 @@ def start(
     if operation in _NAMED:
         facts[_NAMED[operation]] = kind.__name__
     call = recorder.start(operation, kind.__name__, source, facts, instance=instance, inputs=inputs)
-    call.notes["loop"] = loop
+    call.kept = ModuleKept(loop)
     examples.adopt(recorder, call)
     return call
 
@@ -45,8 +46,10 @@ def place(call: Call, base: type) -> None:
     """Add where the module sits in its program."""
     parent = turns.agent_of(call.parent) or call.parent
     path = path_in(call.instance, parent, base) if parent is not None and parent.operation in MODULES else ""
-    if path:
-        call.notes["path"] = call.found[sc.MODULE_PATH] = path
+    own = kept(call, ModuleKept)
+    if path and own is not None:
+        own.path = path
+        call.found[sc.MODULE_PATH] = path
 
 
 def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
@@ -69,7 +72,7 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
 
 
 def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
-    """End the last turn of an agent; and note what a turn's predictor has chosen."""
+    """End the last turn of an agent; keep on a turn that its predictor has chosen."""
     if error is None:
-        turns.chosen(call)
+        turns.note_choice(call)
     turns.end_turn(recorder, call, error)

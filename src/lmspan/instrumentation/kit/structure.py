@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -56,5 +57,6 @@ def path_in(instance: Any, parent: Call, base: type) -> str:
     """Return where a module sits: the attribute, under the parent's own path, that holds this very object."""
     if parent.ended or not issubclass(type(parent.instance), base):
         return ""
-    found = next((name for name, child in submodules(parent.instance, base) if child is instance), "")
-    return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found
+    place = next((name for name, child in submodules(parent.instance, base) if child is instance), "")
+    own = kept(parent, ModuleKept)
+    return f"{own.path}.{place}" if place and own is not None and own.path else place

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.kept import ModuleKept, TurnKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -42,37 +43,45 @@ def loop_of(kind: type, loops: dict[str, Loop], library: str) -> Loop | None:
 
 
 def advance(recorder: Recorder, instance: Any) -> None:
-    """Begin and end turns before a predictor is called. A choice that failed and is made again stays in its turn.
-
-    The source notes an agent's loop when the agent starts.
-    """
+    """Start and end turns before a predictor is called. A choice that fails and is repeated stays in its turn."""
     agent = agent_of(current_call())
-    loop = agent.notes.get("loop") if agent is not None else None
-    if agent is None or loop is None:
+    own = kept(agent, ModuleKept)
+    if agent is None or own is None or own.loop is None:
         return
-    turn = agent.notes.get("turn")
-    if _holds(agent.instance, loop.after, instance):
+    if _holds(agent.instance, own.loop.after, instance):
         end_turn(recorder, agent)
-    elif _holds(agent.instance, loop.steps, instance) and (turn is None or turn.ended or "chosen" in turn.notes):
+    elif _holds(agent.instance, own.loop.steps, instance) and _is_over(own.turn):
         end_turn(recorder, agent)
-        index = agent.notes["turns"] = agent.notes.get("turns", -1) + 1
-        facts = {sc.TURN_INDEX: index}
-        agent.notes["turn"] = recorder.start(
-            Operation.TURN, "", agent.source, facts, parent_id=agent.call_id, owned=False
-        )
+        facts = {sc.TURN_INDEX: own.turns}
+        own.turns += 1
+        own.turn = recorder.start(Operation.TURN, "", agent.source, facts, parent_id=agent.call_id, owned=False)
+        own.turn.kept = TurnKept()
 
 
-def chosen(call: Call) -> None:
-    """Note that a turn's predictor has answered."""
-    if call.parent is not None and call.parent.operation is Operation.TURN:
-        call.parent.notes["chosen"] = True
+def _is_over(turn: Call | None) -> bool:
+    """Tell whether another choice starts the next turn: in the open one, if there is one, the model has chosen."""
+    own = kept(turn, TurnKept)
+    return turn is None or turn.ended or (own is not None and own.chosen)
+
+
+def note_choice(call: Call) -> None:
+    """Keep on a turn that its predictor has returned."""
+    own = kept(call.parent, TurnKept)
+    if own is not None:
+        own.chosen = True
 
 
 def end_turn(recorder: Recorder, agent: Call, error: BaseException | None = None) -> None:
-    """End the turn that is open, if one is."""
-    turn = agent.notes.get("turn")
-    if turn is not None:
-        recorder.end(turn, error=error)
+    """End the open turn of an agent, if it has one."""
+    own = kept(agent, ModuleKept)
+    if own is not None and own.turn is not None:
+        recorder.end(own.turn, error=error)
+
+
+def count_tool(turn: Call | None) -> None:
+    """Count a tool call that starts, if it starts in a turn."""
+    if turn is not None and turn.operation is Operation.TURN:
+        turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
 
 
 def tools_of(agent: Call) -> list[Any]:

@@ -13,7 +13,9 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit.facts import text
 from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests, runs
+from lmspan.instrumentation.llmproc.requests import RunKept, TurnKept
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
 
@@ -41,21 +43,24 @@ def _run_of(process: Any) -> Call | None:
 def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     del told
     run = _run_of(process)
-    if run is None:
+    own = kept(run, RunKept)
+    if run is None or own is None:
         return
     runs.end_turn(recorder, run)
-    index = run.notes["turns"] = run.notes.get("turns", -1) + 1
-    facts = {sc.TURN_INDEX: index}
-    run.notes["turn"] = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
+    facts = {sc.TURN_INDEX: own.turns}
+    own.turns += 1
+    own.turn = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
+    own.turn.kept = TurnKept()
 
 
 @guarded
 def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     run = _run_of(process)
-    if run is None or "turn" not in run.notes:
+    own = kept(run, RunKept)
+    if run is None or own is None or own.turn is None:
         return
     _, response, results = told
-    run.notes["turn"].notes["tool_results"] = results
+    own.turn.tool_results = results
     runs.end_turn(recorder, run, response=response)
 
 

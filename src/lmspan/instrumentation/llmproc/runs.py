@@ -17,8 +17,10 @@ from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.facts import put, text
 from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests
 from lmspan.instrumentation.llmproc.clients import client_facts, learn_key
+from lmspan.instrumentation.llmproc.requests import RunKept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
     if origin := _forked_from.get(process):
         facts[sc.AGENT_FORKED_FROM], context = origin
         links = (Link(context, {sc.LINK_TYPE: "fork"}),)
-    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs, links=links)
+    call = recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs, links=links)
+    call.kept = RunKept()
+    return call
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -56,7 +60,9 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     del args, kwargs
     _latest.set(call.instance, (call.call_id, call.span.get_span_context()))
     stored = _get(call.instance, "__dict__")
-    call.notes["server"] = client_facts(stored.get("client"))
+    own = kept(call, RunKept)
+    if own is not None:
+        own.server = client_facts(stored.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
     asked = call.inputs.get("user_input")
@@ -82,9 +88,10 @@ def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
 
 
 def end_turn(recorder: Recorder, run: Call, error: BaseException | None = None, response: Any = None) -> None:
-    """End the turn that is open, if one is."""
-    turn = run.notes.pop("turn", None)
-    if turn is not None:
+    """End the open turn of a run, if it has one."""
+    own = kept(run, RunKept)
+    if own is not None and own.turn is not None:
+        turn, own.turn = own.turn, None
         recorder.end(turn, response, error)
 
 

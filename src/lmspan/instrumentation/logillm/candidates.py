@@ -9,6 +9,7 @@ from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import conclude, describe, fail, start
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import Part, Search
 from lmspan.instrumentation.kit.structure import walk
 from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of, stored
@@ -44,7 +45,7 @@ def _part(content: Content, module: Any) -> Part:
     fields, signature = stored(module), signature_of(module)
     parameters = {name: stored(each).get("value") for name, each in as_dict(fields.get("parameters")).items()}
     demos = _demos(parameters.get("demonstrations"), parameters.get("demos"), fields.get("demo_manager"))
-    kept = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
+    settings = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
     adapter = type(fields["adapter"]).__name__ if fields.get("adapter") is not None else ""
     told = {name: getattr(field, "description", None) for name, field in signature_fields(signature).items()}
     return Part(
@@ -53,7 +54,7 @@ def _part(content: Content, module: Any) -> Part:
         demos=content.json(demos),
         demo_count=len(demos),
         model=text(stored(fields.get("provider")).get("model")),
-        config=content.json({**_settings(fields.get("config")), **kept, "adapter": adapter}),
+        config=content.json({**_settings(fields.get("config")), **settings, "adapter": adapter}),
     )
 
 
@@ -83,8 +84,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record the score, the first of `(score, ...)` or what came."""
-    score = number(outputs[0] if type(outputs) is tuple and outputs else outputs)
-    conclude(recorder, call, score, call.notes.get("scores", ()))
+    conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
 
 
 def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -100,7 +100,10 @@ def finish_objectives(recorder: Recorder, call: Call, outputs: Any) -> None:
     weights = as_dict(stored(parent.instance).get("weights")) if parent is not None else {}
     scores = {name: found for name, score in as_dict(outputs).items() if (found := number(score)) is not None}
     weighted = sum((number(weights.get(name)) or 0.0) * score for name, score in scores.items())
-    conclude(recorder, call, weighted, [(None, scores)])
+    own = kept(call, CandidateKept)
+    if own is not None:
+        own.scores = [(None, scores)]
+    conclude(recorder, call, weighted)
 
 
 CANDIDATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)

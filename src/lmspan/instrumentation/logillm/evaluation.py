@@ -23,12 +23,23 @@ _METRIC: Final = 2  # where `evaluate_with_metric(module, dataset, metric)` has 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start `Evaluate(...)(module, dataset)` or `AvatarOptimizer._evaluate_avatar(avatar, dataset)`."""
+    return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs))
+
+
+def _metric_of(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the metric that is passed, else the one that the evaluator or optimizer stores."""
     metric = args[2] if len(args) > _METRIC else kwargs.get("metric")
-    return _start(recorder, instance, args, kwargs, metric if callable(metric) else stored(instance).get("metric"))
+    return metric if callable(metric) else stored(instance).get("metric")
 
 
 def _start(
-    recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], metric: Any
+    recorder: Recorder,
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    metric: Any,
+    *,
+    loops: bool = False,
 ) -> Call | None:
     if is_inside(instance, Operation.EVALUATE):
         return None
@@ -39,18 +50,14 @@ def _start(
     name = name_of(metric)
     facts = {sc.EVALUATION_NAME: name}
     call = recorder.start(Operation.EVALUATE, name, "logillm", facts, instance=instance, inputs=inputs)
-    call.notes.update(metric=metric, scores=deque(), failures=set())
-    if type(data) is list:
-        call.notes["indexes"] = Indexes(data)
+    indexes = Indexes(data) if type(data) is list else None
+    call.kept = examples.DataKept(metric, deque(), indexes=indexes, loops=loops)
     return call
 
 
 def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start an evaluation that runs its examples one after the other: `Optimizer.evaluate(module, dataset)`."""
-    call = begin(recorder, instance, args, kwargs)
-    if call is not None:
-        call.notes["loop"] = -1
-    return call
+    return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs), loops=True)
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -72,7 +79,7 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
 
 def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
     """Record how many examples had failed when the evaluation was given up."""
-    example = call.notes.pop("example", None)
+    example = examples.take_open(call)
     if example is not None:
         recorder.end(example, error=error)
     count_failures(call)
@@ -82,10 +89,7 @@ def objective(name: str) -> Hook:
     """Return the hook around what a multi-objective optimizer measures without a metric."""
 
     def begin_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        call = _start(recorder, instance, args, kwargs, name)
-        if call is not None:
-            call.notes["loop"] = -1
-        return call
+        return _start(recorder, instance, args, kwargs, name, loops=True)
 
     return Hook(begin_one, describe, finish, fail, cause=root_cause)
 

@@ -8,6 +8,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import modules
 from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.instrumentation.kit.turns import Loop, agent_of
 from lmspan.instrumentation.logillm import examples
 from lmspan.instrumentation.logillm.describe import base, signature_facts, signature_of, stored
@@ -34,9 +35,9 @@ def update_signature(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...],
 
 @guarded
 def _note(omit_action: Any) -> None:
-    agent = agent_of(current_call())
-    if agent is not None and omit_action is True:
-        agent.notes["loop"] = Loop((), ("actor",))
+    own = kept(agent_of(current_call()), ModuleKept)
+    if own is not None and omit_action is True:
+        own.loop = Loop((), ("actor",))
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

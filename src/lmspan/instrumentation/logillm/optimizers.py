@@ -11,6 +11,7 @@ from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
@@ -38,7 +39,8 @@ def optimize(search: Callable[[Any, Any], Search]) -> Hook:
 
     def describe_one(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
-        call.notes["search"] = search(recorder.content, call.inputs["student"])
+        tried = search(recorder.content, call.inputs["student"])
+        call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
 
     return Hook(begin, describe_one, finish, sum_up, cause=root_cause)
 
@@ -64,7 +66,6 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(call.inputs[argument]) is list:
             call.found[fact] = len(call.inputs[argument])
-    call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
     strategy = stored(call.instance).get("strategy")
     if strategy := text(strategy) or text(stored(strategy).get("_value_")):
         call.found[sc.OPTIMIZER_STRATEGY] = strategy

@@ -12,7 +12,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.facts import is_inside, text
-from lmspan.instrumentation.kit.turns import agent_of
+from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
@@ -34,8 +34,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     if agent is not None:
         facts[sc.AGENT_NAME] = agent.name
     call = recorder.start(Operation.TOOL, name, "logillm", facts, instance=instance, inputs=kwargs)
-    if caller is not None and caller.operation is Operation.TURN:
-        caller.found[sc.TURN_TOOL_COUNT] = caller.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+    count_tool(caller)
     return call
 
 
