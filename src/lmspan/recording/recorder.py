@@ -292,7 +292,7 @@ class Recorder:
             if self.metrics is not None:
                 self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
             call.observed = False
-            call.instance = call.inputs = call.outputs = None
+            call.instance = call.inputs = call.outputs = call.response = call.tool_results = call.kept = None
             call.notes = {}
             if not call.held or call.parent is None or call.parent.waiting is None:
                 self._close(call)
