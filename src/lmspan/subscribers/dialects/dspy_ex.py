@@ -35,8 +35,8 @@ def _meta(heard: Heard) -> dict[str, Any]:
     predictor, facts = predictor_of(heard.call), heard.call.facts
     return {
         "call_id": predictor.call_id,
-        "attempt": facts.get(sc.ADAPTER_ATTEMPT, predictor.notes.get("attempt", 1)),
-        "adapter": facts.get(sc.ADAPTER_NAME, predictor.notes.get("adapter")),
+        "attempt": facts.get(sc.ADAPTER_ATTEMPT, predictor.attempt),
+        "adapter": facts.get(sc.ADAPTER_NAME, predictor.adapter),
         "signature_name": predictor.found.get(sc.SIGNATURE_NAME, facts.get(sc.SIGNATURE_NAME)),
     }
 

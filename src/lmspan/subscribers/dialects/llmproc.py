@@ -62,7 +62,11 @@ def _request(heard: Heard) -> dict[str, Any]:
 
 def _response(call: Call) -> Any:
     """Return the provider's own response where the source has it, as LLMProc gives it; else what was answered."""
-    return call.notes.get("response", call.outputs)
+    return call.response if call.response is not None else call.outputs
+
+
+def _tool_results(heard: Heard) -> Any:
+    return heard.call.tool_results if heard.call.tool_results is not None else []
 
 
 def _result(heard: Heard) -> Any:
@@ -79,7 +83,7 @@ REQUEST: Final = Argument("api_request", _request, ("payload", "payload_dict", "
 RESPONSE: Final = Argument("response", lambda heard: _response(heard.call), ("response_obj",))
 RUN_RESULT: Final = Argument("run_result", lambda heard: heard.call.result)
 MESSAGE: Final = Argument("message", lambda heard: attribute(heard, "text"), ("text",))
-TOOL_RESULTS: Final = Argument("tool_results", lambda heard: heard.call.notes.get("tool_results", []))
+TOOL_RESULTS: Final = Argument("tool_results", _tool_results)
 
 _TOOL: Final = frozenset((Operation.TOOL,))
 _LM: Final = frozenset((Operation.LM,))
