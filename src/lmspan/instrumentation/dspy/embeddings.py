@@ -11,9 +11,10 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.lm import identity
 from lmspan.instrumentation.dspy.responses import cost_facts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import metric_name
-from lmspan.instrumentation.kit.facts import field, put, text
+from lmspan.instrumentation.kit.facts import field, put, stored, text
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.kit.requests import learn_keys
 from lmspan.lifecycle import Operation
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
-
-_get = object.__getattribute__
 
 
 @dataclass(slots=True)
@@ -82,11 +81,11 @@ def _search_for(inputs: Any) -> Call | None:
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `Embedder(model)(inputs, ...)`."""
-    stored = _get(instance, "__dict__")
-    own, model = stored.get("default_kwargs"), stored.get("model")
+    fields = stored(instance)
+    own, model = fields.get("default_kwargs"), fields.get("model")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
     learn_keys(recorder, settings)
-    inputs = args[0] if args else kwargs.get("inputs")
+    inputs = argument(args, kwargs, 0, "inputs")
     hosted = type(model) is str
     name = model if hosted else metric_name(model)
     address = text(settings.get("api_base") or settings.get("base_url"))
@@ -107,9 +106,8 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, *_: Any) -> None:
     """Add how many texts are embedded, and which."""
-    del args, kwargs
     call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Operation
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
-
-_get = object.__getattribute__
 
 
 @dataclass(slots=True)
@@ -58,8 +58,7 @@ class Each:
         return _around_each(self.function, self, (example,), {})
 
 
-def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    del kwargs
+def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], _: dict[str, Any]) -> Call:
     own = EachKept(each.metric, each.program, each.scores, each.failure_score, failures=each.failures)
     return examples.begin(recorder, "dspy", each.indexes.of(args[0]), args[0], own)
 
@@ -76,11 +75,11 @@ _around_each = around(Hook(_begin_each, examples.describe, examples.finish, _fai
 
 def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `BootstrapFewShot._bootstrap_one_example(example, round_idx)`: is the teacher's answer a demonstration?"""
-    example = args[0] if args else kwargs.get("example")
-    stored = _get(instance, "__dict__")
-    trainset = stored.get("trainset")
+    example = argument(args, kwargs, 0, "example")
+    fields = stored(instance)
+    trainset = fields.get("trainset")
     index = next((i for i, each in enumerate(trainset) if each is example), None) if type(trainset) is list else None
-    own = BootstrapKept(stored.get("metric"), stored.get("teacher"), optimizer=stored, errors=stored.get("error_count"))
+    own = BootstrapKept(fields.get("metric"), fields.get("teacher"), optimizer=fields, errors=fields.get("error_count"))
     return examples.begin(recorder, "dspy", index, example, own)
 
 
@@ -94,8 +93,8 @@ def finish_bootstrap(recorder: Recorder, call: Call, outputs: Any) -> None:
 
 def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `AvatarOptimizer.process_example(actor, example, return_outputs)`."""
-    example = args[1] if len(args) > 1 else kwargs.get("example")
-    return examples.begin(recorder, "dspy", None, example, ExampleKept(_get(instance, "__dict__").get("metric")))
+    example = argument(args, kwargs, 1, "example")
+    return examples.begin(recorder, "dspy", None, example, ExampleKept(stored(instance).get("metric")))
 
 
 def patch(patches: Patches) -> None:

@@ -11,8 +11,9 @@ from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 _OPERATIONS: Final = {"text": "text_completion"}
-
-_get = object.__getattribute__
 
 
 @dataclass(slots=True)
@@ -47,13 +46,13 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """
     if is_inside(instance, Operation.LM):
         return None
-    stored = _get(instance, "__dict__")
-    own = stored.get("kwargs")
+    fields = stored(instance)
+    own = fields.get("kwargs")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
     learn_keys(recorder, settings)
-    address = settings.get("api_base") or settings.get("base_url") or stored.get("base_url")
-    model = text(stored.get("model")) or type(instance).__name__
-    facts = identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
+    address = settings.get("api_base") or settings.get("base_url") or fields.get("base_url")
+    model = text(fields.get("model")) or type(instance).__name__
+    facts = identity(model, text(fields.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = {**kwargs, "args": args} if args else kwargs
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
     call.kept = DSPyLMKept(settings=settings)
@@ -63,7 +62,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 def learn_secrets(recorder: Recorder, lm: Any) -> None:
     """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
     if is_lm(lm):
-        learn_keys(recorder, _get(lm, "__dict__").get("kwargs"))
+        learn_keys(recorder, stored(lm).get("kwargs"))
 
 
 def is_lm(value: Any) -> bool:
@@ -80,7 +79,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         call.found[sc.REQUEST_STREAM] = True
     _add_origin(call)
     if recorder.captures(call):
-        prompt = args[0] if args else kwargs.get("prompt")
+        prompt = argument(args, kwargs, 0, "prompt")
         payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
         if settings.get("tools"):
             payload[sc.TOOL_DEFINITIONS] = tool_definitions(settings["tools"])
@@ -111,9 +110,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: Call, _: BaseException) -> None:
     """Add the attempt that was the last one, when there was more than one."""
-    del error
     _count(call)
     attempts.last_failed(recorder, call)
 

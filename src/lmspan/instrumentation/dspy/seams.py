@@ -14,6 +14,7 @@ from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.dspy.lm import DSPyLMKept
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.attempts import current_lm_call, note_failure, patch_client, retrying, try_again
 from lmspan.instrumentation.kit.facts import field
 from lmspan.instrumentation.kit.kept import kept
@@ -74,7 +75,7 @@ def _lm_call() -> Call | None:
 
 
 def _finalize(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[2] if len(args) > 2 else kwargs.get("result"))  # noqa: PLR2004 - finalize(lm, call, result)
+    _note_result(argument(args, kwargs, 2, "result"))
     return wrapped(*args, **kwargs)
 
 
@@ -137,12 +138,12 @@ def _count_chunk(call: Call | None) -> None:
 
 
 def _process_lm_response(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[0] if args else kwargs.get("response"))
+    _note_result(argument(args, kwargs, 0, "response"))
     return wrapped(*args, **kwargs)
 
 
 def _finalize_typed(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[1] if len(args) > 1 else kwargs.get("response"))
+    _note_result(argument(args, kwargs, 1, "response"))
     return wrapped(*args, **kwargs)
 
 

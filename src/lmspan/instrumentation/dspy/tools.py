@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook, around
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import cells, stored, text
 from lmspan.instrumentation.kit.kept import TurnKept, kept
 from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.lifecycle import Operation
@@ -27,8 +28,6 @@ _SENTINELS: Final = ("finish", "submit")
 _MCP: Final = "dspy.utils.mcp"
 _MCP_FAILED: Final = "Failed to call a MCP tool"
 
-_get = object.__getattribute__
-
 
 @dataclass(slots=True)
 class ToolKept:
@@ -37,10 +36,9 @@ class ToolKept:
     executes: Any
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a tool call; DSPy calls tools with keywords only."""
-    del args
-    name = text(_get(instance, "__dict__").get("name")) or "tool"
+    name = text(stored(instance).get("name")) or "tool"
     caller = current_call()
     executing = kept(caller, ToolKept)
     if executing is not None:
@@ -68,15 +66,14 @@ def _add_id(call: Call, turn: TurnKept | None) -> None:
             return
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the tool says of itself and what it is called with."""
-    del args
-    stored = _get(call.instance, "__dict__")
-    if type(stored.get("desc")) is str:
-        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(stored["desc"])
+    fields = stored(call.instance)
+    if type(fields.get("desc")) is str:
+        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(fields["desc"])
     if call.name in _SENTINELS and sc.AGENT_NAME in call.facts:
         call.found[sc.TOOL_SENTINEL] = True
-    _describe_mcp(call, stored.get("func"))
+    _describe_mcp(call, fields.get("func"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
 
@@ -86,11 +83,11 @@ def _describe_mcp(call: Call, function: Any) -> None:
     if type(function).__name__ != "function" or function.__module__ != _MCP:
         return
     call.found[sc.MCP_METHOD] = "tools/call"
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
-    session = cells["session"].cell_contents if "session" in cells else None
-    stored = _get(session, "__dict__") if type(session).__module__.startswith("mcp.") else {}
-    inner = stored.get("_session") or stored.get("session")
-    version = stored.get("_negotiated_version") or (_get(inner, "__dict__") if inner else {}).get("_negotiated_version")
+    session = cells(function).get("session")
+    session = session.cell_contents if session is not None else None
+    fields = stored(session) if type(session).__module__.startswith("mcp.") else {}
+    inner = fields.get("_session") or fields.get("session")
+    version = fields.get("_negotiated_version") or (stored(inner) if inner else {}).get("_negotiated_version")
     if type(version) is str:
         call.found[sc.MCP_PROTOCOL_VERSION] = version
 
@@ -101,9 +98,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(_: Recorder, call: Call, error: BaseException) -> None:
     """Tell an error that the MCP server answered from one of the way there."""
-    del recorder
     if sc.MCP_METHOD in call.found and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
         call.found[sc.ERROR_TYPE] = "tool_error"
 
@@ -121,7 +117,7 @@ def patch(patches: Patches) -> None:
 
 def _ensure_ids(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """See the tool calls of a turn before ReActV2 invents ids for those that the model gave none."""
-    _note_calls(args[0] if args else kwargs.get("tool_calls"))
+    _note_calls(argument(args, kwargs, 0, "tool_calls"))
     return wrapped(*args, **kwargs)
 
 
@@ -134,20 +130,19 @@ def _note_calls(calls: Any) -> None:
 
 def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `ToolCall.execute(functions)`: it calls the bare function, so no `dspy.Tool` would tell of it."""
-    stored = _get(instance, "__dict__")
-    name = text(stored.get("name")) or "tool"
+    fields = stored(instance)
+    name = text(fields.get("name")) or "tool"
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
-    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=stored.get("args"))
-    functions = args[0] if args else kwargs.get("functions")
+    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=fields.get("args"))
+    functions = argument(args, kwargs, 0, "functions")
     call.kept = ToolKept(functions.get(name) if type(functions) is dict else None)
-    if type(stored.get("id")) is str:
-        call.found[sc.TOOL_CALL_ID] = stored["id"]
+    if type(fields.get("id")) is str:
+        call.found[sc.TOOL_CALL_ID] = fields["id"]
     return call
 
 
-def describe_execute(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_execute(recorder: Recorder, call: Call, *_: Any) -> None:
     """Add what the tool is called with."""
-    del args, kwargs
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
@@ -161,9 +156,9 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
     Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
     program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
     """
-    given = args[0] if args else kwargs.get("functions")
-    if recording.active.ready() is not None and given is None and not args[1:]:
-        name = _get(instance, "__dict__").get("name")
+    functions = argument(args, kwargs, 0, "functions")
+    if recording.active.ready() is not None and functions is None and not args[1:]:
+        name = stored(instance).get("name")
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part
             frame = frame.f_back

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 _PHASES = {Operation.ADAPTER_FORMAT: "format", Operation.ADAPTER_PARSE: "parse"}
 
 
-def named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by the names of their parameters, None for one that is not given."""
-    return {name: args[index] if index < len(args) else kwargs.get(name) for index, name in enumerate(names)}
-
-
 def start(
     recorder: Recorder, source: str, operation: Operation, instance: Any, inputs: dict[str, Any], **facts: Any
 ) -> Call | None:
@@ -43,9 +38,8 @@ def add_format(recorder: Recorder, call: Call) -> None:
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs["inputs"]})
 
 
-def finish_format(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_format(_: Recorder, call: Call, outputs: Any) -> None:
     """Tell how many messages came of it."""
-    del recorder
     if type(outputs) is list:
         call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
 

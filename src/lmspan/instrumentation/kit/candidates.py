@@ -39,9 +39,8 @@ def start(recorder: Recorder, program: Any) -> Call | None:
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, *_: Any) -> None:
     """Add what the candidate is made of, and how it differs from what it was made from."""
-    del args, kwargs
     own, search = kept(call, CandidateKept), search_of(call.parent)
     if own is None or search is None:
         return
@@ -87,18 +86,16 @@ def conclude(recorder: Recorder, call: Call, score: float | None) -> None:
         recorder.add_event(call.parent, Event.OPTIMIZER_CANDIDATE, reported)
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: Call, _: BaseException) -> None:
     """Record on the optimizer's span a candidate whose evaluation raised."""
-    del error
     own = kept(call, CandidateKept)
     if own is not None:
         own.scores = ()
     conclude(recorder, call, None)
 
 
-def sum_up(recorder: Recorder, call: Call, ended: Any) -> None:
+def sum_up(_: Recorder, call: Call, __: Any) -> None:
     """Record on the optimizer's call what its search has come to, or had when it was given up."""
-    del recorder, ended
     search = search_of(call)
     if search is None or not len(search):
         return

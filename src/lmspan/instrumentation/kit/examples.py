@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name, stored_fields
-from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.facts import cells, put, text
 from lmspan.instrumentation.kit.kept import CandidateKept, EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Event, Operation
 
@@ -26,10 +26,10 @@ def metric_name(metric: Any) -> str:
     """Return the name of a metric: the user's own, where the library has put a function of its own around it."""
     if type(metric).__name__ not in ("function", "method", "type"):
         return type(metric).__name__
-    if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES) and metric.__closure__:
-        cells = dict(zip(metric.__code__.co_freevars, metric.__closure__, strict=False))
-        if "metric" in cells and cells["metric"].cell_contents is not None:
-            return metric_name(cells["metric"].cell_contents)
+    if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES):
+        inner = cells(metric).get("metric")
+        if inner is not None and inner.cell_contents is not None:
+            return metric_name(inner.cell_contents)
     return text(metric.__name__)
 
 
@@ -93,9 +93,8 @@ def begin(
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, *_: Any) -> None:
     """Add the example: its inputs are the program's, its labels are only here."""
-    del args, kwargs
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 

@@ -17,6 +17,7 @@ from lmspan.context.processes import Carried
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import candidates, examples
 from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import CandidateKept, ExampleKept, OptimizeKept, kept
 from lmspan.instrumentation.kit.search import Expected
 from lmspan.recording import recorder as recording
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     Arguments = tuple[Any, ...]
     Keywords = dict[str, Any]
-
-_get = object.__getattribute__
 
 
 def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -67,13 +66,13 @@ def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable
 def _start(recorder: Recorder, own: OptimizeKept, program: Any) -> Call | None:
     """Start a candidate without leaving it current: the next one is not under it."""
     own.pool = own.pool or [own.search.student]
-    number = _get(program, "__dict__").get("simba_idx")
+    number = stored(program).get("simba_idx")
     parents = (own.pool[number],) if type(number) is int and number < len(own.pool) else ()
     own.search.expected.append(Expected({sc.CANDIDATE_STEP: max(own.step, 0)}, parents=parents))
     call = candidates.start(recorder, program)
     candidate = kept(call, CandidateKept)
     if call is not None and candidate is not None:
-        candidates.describe(recorder, call, (), {})
+        candidates.describe(recorder, call)
         candidate.scores = deque()
         own.pool.append(candidate.candidate)
         restore(call)
@@ -121,8 +120,7 @@ class _Run:
         return _around_run(self.function, self, (example,), {})
 
 
-def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
-    del kwargs
+def _begin_run(recorder: Recorder, run: Any, args: Arguments, _: Keywords) -> Call:
     return examples.begin(recorder, run.source, None, args[0], replace(run.example))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.lifecycle import Operation
 
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
 
 MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
-_get = object.__getattribute__
-
 
 def submodules(module: Any, base: type) -> Iterator[tuple[str, Any]]:
     """Yield the modules that a module stores, in attributes or one list, tuple or dict deep, with where they are."""
-    for name, value in _get(module, "__dict__").items():
+    for name, value in stored(module).items():
         if issubclass(type(value), base):
             yield name, value
         elif type(value) in (list, tuple):

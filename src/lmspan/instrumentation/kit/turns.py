@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import ModuleKept, TurnKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recording.recorder import Recorder
-
-_get = object.__getattribute__
 
 
 class Loop(NamedTuple):
@@ -86,12 +85,12 @@ def count_tool(turn: Call | None) -> None:
 
 def tools_of(agent: Call) -> list[Any]:
     """Return the tools that an agent was given, as it stores them."""
-    stored = _get(agent.instance, "__dict__")
-    tools = stored.get("tools", stored.get("_user_tools"))
+    fields = stored(agent.instance)
+    tools = fields.get("tools", fields.get("_user_tools"))
     values = list(tools.values()) if type(tools) is dict else tools
     return values if type(values) is list else []
 
 
 def _holds(agent: Any, names: tuple[str, ...], instance: Any) -> bool:
-    stored = _get(agent, "__dict__")
-    return any(stored.get(name) is instance for name in names)
+    fields = stored(agent)
+    return any(fields.get(name) is instance for name in names)

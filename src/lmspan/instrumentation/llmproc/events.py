@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.kit.facts import text
-from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests, runs
 from lmspan.instrumentation.llmproc.requests import RunKept, TurnKept
@@ -23,12 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.lifecycle import Call
-    from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
     Step = Callable[[Recorder, Any, tuple[Any, ...]], None]
-
-_get = object.__getattribute__
 
 
 def _run_of(process: Any) -> Call | None:
@@ -40,8 +36,7 @@ def _run_of(process: Any) -> Call | None:
 
 
 @guarded
-def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
-    del told
+def _turn_start(recorder: Recorder, process: Any, _: tuple[Any, ...]) -> None:
     run = _run_of(process)
     own = kept(run, RunKept)
     if run is None or own is None:
@@ -79,9 +74,8 @@ def _response(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
 
 
 @guarded
-def _stderr(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _stderr(recorder: Recorder, _: Any, told: tuple[Any, ...]) -> None:
     """Tell of a write where it is made: LLMProc announces it on the process that was created last."""
-    del process
     call = current_call()
     if call is None or call.source != "llmproc":
         return
@@ -108,14 +102,8 @@ _STEPS: Final = {
 }
 
 
-def patch(patches: Patches) -> None:
-    """Patch where events pass."""
-    process = find("llmproc.llm_process", "LLMProcess")
-    if process is not None:
-        patches.wrap(process, "trigger_event", _trigger_event)
-
-
-def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Record an event of a process before or after LLMProc triggers its callbacks."""
     recorder = recording.active
     around = _around(args) if recorder.ready() is not None else None
     if around is None:
@@ -132,4 +120,4 @@ def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, .
 
 @guarded
 def _around(args: tuple[Any, ...]) -> _Around | None:
-    return _STEPS.get(_get(args[0], "__dict__").get("_value_"))
+    return _STEPS.get(text(stored(args[0]).get("_value_")))

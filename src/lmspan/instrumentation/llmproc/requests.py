@@ -10,7 +10,7 @@ from lmspan.content.messages import output_messages, tool_definitions
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import attempts
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.llmproc.clients import maker_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
 _PROVIDERS: Final = {
     # LLMProc's word -> the conventions', where they differ
@@ -65,15 +64,15 @@ def begin(recorder: Recorder, run: Call, request: Any) -> None:
     own = kept(run, RunKept)
     if own is None:
         return
-    stored = _get(run.instance, "__dict__")
-    model, provider = text(request.get("model")), text(stored.get("provider"))
+    fields = stored(run.instance)
+    model, provider = text(request.get("model")), text(fields.get("provider"))
     facts = {
         sc.PROVIDER_NAME: _PROVIDERS.get(provider, provider),
         sc.REQUEST_MODEL: model,
         **(own.server or {}),
     }
     call = recorder.start(
-        Operation.LM, model, "llmproc", facts, instance=stored.get("client"), inputs=request, owned=False
+        Operation.LM, model, "llmproc", facts, instance=fields.get("client"), inputs=request, owned=False
     )
     call.kept = LMKept()
     own.lm = call

@@ -15,8 +15,9 @@ from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.instrumentor import find
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.kit.turns import count_tool
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
 # how LLMProc's own refusals begin -> error.type
 _REFUSALS: Final = (("Access denied:", "access_denied"), ("This tool is not available", "tool_not_available"))
@@ -49,21 +49,20 @@ class ToolKept:
 
 def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start a tool call of this process."""
-    given = {**dict(zip(("tool_name", "args_dict"), args, strict=False)), **kwargs}
-    name, caller = text(given.get("tool_name")) or "tool", current_call()
+    name = text(argument(args, kwargs, 0, "tool_name")) or "tool"
+    arguments, caller = argument(args, kwargs, 1, "args_dict"), current_call()
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     turn = caller if caller is not None and caller.operation is Operation.TURN and caller.instance is process else None
     if turn is not None and turn.parent is not None:
         facts[sc.AGENT_NAME] = turn.parent.name
         count_tool(turn)
-    call = recorder.start(Operation.TOOL, name, "llmproc", facts, instance=process, inputs=given.get("args_dict"))
+    call = recorder.start(Operation.TOOL, name, "llmproc", facts, instance=process, inputs=arguments)
     call.kept = ToolKept()
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, *_: Any) -> None:
     """Add the description of the tool, whether an MCP server runs it, and the arguments."""
-    del args, kwargs
     own, turn = kept(call, ToolKept), kept(call.parent, TurnKept)
     if call.parent is not None:
         put(call.found, sc.TOOL_CALL_ID, tool_call_id(call.parent.response, call.inputs), str)
@@ -71,7 +70,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
     for definition in offered if type(offered) is list else ():
         if definition.get("name") == call.name and type(definition.get("description")) is str:
             call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
-    registry = _get(call.instance, "__dict__")["tool_manager"].runtime_registry
+    registry = stored(call.instance)["tool_manager"].runtime_registry
     resolved = registry.tool_aliases.get(call.name, call.name)
     if own is not None:
         own.resolved = resolved
@@ -86,14 +85,14 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     """Record what the tool returned, what went wrong, and that it asks to let the rest of the answer be."""
-    stored = _stored(outputs)
-    if stored.get("abort_execution") is True:
+    fields = _stored(outputs)
+    if fields.get("abort_execution") is True:
         call.found[sc.TOOL_ABORTS] = True
         _compacted(call)
-    if stored.get("is_error") is True:
-        _failed(recorder, call, text(stored.get("content")))
+    if fields.get("is_error") is True:
+        _failed(recorder, call, text(fields.get("content")))
     if recorder.captures(call):
-        recorder.capture(call, {sc.TOOL_CALL_RESULT: stored.get("content")})
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: fields.get("content")})
 
 
 def _compacted(call: Call) -> None:
@@ -142,11 +141,11 @@ def _note_exception(error: BaseException | None) -> None:
 
 def _stored(outputs: Any) -> dict[str, Any]:
     """Return the fields of a result: LLMProc puts one that the tool itself made into another, which hides its own."""
-    kind, stored = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
+    kind, fields = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
     for _ in range(_DEEPEST):
-        if issubclass(type(stored.get("content")), kind):
-            stored = _get(stored["content"], "__dict__")
-    return stored
+        if issubclass(type(fields.get("content")), kind):
+            fields = stored(fields["content"])
+    return fields
 
 
 TOOL: Final = Hook(begin, describe, finish)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import conclude, describe, fail, start
 from lmspan.instrumentation.kit.examples import number
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import Part, Search
 from lmspan.instrumentation.kit.structure import walk
-from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of, stored
+from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.optimizers import choose
 
@@ -76,10 +77,9 @@ def _settings(config: Any) -> dict[str, Any]:
     return config if type(config) is dict else as_dict(stored(config).get("_params"))
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a candidate around an optimizer's evaluation of a program."""
-    del instance
-    return start(recorder, args[0] if args else kwargs.get("module", kwargs.get("avatar")))
+    return start(recorder, argument(args, kwargs, 0, "module", "avatar"))
 
 
 def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
@@ -89,8 +89,7 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
 
 def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a candidate of `FormatOptimizer`: `_adaptive_evaluate(module, dataset, format, model_id)`."""
-    form = args[2] if len(args) > 2 else kwargs.get("format")  # noqa: PLR2004
-    choose(recorder, {"format": stored(form).get("_value_")})
+    choose(recorder, {"format": stored(argument(args, kwargs, 2, "format")).get("_value_")})
     return begin(recorder, instance, args, kwargs)
 
 

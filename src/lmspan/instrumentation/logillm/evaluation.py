@@ -6,19 +6,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
-from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.logillm import examples
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recording.recorder import Recorder
-
-_METRIC: Final = 2  # where `evaluate_with_metric(module, dataset, metric)` has it
 
 
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
@@ -28,7 +26,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 def _metric_of(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the metric that is passed, else the one that the evaluator or optimizer stores."""
-    metric = args[2] if len(args) > _METRIC else kwargs.get("metric")
+    metric = argument(args, kwargs, 2, "metric")
     return metric if callable(metric) else stored(instance).get("metric")
 
 
@@ -43,10 +41,10 @@ def _start(
 ) -> Call | None:
     if is_inside(instance, Operation.EVALUATE):
         return None
-    data = args[1] if len(args) > 1 else kwargs.get("dataset")
+    data = argument(args, kwargs, 1, "dataset")
     if data is None or (type(data) is list and not data):
         data = stored(instance).get("dataset")
-    inputs = {"program": args[0] if args else kwargs.get("module"), "metric": metric, "devset": data}
+    inputs = {"program": argument(args, kwargs, 0, "module"), "metric": metric, "devset": data}
     name = name_of(metric)
     facts = {sc.EVALUATION_NAME: name}
     call = recorder.start(Operation.EVALUATE, name, "logillm", facts, instance=instance, inputs=inputs)
@@ -60,9 +58,8 @@ def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
     return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs), loops=True)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(_: Recorder, call: Call, *__: Any) -> None:
     """Add how much is evaluated."""
-    del recorder, args, kwargs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import Indexes, number
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
@@ -74,7 +75,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
     example = data[own.index] if type(data) is list and own.index < len(data) else None
     item = ItemKept(own.metric, instance, own.scores)
     own.example = examples.begin(recorder, "logillm", own.index, example, item, owned=False)
-    examples.describe(recorder, own.example, (), {})
+    examples.describe(recorder, own.example)
 
 
 def take_open(evaluation: Call | None) -> Call | None:
@@ -142,7 +143,7 @@ def _conclude(fields: dict[str, Any]) -> None:
 def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `Evaluate._evaluate_example(module, example)`, or `AvatarOptimizer._process_example(avatar, example)`."""
     own = kept(current_call(), DataKept)
-    example = args[1] if len(args) > 1 else kwargs.get("example")
+    example = argument(args, kwargs, 1, "example")
     index = own.indexes.of(example) if own is not None and own.indexes is not None else None
     item = ItemKept(stored(instance).get("metric"), scores=own.scores if own is not None else None, index=index)
     return examples.begin(recorder, "logillm", index, example, item)

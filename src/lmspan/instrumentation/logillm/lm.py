@@ -14,11 +14,12 @@ from lmspan.content.messages import input_messages, output_messages, tool_defini
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside
+from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
-from lmspan.instrumentation.logillm.describe import as_dict, stored
+from lmspan.instrumentation.logillm.describe import as_dict
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
@@ -60,16 +61,15 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         return None
     learn_providers(recorder, instance)
     facts = identity(instance, "chat")
-    inputs = {"messages": args[0] if args else kwargs.get("messages"), **kwargs}
+    inputs = {"messages": argument(args, kwargs, 0, "messages"), **kwargs}
     model = facts[sc.REQUEST_MODEL]
     call = recorder.start(Operation.LM, model, "logillm", facts, instance=instance, inputs=inputs)
     call.kept = LogiLLMKept(parameters=kwargs)
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the prompt was made from, and the messages."""
-    del args
     module = call.parent
     if module is not None and sc.SIGNATURE_NAME in module.found:
         call.found[sc.PROMPT_NAME] = module.found[sc.SIGNATURE_NAME]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.examples import number
-from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
@@ -49,23 +49,21 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """Start a run; a `super().optimize()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
-    given = dict(zip(("student", "trainset", "valset"), args, strict=False))
     inputs = {
-        "student": given.get("student", kwargs.get("module")),
-        "trainset": given.get("trainset", kwargs.get("dataset", kwargs.get("trainset"))),
-        "valset": given.get("valset", kwargs.get("validation_set", kwargs.get("valset"))),
+        "student": argument(args, kwargs, 0, "module"),
+        "trainset": argument(args, kwargs, 1, "dataset", "trainset"),
+        "valset": argument(args, kwargs, 2, "validation_set", "valset"),
     }
     name = type(instance).__name__
     facts = {sc.OPTIMIZER_NAME: name}
     return recorder.start(Operation.OPTIMIZE, name, "logillm", facts, instance=instance, inputs=inputs)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(_: Recorder, call: Call, *__: Any) -> None:
     """Add the sizes of the data sets, and the strategy."""
-    del recorder, args, kwargs
-    for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
-        if type(call.inputs[argument]) is list:
-            call.found[fact] = len(call.inputs[argument])
+    for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
+        if type(call.inputs[name]) is list:
+            call.found[fact] = len(call.inputs[name])
     strategy = stored(call.instance).get("strategy")
     if strategy := text(strategy) or text(stored(strategy).get("_value_")):
         call.found[sc.OPTIMIZER_STRATEGY] = strategy

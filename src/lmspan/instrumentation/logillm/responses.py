@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.kit.facts import field, put
+from lmspan.instrumentation.kit.facts import field, put, stored
 from lmspan.instrumentation.kit.usage import usage_facts
-from lmspan.instrumentation.logillm.describe import stored
 
 _ANTHROPIC: Final = (
     ("cache_read_input_tokens", sc.USAGE_CACHE_READ_TOKENS),

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.turns import agent_of, count_tool
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a tool call; LogiLLM calls tools with keywords only."""
-    del args
     if is_inside(instance, Operation.TOOL):
         return None
     name = text(stored(instance).get("name")) or "tool"
@@ -38,9 +36,8 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: Call, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the tool says of itself and what it is called with."""
-    del args
     description = stored(call.instance).get("desc")
     if type(description) is str:
         call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.facts import field
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.logillm.embeddings import note_answer
@@ -35,7 +36,8 @@ def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, 
 
 def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Note the answer as the client of the API has it, if it is one whose attributes may be asked for."""
-    answer, own = args[0] if args else kwargs.get("response"), kept_for(provider)
+    answer = argument(args, kwargs, 0, "response")
+    own = kept_for(provider)
     if own is not None and qualified_name(type(answer)).startswith(("openai.", "anthropic.")):
         own.answer = answer
     return wrapped(*args, **kwargs)
