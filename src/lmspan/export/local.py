@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
 
-    from lmspan.lifecycle import Call, LocalContent
+    from lmspan.lifecycle import LiveCall, LocalContent
 
 
 class OpenCalls:
     """The calls of open spans, by span id. A processor adds them at the start and takes them at the end."""
 
     def __init__(self) -> None:
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, LiveCall] = {}
 
     def note(self, span: Span, parent_context: Context | None) -> None:
         """Remember the call of a span, if lmspan recorded the span."""
@@ -33,7 +33,7 @@ class OpenCalls:
         if call is not None and span.context is not None:
             self._calls[span.context.span_id] = call
 
-    def take(self, span: ReadableSpan) -> Call | None:
+    def take(self, span: ReadableSpan) -> LiveCall | None:
         """Return and forget the call of an ended span; None for a span of another instrumentation."""
         return self._calls.pop(span.context.span_id, None) if span.context is not None else None
 

@@ -312,7 +312,6 @@ class Recorder:
                 self.metrics.record(call, (end_time - call.start_time_unix_nano) / 1e9, missing=missing)
             call.observed = False
             call.instance = call.inputs = call.outputs = call.response = call.tool_results = None
-            call.notes = {}
             call.kept = call.failure_below = call.event_content = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)

@@ -11,7 +11,7 @@ from lmspan import semconv as sc
 from lmspan.errors import CallbackError, StopRun
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.hooks import Moment
     from lmspan.subscribers.result import RunResult
 
@@ -45,7 +45,7 @@ class Budget:
         if not self.limits:
             raise CallbackError("Budget: say at least one of max_cost_usd, max_tokens, max_lm_calls, max_seconds")
         self._lock = threading.Lock()
-        self._lm_calls: WeakKeyDictionary[Call, int] = WeakKeyDictionary()  # by the outermost call of the run
+        self._lm_calls: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()  # by the outermost call of the run
 
     def on_budget_start(self, moment: Moment) -> None:
         """Count an LM call before it is sent; raise `StopRun` if the run has reached a limit."""
@@ -63,7 +63,7 @@ class Budget:
             with self._lock:
                 self._lm_calls[moment.live.root] -= 1
 
-    def _spent(self, root: Call, result: RunResult) -> dict[str, Any]:
+    def _spent(self, root: LiveCall, result: RunResult) -> dict[str, Any]:
         return {
             "cost": result.usd_cost,
             "tokens": result.total_tokens,

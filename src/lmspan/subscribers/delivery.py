@@ -28,7 +28,7 @@ from lmspan.subscribers.patience import SLOW_S
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.subscriptions import SubscribedHook, Subscription
 
 logger: Final = logging.getLogger("lmspan")
@@ -42,7 +42,7 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 def deliver(
     hooks: Sequence[SubscribedHook],
-    call: Call,
+    call: LiveCall,
     event: str = "",
     attributes: Mapping[str, Any] = _NOTHING,
     *,
@@ -79,7 +79,7 @@ def deliver(
             subscription.patience.wear(seconds)
 
 
-def _passes(bound: SubscribedHook, error: BaseException, call: Call, *, starting: bool) -> bool:
+def _passes(bound: SubscribedHook, error: BaseException, call: LiveCall, *, starting: bool) -> bool:
     """Return whether to raise a hook's exception into the program now; else handle it."""
     if isinstance(error, StopRun):
         call.root.stop = error
@@ -104,7 +104,7 @@ async def _run_queued(bound: SubscribedHook, moment: Moment, inside: frozenset[i
         _failed(bound, error, None)
 
 
-def _failed(bound: SubscribedHook, error: BaseException, starting: Call | None) -> None:
+def _failed(bound: SubscribedHook, error: BaseException, starting: LiveCall | None) -> None:
     subscription = bound.subscription
     subscription.failures += 1
     if starting is not None and subscription.on_error == _STOP:
@@ -130,7 +130,7 @@ _last: dict[tuple[int, int], asyncio.Future[Any]] = {}
 _under_way: set[concurrent.futures.Future[Any]] = set()
 
 
-def _schedule(bound: SubscribedHook, call: Call, result: Awaitable[Any]) -> None:
+def _schedule(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any]) -> None:
     """Run an async hook on the program's loop if the run is awaited there and can wait for it, else on our own."""
     loop = _running_loop() if awaited.get() else None
     future: Any

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lmspan.lifecycle import Call, Operation, Phase
+    from lmspan.lifecycle import LiveCall, Operation, Phase
 
     Getter = Callable[["Moment"], Any]
 
@@ -26,11 +26,11 @@ class Moment:
 
     __slots__ = ("_results", "attributes", "call", "event", "live")
 
-    def __init__(self, call: Call, event: str, attributes: Mapping[str, Any], live: Call | None = None) -> None:
-        self.call: Call = call
+    def __init__(self, call: LiveCall, event: str, attributes: Mapping[str, Any], live: LiveCall | None = None) -> None:
+        self.call: LiveCall = call
         self.event: str = event
         self.attributes: Mapping[str, Any] = attributes
-        self.live: Call = call if live is None else live
+        self.live: LiveCall = call if live is None else live
         self._results: dict[Getter, Any] | None = None
 
     def once(self, make: Getter) -> Any:
@@ -68,7 +68,7 @@ class Hook(NamedTuple):
     phase: Phase
     arguments: tuple[Argument, ...]
     event: str = ""
-    when: Callable[[Call], bool] | None = None
+    when: Callable[[LiveCall], bool] | None = None
 
 
 class BoundHook(NamedTuple):

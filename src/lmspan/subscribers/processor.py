@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
-from lmspan.lifecycle import LISTENING, STARTING, Call, Event
+from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall
 from lmspan.semconv.spans import OPERATIONS
 from lmspan.subscribers import delivery, subscriptions
 from lmspan.subscribers.hooks import ANY_EVENT
@@ -34,7 +34,7 @@ class CallbackProcessor(SpanProcessor):
     """Run the hooks of all subscriptions for the spans of one provider. Without a subscription it costs one look-up."""
 
     def __init__(self) -> None:
-        self._foreign: dict[int, Call] = {}
+        self._foreign: dict[int, LiveCall] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Run the start hooks of a call. Called on the program's thread, before the span is current."""
@@ -55,14 +55,14 @@ class CallbackProcessor(SpanProcessor):
             _end_foreign(call, span)
 
     @guarded
-    def _foreign_call(self, span: Span) -> Call | None:
+    def _foreign_call(self, span: Span) -> LiveCall | None:
         """Return a call for another instrumentation's span, if the span names an operation of the GenAI conventions."""
         attributes = dict(span.attributes or {})
         operation = OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
         if operation is None or span.context is None:
             return None
         name = span.name.partition(" ")[2] or span.name
-        call = Call(operation, name, "otel")
+        call = LiveCall(operation, name, "otel")
         call.facts = attributes
         call.parent_id = f"{span.parent.span_id:016x}" if span.parent is not None else ""
         self._foreign[span.context.span_id] = call
@@ -77,7 +77,7 @@ class CallbackProcessor(SpanProcessor):
         return delivery.drain(timeout_millis / 1000)
 
 
-def start(call: Call, table: Table) -> None:
+def start(call: LiveCall, table: Table) -> None:
     """Run the start hooks of a call; leave a watcher on it if a hook or the run's result needs its events or end."""
     operation = call.operation
     if call.parent is not None:
@@ -91,7 +91,7 @@ def start(call: Call, table: Table) -> None:
 
 
 @guarded
-def _end_foreign(call: Call, span: ReadableSpan) -> None:
+def _end_foreign(call: LiveCall, span: ReadableSpan) -> None:
     call.facts = dict(span.attributes or {})
     for event in span.events:
         for watcher in call.watchers:
@@ -108,14 +108,14 @@ class Watch:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def event(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
+    def event(self, call: LiveCall, event: str, attributes: Mapping[str, Any]) -> None:
         """Run the hooks of an event."""
         hooks = self._table.events.get(event, ())
         if event not in _KNOWN:
             hooks = (*hooks, *self._table.events.get(ANY_EVENT, ()))
         delivery.deliver(hooks, call, event, attributes)
 
-    def end(self, call: Call) -> None:
+    def end(self, call: LiveCall) -> None:
         """Add the call to the run's result, then run its end hooks."""
         if call.result is not None:
             call.result.add(call)

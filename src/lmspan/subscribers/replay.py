@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.errors import LmspanError
-from lmspan.lifecycle import Call, Operation
+from lmspan.lifecycle import LiveCall, Operation
 from lmspan.semconv.spans import EVENT_NAMES, OPERATIONS, SHAPES
 from lmspan.subscribers import processor, subscriptions
 
@@ -34,7 +34,7 @@ def replay(spans: Iterable[Any]) -> int:
 
     Return the number of spans that are operations.
     """
-    calls: dict[str, Call] = {}
+    calls: dict[str, LiveCall] = {}
     table = subscriptions.table(())
     for _, kind, span, event in sorted(_moments(spans), key=lambda each: each[0]):
         if kind == _START:
@@ -82,13 +82,13 @@ def _depths(parents: dict[str, str]) -> dict[str, int]:
     return depths
 
 
-def _call(span: Any, parent: Call | None) -> Call | None:
+def _call(span: Any, parent: LiveCall | None) -> LiveCall | None:
     """Return the call of a stored span, or None if its name and attributes name no operation."""
     word, _, name = span.name.partition(" ")
     operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _OPERATION_OF_WORD.get(word)
     if operation is None:
         return None
-    call = Call(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
+    call = LiveCall(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
     if operation is Operation.LM and sc.INPUT_MESSAGES in span.facts:
         others = call.inputs if type(call.inputs) is dict else {}
         call.inputs = {**others, "messages": _read(span, (sc.INPUT_MESSAGES,))}
@@ -111,12 +111,12 @@ def _read(span: Any, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _event(call: Call, event: Any) -> None:
+def _event(call: LiveCall, event: Any) -> None:
     for watcher in call.watchers:
         watcher.event(call, _EVENTS.get(event.name, event.name), event.facts)
 
 
-def _end(call: Call, span: Any) -> None:
+def _end(call: LiveCall, span: Any) -> None:
     call.end_time_unix_nano = span.end_unix_nano
     call.outputs = _read(span, _OUTPUTS)
     if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:

@@ -10,7 +10,7 @@ from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _MOST_NODES: Final = 10_000
 _KINDS: Final = (
@@ -44,7 +44,7 @@ class RunResult:
         self.errors: int = 0
         self._cost: Counter[str] = Counter()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: LiveCall) -> None:
         """Add an ended call. The run's outermost call is the last."""
         facts = call.facts
         if self._parent is not None:
@@ -130,7 +130,7 @@ class RunResult:
         return f"<RunResult {self.api_calls} API calls, {self.total_tokens} tokens, ${self.usd_cost:.4f}>"
 
 
-def _api_call_info(call: Call) -> dict[str, Any]:
+def _api_call_info(call: LiveCall) -> dict[str, Any]:
     """Return the summary of an LM call: model, usage by kind, cost, stop reason, the provider's id, the error."""
     facts = call.facts
     info = {

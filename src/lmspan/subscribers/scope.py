@@ -9,7 +9,7 @@ from lmspan.context import lineage
 from lmspan.errors import CallbackError
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.hooks import BoundHook, Hook
 
 
@@ -23,7 +23,7 @@ def within(scope: Any, hooks: tuple[BoundHook, ...]) -> tuple[BoundHook, ...]:
     except TypeError:
         raise CallbackError(f"scope: a {type(scope).__qualname__} cannot be referred to weakly") from None
 
-    def is_within(call: Call | None) -> bool:
+    def is_within(call: LiveCall | None) -> bool:
         origin = reference()
         while call is not None and origin is not None:
             if lineage.comes_from(call.instance, origin):

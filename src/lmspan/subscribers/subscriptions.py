@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.hooks import BoundHook, Moment
 
 OnError = Literal["log", "stop"]
@@ -44,7 +44,7 @@ class SubscribedHook(NamedTuple):
     subscription: Subscription
     name: str
     call: Callable[[Moment], Any]
-    when: Callable[[Call], bool] | None
+    when: Callable[[LiveCall], bool] | None
 
 
 class Table(NamedTuple):

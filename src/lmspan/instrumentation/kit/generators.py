@@ -36,7 +36,8 @@ def wrap(open_stream: Callable[..., tuple[Generator[Any, Any, Any], Stream]]) ->
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator, call = open_stream(*args, **kwargs)
         try:
-            step, sent = generator.__next__, _NOTHING
+            step: Callable[..., Any] = generator.__next__
+            sent = _NOTHING
             while True:
                 try:
                     item = call.run(step, *sent)
@@ -45,13 +46,15 @@ def wrap(open_stream: Callable[..., tuple[Generator[Any, Any, Any], Stream]]) ->
                     return stop.value
                 call.take(item)
                 try:
-                    step, sent = generator.send, ((yield item),)
+                    sent = ((yield item),)
+                    step = generator.send
                 except GeneratorExit:
                     call.run(generator.close)
                     call.end(AbandonedStream())
                     raise
                 except BaseException as error:  # noqa: BLE001 - the consumer threw it in, and it goes on to the generator
-                    step, sent = generator.throw, (error,)
+                    step = generator.throw
+                    sent = (error,)
         except BaseException as error:
             try:
                 call.end(error)
@@ -72,7 +75,8 @@ def wrap_async(open_stream: Callable[..., tuple[AsyncGenerator[Any, Any], Stream
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator, call = open_stream(*args, **kwargs)
         try:
-            step, sent = generator.__anext__, _NOTHING
+            step: Callable[..., Any] = generator.__anext__
+            sent = _NOTHING
             while True:
                 try:
                     item = await call.arun(step, *sent)
@@ -81,13 +85,15 @@ def wrap_async(open_stream: Callable[..., tuple[AsyncGenerator[Any, Any], Stream
                     return
                 call.take(item)
                 try:
-                    step, sent = generator.asend, ((yield item),)
+                    sent = ((yield item),)
+                    step = generator.asend
                 except GeneratorExit:
                     await call.arun(generator.aclose)
                     call.end(AbandonedStream())
                     raise
                 except BaseException as error:  # noqa: BLE001 - as above
-                    step, sent = generator.athrow, (error,)
+                    step = generator.athrow
+                    sent = (error,)
         except BaseException as error:
             try:
                 call.end(error)

@@ -14,7 +14,7 @@ from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 
 def _inputs(moment: Moment) -> Any:
@@ -49,12 +49,12 @@ _BY_PARAMETER: Final = frozenset(
 )
 
 
-def _by_interpreter(call: Call) -> bool:
+def _by_interpreter(call: LiveCall) -> bool:
     return call.facts.get(sc.TOOL_CALLER) == "interpreter"
 
 
 # the word in the names of the hooks -> the operations that they hear, and a restriction to some of their calls
-_WORDS: Final[dict[str, tuple[tuple[Operation, ...], Callable[[Call], bool] | None]]] = {
+_WORDS: Final[dict[str, tuple[tuple[Operation, ...], Callable[[LiveCall], bool] | None]]] = {
     "module": ((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT, Operation.RETRIEVAL), None),
     "lm": ((Operation.LM,), None),
     "tool": ((Operation.TOOL,), lambda call: not _by_interpreter(call)),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Call, Operation, Phase
+from lmspan.lifecycle import LiveCall, Operation, Phase
 from lmspan.subscribers.binding import bind
 from lmspan.subscribers.hooks import Argument, BoundHook, Dialect, Hook, Moment, name_of
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _PREDICTORS: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
 
-def predictor_of(call: Call) -> Call:
+def predictor_of(call: LiveCall) -> LiveCall:
     """Return the call of the predictor around an adapter phase, an LM call or a tool call."""
-    predictor: Call | None = call
+    predictor: LiveCall | None = call
     while predictor is not None and predictor.operation not in _PREDICTORS:
         predictor = predictor.parent
     return predictor or call.root
@@ -46,7 +46,7 @@ def _keys(value: Any) -> list[str]:
     return [str(key) for key in value] if type(value) is dict else []
 
 
-def _request(call: Call) -> dict[str, Any]:
+def _request(call: LiveCall) -> dict[str, Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     messages = inputs.get("messages")
     return {
@@ -137,7 +137,7 @@ class State:
 
     def __init__(self, initial: Any) -> None:
         self._initial = initial
-        self._states: WeakKeyDictionary[Call, Any] = WeakKeyDictionary()
+        self._states: WeakKeyDictionary[LiveCall, Any] = WeakKeyDictionary()
 
     def around(self, handler: Any, bound: BoundHook) -> Callable[[Moment], None]:
         """Return a function that calls a hook with the state of its run, and keeps the value that it returns."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Call, Event, Operation, Phase
+from lmspan.lifecycle import Event, LiveCall, Operation, Phase
 from lmspan.subscribers.dialects import dsrs_events as dsrs
 from lmspan.subscribers.hooks import ANY_EVENT, Argument, Dialect, Hook, Moment
 
@@ -18,7 +18,7 @@ _LM: Final = frozenset((Operation.LM,))
 _ALL: Final = frozenset(Operation)
 
 
-def _usage(call: Call) -> dsrs.LmUsage:
+def _usage(call: LiveCall) -> dsrs.LmUsage:
     facts = call.facts
     cost, unit = facts.get(sc.COST_AMOUNT), facts.get(sc.COST_UNIT)
     return dsrs.LmUsage(
@@ -29,7 +29,7 @@ def _usage(call: Call) -> dsrs.LmUsage:
     )
 
 
-def _total(call: Call) -> dsrs.LmUsage:
+def _total(call: LiveCall) -> dsrs.LmUsage:
     """Return the usage of a module from its totals; zeros for a module without totals."""
     facts = call.facts
     return dsrs.LmUsage(
@@ -78,7 +78,7 @@ def _complete(moment: Moment) -> Any:
     return dsrs.CallbackEvent.TraceComplete(nodes, total.total_tokens, total.cost_msats)
 
 
-def _milliseconds(call: Call) -> int:
+def _milliseconds(call: LiveCall) -> int:
     return max(call.end_time_unix_nano - call.start_time_unix_nano, 0) // 1_000_000
 
 
@@ -89,7 +89,7 @@ def _module_end(moment: Moment) -> Any:
     return dsrs.CallbackEvent.ModuleEnd(call.call_id, call.error is None, _milliseconds(call), tokens)
 
 
-def _is_outermost(call: Call) -> bool:
+def _is_outermost(call: LiveCall) -> bool:
     return call.root is call
 
 

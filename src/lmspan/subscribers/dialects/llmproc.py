@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Call, Event, Operation, Phase
+from lmspan.lifecycle import Event, LiveCall, Operation, Phase
 from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 
@@ -48,7 +48,7 @@ def _text(moment: Moment) -> str:
 
 def _agent(moment: Moment) -> Any:
     """Return the object of the innermost agent, which is LLMProc's process; without an agent, of the outermost call."""
-    call: Call | None = moment.call
+    call: LiveCall | None = moment.call
     while call is not None and call.operation is not Operation.AGENT:
         call = call.parent
     return (call or moment.call.root).instance
@@ -60,7 +60,7 @@ def _request(moment: Moment) -> dict[str, Any]:
     return {"model": moment.call.facts.get(sc.REQUEST_MODEL, moment.call.name), **arguments}
 
 
-def _response(call: Call) -> Any:
+def _response(call: LiveCall) -> Any:
     """Return the provider's own response, as LLMProc passes it, if the source has set one; else the outputs."""
     return call.outputs if call.response is None else call.response
 
@@ -86,7 +86,7 @@ _LM: Final = frozenset((Operation.LM,))
 _TURN: Final = frozenset((Operation.TURN,))
 
 
-def _answered_with_text(call: Call) -> bool:
+def _answered_with_text(call: LiveCall) -> bool:
     return call.error is None and bool(texts(call.outputs))
 
 

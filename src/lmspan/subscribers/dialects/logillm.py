@@ -17,7 +17,7 @@ from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT))
 _LM: Final = frozenset((Operation.LM,))
@@ -25,10 +25,10 @@ _OPTIMIZE: Final = frozenset((Operation.OPTIMIZE,))
 _EVALUATE: Final = frozenset((Operation.EVALUATE,))
 
 
-_contexts: WeakKeyDictionary[Call, logillm.CallbackContext] = WeakKeyDictionary()
+_contexts: WeakKeyDictionary[LiveCall, logillm.CallbackContext] = WeakKeyDictionary()
 """The context of each call that a hook has heard, kept as long as the call lives."""
 
-_updates: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
+_updates: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
 """How many hyperparameter updates hooks have heard of each optimizer run."""
 
 
@@ -46,30 +46,30 @@ def _context(moment: Moment) -> logillm.CallbackContext:
     return _contexts.setdefault(moment.live, made)  # a queued hook may have made one on its thread
 
 
-def _duration(call: Call) -> float:
+def _duration(call: LiveCall) -> float:
     return max(call.end_time_unix_nano - call.start_time_unix_nano, 0) / 1e9
 
 
-def _module_of(call: Call) -> Any:
+def _module_of(call: LiveCall) -> Any:
     """Return the program that an evaluation or an optimizer run works on, from its arguments."""
     inputs = call.inputs if type(call.inputs) is dict else {}
     return inputs.get("program", inputs.get("student"))
 
 
-def _dataset(call: Call) -> list[Any]:
+def _dataset(call: LiveCall) -> list[Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     dataset = inputs.get("devset") or inputs.get("trainset") or inputs.get("dataset")
     return dataset if type(dataset) is list else []
 
 
-def _optimizer(call: Call) -> Any:
-    run: Call | None = call
+def _optimizer(call: LiveCall) -> Any:
+    run: LiveCall | None = call
     while run is not None and run.operation is not Operation.OPTIMIZE:
         run = run.parent
     return run.instance if run is not None else call.instance
 
 
-def _usage(call: Call) -> logillm.Usage:
+def _usage(call: LiveCall) -> logillm.Usage:
     facts = call.facts
     tokens = logillm.TokenUsage(
         input_tokens=facts.get(sc.USAGE_INPUT_TOKENS, 0),
@@ -86,13 +86,13 @@ def _usage(call: Call) -> logillm.Usage:
     )
 
 
-def _messages(call: Call) -> list[Any]:
+def _messages(call: LiveCall) -> list[Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     messages = inputs.get("messages")
     return messages if type(messages) is list else [{"role": "user", "content": inputs.get("prompt")}]
 
 
-def _result(call: Call) -> Any:
+def _result(call: LiveCall) -> Any:
     """Return the optimizer's result; one without scores of its own is returned with the scores of the run."""
     if call.outputs is None or hasattr(call.outputs, "best_score"):
         return call.outputs
@@ -159,15 +159,15 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
 }  # fmt: skip
 
 
-def _failed(call: Call) -> bool:
+def _failed(call: LiveCall) -> bool:
     return call.error is not None
 
 
-def _worked(call: Call) -> bool:
+def _worked(call: LiveCall) -> bool:
     return call.error is None
 
 
-def _failed_here(call: Call) -> bool:
+def _failed_here(call: LiveCall) -> bool:
     return call.failed and call.error is not None
 
 
