@@ -115,8 +115,8 @@ class Content:
         }
 
     def text(self, value: Any) -> str:
-        """Return one string: redacted, cut to the budget, valid Unicode."""
-        return self.redactor.hook(clip(_exact(value), self.max_bytes, self.redactor))
+        """Return one string: redacted, cut to half the budget, valid Unicode."""
+        return self.redactor.hook(clip(_exact(value), self.max_bytes // 2, self.redactor))
 
     def json(self, value: Any) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""

@@ -25,8 +25,8 @@ def run(name: str = "", *, callbacks: Iterable[Any] = ()) -> Iterator[RunResult]
         scope.enter_context(result_filled())
         for each in callbacks:
             scope.enter_context(subscribed(each))
-        call = scope.enter_context(operation(Operation.WORKFLOW, name))
-        # While nothing is recorded `call` is a stand-in that has neither a parent nor a time.
+        # While nothing is recorded it is a stand-in that has neither a parent nor a time.
+        call: Any = scope.enter_context(operation(Operation.WORKFLOW, name))
         parent = call.result if getattr(call, "parent", None) is not None else None
         call.result = RunResult(call.call_id, getattr(call, "start_time_unix_nano", 0), parent)
         yield call.result
