@@ -1,4 +1,4 @@
-"""`with lmspan.run("nightly") as result`: one operation around a whole run, and what it came to."""
+"""`with lmspan.run("nightly") as result`: record a whole run as one operation, and count its calls, tokens and cost."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class _Wanting:
-    """Hears nothing, but wants the run's result to be filled."""
+class _NeedsResult:
+    """A callback that makes the subscribers fill the run's result, because one of its hooks has a `run_result`."""
 
     def turn_start(self, process: Any, run_result: Any = None) -> None:
-        """Want it."""
+        """Do nothing."""
 
 
 @contextmanager
 def run(name: str = "", *, callbacks: Iterable[Any] = ()) -> Iterator[RunResult]:
-    """Record what runs under the `with` as one workflow, and fill the result while it goes on.
+    """Record the body of the `with` as one workflow, and fill the result during the run.
 
-    `callbacks` hear this run only. A run inside of another counts for both. The result is complete when the `with` is
-    left, also by an exception, which passes. It stays empty where nothing is recorded.
+    `callbacks` receive the calls of this run only. A run inside another run counts for both. The result is complete at
+    the end of the `with`, also after an exception, which passes. It stays empty if lmspan records nothing.
     """
     with ExitStack() as scope:
-        for each in (_Wanting(), *callbacks):
+        for each in (_NeedsResult(), *callbacks):
             scope.enter_context(subscribed(each))
         call = scope.enter_context(operation(Operation.WORKFLOW, name))
-        outer = getattr(call, "result", None) if getattr(call, "parent", None) is not None else None
-        call.result = RunResult(call.call_id, getattr(call, "start_time_unix_nano", 0), outer)
+        outer_result = getattr(call, "result", None) if getattr(call, "parent", None) is not None else None
+        call.result = RunResult(call.call_id, getattr(call, "start_time_unix_nano", 0), outer_result)
         yield call.result
