@@ -1,4 +1,4 @@
-"""`with lmspan.run("nightly") as result`: one operation around a whole run, and the sums of that run."""
+"""`with lmspan.run("nightly") as result`: record a whole run as one operation, and count its calls, tokens and cost."""
 
 from __future__ import annotations
 
