@@ -105,7 +105,7 @@ class Call:
     """
 
     # What most calls never change stands on the class: making a call is on the hot path.
-    call_id = ""
+    call_id: str = ""
     parent_id = ""
     parent: Call | None = None
     outputs: Any = None

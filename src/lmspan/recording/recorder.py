@@ -59,12 +59,12 @@ class Recorder:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Record through `tracer`; `events` is where events go: "span", "log" (then `event_logger`) or "both"."""
-        self.enabled = True
+        self.enabled: bool = True
         self.tracer = tracer
-        self.content = content or Content()
+        self.content: Content = content or Content()
         self.metrics = metrics
         self.clock = clock
-        self.outer = from_environment(os.environ)
+        self.outer: Context = from_environment(os.environ)
         self.open: dict[str, Call] = {}
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
