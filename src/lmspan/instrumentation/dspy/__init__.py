@@ -31,7 +31,7 @@ from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 TESTED: Final = ("3.1", "3.2", "3.3", "3.4")
 

@@ -28,11 +28,11 @@ class Each:
     def __init__(self, function: Callable[[Any], Any], evaluation: Call, data: Any) -> None:
         self.function = function
         self.evaluation = evaluation
-        self.metric = evaluation.notes.get("metric")
-        self.program = evaluation.inputs.get("program")
+        self.metric: Any = evaluation.notes.get("metric")
+        self.program: Any = evaluation.inputs.get("program")
         self.scores: deque[Any] = deque()
         self.failures: deque[int | None] = deque()
-        self.indexes = examples.Indexes(data)
+        self.indexes: examples.Indexes = examples.Indexes(data)
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""

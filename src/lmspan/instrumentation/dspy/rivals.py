@@ -8,11 +8,11 @@ from typing import Final
 
 from lmspan.guard import guarded
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _RIVALS: Final = ("openinference.instrumentation.dspy", "opentelemetry.instrumentation.genai.dspy")
 
-waiting = True
+waiting: bool = True
 """Whether nobody has looked since DSPy was patched. The other may be turned on later, so the first call looks."""
 
 

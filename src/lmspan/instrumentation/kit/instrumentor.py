@@ -10,7 +10,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from lmspan.context import propagation
 from lmspan.guard import guarded
@@ -20,7 +20,7 @@ from lmspan.patching import Patches
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 Methods = Mapping[str, "Hook | Callable[..., Any]"]
 """By the method's name: a hook, or a wrapper with wrapt's four arguments where there is no call to begin."""
@@ -37,7 +37,7 @@ class Instrumentor:
     module: ClassVar[str]
     _instance: ClassVar[Any] = None
 
-    is_instrumented_by_opentelemetry = False
+    is_instrumented_by_opentelemetry: bool = False
 
     def __new__(cls) -> Self:
         """Return the one instance."""

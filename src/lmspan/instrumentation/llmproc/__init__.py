@@ -17,7 +17,7 @@ from lmspan.instrumentation.llmproc import clients, events, runs, tools
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 TESTED: Final = ("0.9.5",)
 

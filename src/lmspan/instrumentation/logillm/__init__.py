@@ -34,7 +34,7 @@ from lmspan.instrumentation.logillm import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 TESTED: Final = ("0.2.17",)
 _OPTIMIZERS: Final = "logillm.optimizers"

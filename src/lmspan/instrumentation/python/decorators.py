@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 from lmspan.context import current
 from lmspan.errors import ConfigurationError
@@ -121,13 +121,13 @@ class Decorator:
         return f"<lmspan.{self._kind.value} decorator>"
 
 
-module = Decorator(Operation.MODULE)
-agent = Decorator(Operation.AGENT)
-tool = Decorator(Operation.TOOL)
-lm = Decorator(Operation.LM)
-turn = Decorator(Operation.TURN)
-evaluate = Decorator(Operation.EVALUATE)
-optimize = Decorator(Operation.OPTIMIZE)
+module: Final = Decorator(Operation.MODULE)
+agent: Final = Decorator(Operation.AGENT)
+tool: Final = Decorator(Operation.TOOL)
+lm: Final = Decorator(Operation.LM)
+turn: Final = Decorator(Operation.TURN)
+evaluate: Final = Decorator(Operation.EVALUATE)
+optimize: Final = Decorator(Operation.OPTIMIZE)
 
 
 class _Recording(NamedTuple):
