@@ -66,7 +66,7 @@ class Hush:
 
     def __init__(self, heard: Callable[[str], Any] | None = None) -> None:
         self._heard = heard
-        self.line = ""
+        self.line: str = ""
         for name in _LOGGERS:
             filters = logging.getLogger(name).filters
             if _keep not in filters:
