@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, overload
 
 from lmspan.context import current
 from lmspan.errors import ConfigurationError
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any] | Descriptor)
 
 
+OperationName = Literal[
+    "workflow", "module", "agent", "turn", "lm", "embedding", "retrieval", "tool", "adapter_format",
+    "adapter_parse", "evaluate", "example", "optimize", "candidate", "interpreter_execute", "interpreter_startup",
+    "interpreter_shutdown",
+]  # fmt: skip
+"""The values of `Operation`, so that editors complete them and type checkers refuse others."""
+
+
 class _Silent:
     """What `operation()` gives when nothing is recorded: it takes outputs and forgets them."""
 
@@ -44,7 +52,11 @@ class _Silent:
 
 @contextmanager
 def operation(
-    kind: Operation | str, name: str = "", *, inputs: Any = None, attributes: Mapping[str, Any] | None = None
+    kind: Operation | OperationName,
+    name: str = "",
+    *,
+    inputs: Any = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[Call]:
     """Record what runs under the `with` as one operation; set `outputs` on what it gives, if there are any.
 
