@@ -6,6 +6,7 @@ from typing import get_args
 
 import lmspan
 from lmspan import config, instrumentation, semconv
+from lmspan.instrumentation.python import decorators
 from lmspan.session import arguments
 from lmspan.subscribers import dialects, subscriptions
 
@@ -41,6 +42,7 @@ def test_the_types_of_options_are_the_values_that_are_accepted():
     assert get_args(arguments.CaptureContent) == config.CAPTURES
     assert get_args(arguments.EventTarget) == config.EVENTS
     assert get_args(arguments.LibraryName) == (*instrumentation.LIBRARIES, "all")
+    assert get_args(decorators.OperationName) == tuple(lmspan.Operation)
     assert {*get_args(subscriptions.DialectName), "lmspan"} == {each.name for each in dialects.ALL}
 
 

@@ -21,7 +21,7 @@ from lmspan.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 EXPORTERS: Final = ("file", "otlp", "console", "none")
 EVENTS: Final = ("span", "log", "both")

@@ -25,7 +25,7 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 OWN: Final = (
     "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE", "LMSPAN_RUN", "LMSPAN_RUN_FIRST",

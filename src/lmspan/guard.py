@@ -14,12 +14,12 @@ import threading
 import traceback
 from collections import Counter
 from types import CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 failures: Counter[str] = Counter()
 """The number of failures of each guarded place in this process."""

@@ -137,3 +137,6 @@ def options(exporter: SpanExporter) -> None:
     lmspan.subscribe(print, dialect="dspy.ex")  # type: ignore[arg-type]
     lmspan.subscribed(print, delivery="async")  # type: ignore[arg-type]
     lmspan.subscribed(print, colour="blue")  # type: ignore[call-arg]
+    with lmspan.operation("tool", "search"), lmspan.operation(lmspan.Operation.LM):
+        pass
+    lmspan.operation("chat")  # type: ignore[arg-type]

@@ -56,11 +56,11 @@ _configured: list[Subscription] = []
 
 def configure(*, callbacks: Iterable[tuple[Any, Any]] = ()) -> None:
     """Subscribe callbacks to every program of the process, in place of the callbacks configured before."""
-    made = [subscriptions.subscribe(each, dialect="dspy_ex") for each in callbacks]
+    subscribed = [subscriptions.subscribe(each, dialect="dspy_ex") for each in callbacks]
     with _lock:
         for subscription in _configured:
             subscription.cancel()
-        _configured[:] = made
+        _configured[:] = subscribed
 
 
 def attach(program: Any, *, callbacks: Iterable[tuple[Any, Any]]) -> None:

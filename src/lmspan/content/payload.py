@@ -86,7 +86,7 @@ class Content:
         max_nodes: int = 5_000,
     ) -> None:
         self.capture = capture
-        self.redactor = redactor or Redactor()
+        self.redactor: Redactor = redactor or Redactor()
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
         texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)

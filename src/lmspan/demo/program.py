@@ -25,8 +25,8 @@ class TravelDesk(dspy.Module):  # type: ignore[misc] # DSPy has no types
 
     def __init__(self) -> None:
         super().__init__()
-        self.research = dspy.ReAct("trip -> findings", tools=[distance, weather], max_iters=4)
-        self.advise = dspy.ChainOfThought("trip, findings -> advice")
+        self.research: Any = dspy.ReAct("trip -> findings", tools=[distance, weather], max_iters=4)
+        self.advise: Any = dspy.ChainOfThought("trip, findings -> advice")
 
     def forward(self, trip: str) -> Any:
         """Answer one question."""

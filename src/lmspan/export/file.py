@@ -73,8 +73,8 @@ class FileSink(SpanExporter):
         max_age_s: float = _MAX_AGE_S,
         keep_files: int = _KEEP_FILES,
     ) -> None:
-        self.path = directory / CURRENT_NAME
-        self.trouble = ""
+        self.path: Path = directory / CURRENT_NAME
+        self.trouble: str = ""
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._keep_files = keep_files

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Batch = list["ReadableSpan"]
 
-logger = logging.getLogger("lmspan.export")
+logger: Final = logging.getLogger("lmspan.export")
 
 _SPAN_BYTES: Final = 1_024  # an encoded span without its texts: ids, times, names, small attributes
 _SHORT: Final = 64
@@ -81,7 +81,7 @@ class ExportQueue(SpanProcessor):
         """
         self.exporter = exporter
         self.name = name
-        self.dropped = 0
+        self.dropped: int = 0
         self._delay_s = delay_s
         self._batch_spans = batch_spans
         self._batch_bytes = batch_bytes
@@ -104,7 +104,7 @@ class ExportQueue(SpanProcessor):
         self._worker: threading.Thread | None = None
         self._starting = self._stopping = False
         self._troubled = self._refused = self._refuses_all = False
-        self.failing = False
+        self.failing: bool = False
 
     # the program's threads ---------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lmspan.config import Config
     from lmspan.export.http import OtlpAdapter
 
-logger = logging.getLogger("lmspan.export")
+logger: Final = logging.getLogger("lmspan.export")
 
 
 class _Signal:
@@ -68,7 +68,7 @@ class QuietMetrics(MetricExporter):
         # The exporter reads its preferences from the standard variables, and has no public name for them.
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - the same
         self._exporter = exporter
-        self.signal = _Signal("metrics", exporter, adapter, redact, MetricExportResult.FAILURE)
+        self.signal: _Signal = _Signal("metrics", exporter, adapter, redact, MetricExportResult.FAILURE)
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Export the collected metrics; called on the reader's thread."""
@@ -92,7 +92,7 @@ class QuietLogs(LogRecordExporter):
 
     def __init__(self, exporter: Any, redact: Callable[[str], str], adapter: OtlpAdapter | None = None) -> None:
         self._exporter = exporter
-        self.signal = _Signal("log records", exporter, adapter, redact, LogRecordExportResult.FAILURE)
+        self.signal: _Signal = _Signal("log records", exporter, adapter, redact, LogRecordExportResult.FAILURE)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export one batch; called on the processor's thread."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lmspan.session.init import Session
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 RUN: Final = "LMSPAN_RUN"
 _ENV_POSITION: Final = 10  # position of `env` among the arguments of Popen

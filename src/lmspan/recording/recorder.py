@@ -66,7 +66,7 @@ class Recorder:
         """Record through `tracer`; `events` names where events go: "span", "log" (to `event_logger`) or "both"."""
         self.enabled = True
         self.tracer = tracer
-        self.content = content or Content()
+        self.content: Content = content or Content()
         self.metrics = metrics
         self.clock = clock
         self.process_context = from_environment(os.environ)

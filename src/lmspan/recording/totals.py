@@ -73,8 +73,8 @@ class Totals:
 
     def __init__(self, outer: Totals | None = None) -> None:
         """`outer` is the totals that these are a part of."""
-        self.outer = outer
-        self.closed = False
+        self.outer: Totals | None = outer
+        self.closed: bool = False
         self._nodes = itertools.count()
         self._waiting: deque[LiveCall | Totals] = deque()
         self._numbers: Counter[str] = Counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan._version import __version__
 from lmspan.errors import ConfigurationError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmspan import config
     from lmspan.content.redaction import Redactor
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _own_provider: TracerProvider | None = None
 

@@ -20,3 +20,16 @@ def test_a_callback_that_derives_from_a_base_class_has_the_hooks_that_it_overrid
             pass
 
     assert [each.name for each in bound_hooks(Mine(), None, None)] == ["on_tool_end"]
+
+
+@pytest.mark.parametrize(
+    ("callback", "why"),
+    [
+        (object(), "has no hook"),
+        ({"on_tool_start": lambda a, b, c, d: None}, "parameter 'c' must be given"),
+        (type("Wrong", (), {"on_lm_start": lambda self, call_id, instance, inputs, tenant: None})(), "'tenant'"),
+    ],
+)
+def test_a_callback_that_could_never_be_called_is_refused(callback, why):
+    with pytest.raises(lmspan.CallbackError, match=why):
+        lmspan.subscribe(callback, dialect="dspy" if why == "'tenant'" else None)

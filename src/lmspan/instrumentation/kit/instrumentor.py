@@ -11,7 +11,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from lmspan.context import propagation
 from lmspan.guard import guarded
@@ -21,7 +21,7 @@ from lmspan.patching import Patches
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 Methods = Mapping[str, "Hook | Callable[..., Any]"]
 """By the name of a method: a hook, or a wrapper with wrapt's four arguments where no call starts."""
@@ -55,7 +55,7 @@ class Instrumentor:
     parts: ClassVar[Parts] = ()
     _instance: ClassVar[Any] = None
 
-    is_instrumented_by_opentelemetry = False
+    is_instrumented_by_opentelemetry: bool = False
 
     def __new__(cls) -> Self:
         """Return the one instance."""

@@ -35,7 +35,7 @@ class Candidate:
 
     def __init__(self, parts: dict[str, Part], index: int = 0) -> None:
         self.parts = parts
-        self.id = digest(repr(parts))
+        self.id: str = digest(repr(parts))
         self.index = index
         self.parents: tuple[Candidate, ...] = ()
 
@@ -77,7 +77,7 @@ class Expected:
     def __init__(
         self, facts: dict[str, Any] | None = None, scope: str = "full", parents: tuple[Candidate, ...] = ()
     ) -> None:
-        self.facts = facts or {}
+        self.facts: dict[str, Any] = facts or {}
         self.scope = scope
         self.parents = parents
         self.candidate: Candidate | None = None
@@ -90,7 +90,7 @@ class Search:
         """`parts` tells what a program is made of, as the source can read it."""
         self._parts = parts
         self._known: dict[str, Candidate] = {}
-        self.student = Candidate(parts(student))
+        self.student: Candidate = Candidate(parts(student))
         self.first: float | None = None
         self.best: float | None = None
         self._best_id = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, overload
 
 from lmspan.context import current
 from lmspan.errors import ConfigurationError
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any] | Descriptor)
 
 
+OperationName = Literal[
+    "workflow", "module", "agent", "turn", "lm", "embedding", "retrieval", "tool", "adapter_format",
+    "adapter_parse", "evaluate", "example", "optimize", "candidate", "interpreter_execute", "interpreter_startup",
+    "interpreter_shutdown",
+]  # fmt: skip
+"""The values of `Operation`, so that editors complete them and type checkers refuse others."""
+
+
 class _Silent:
     """The call of an `operation()` that is not recorded: it takes outputs and drops them."""
 
@@ -52,7 +60,11 @@ _OPERATION: Final = Guarded(Steps(_start_operation, operations.describe, operati
 
 @contextmanager
 def operation(
-    kind: Operation | str, name: str = "", *, inputs: Any = None, attributes: Mapping[str, Any] | None = None
+    kind: Operation | OperationName,
+    name: str = "",
+    *,
+    inputs: Any = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[Call]:
     """Record what runs under the `with` as one operation; set `outputs` on the call that it yields, if there are any.
 
@@ -129,13 +141,13 @@ class Decorator:
         return f"<lmspan.{self._kind.value} decorator>"
 
 
-module = Decorator(Operation.MODULE)
-agent = Decorator(Operation.AGENT)
-tool = Decorator(Operation.TOOL)
-lm = Decorator(Operation.LM)
-turn = Decorator(Operation.TURN)
-evaluate = Decorator(Operation.EVALUATE)
-optimize = Decorator(Operation.OPTIMIZE)
+module: Final = Decorator(Operation.MODULE)
+agent: Final = Decorator(Operation.AGENT)
+tool: Final = Decorator(Operation.TOOL)
+lm: Final = Decorator(Operation.LM)
+turn: Final = Decorator(Operation.TURN)
+evaluate: Final = Decorator(Operation.EVALUATE)
+optimize: Final = Decorator(Operation.OPTIMIZE)
 
 
 class _Recording(NamedTuple):

@@ -38,12 +38,12 @@ def _context(moment: Moment) -> logillm.CallbackContext:
     if context is not None:
         return context
     call = moment.call
-    made = logillm.CallbackContext(
+    new = logillm.CallbackContext(
         call_id=call.call_id,
         parent_call_id=call.parent_id or None,
         start_time=call.start_time_unix_nano / 1e9,
     )
-    return _contexts.setdefault(moment.live, made)  # a queued hook may have made one on its thread
+    return _contexts.setdefault(moment.live, new)  # a queued hook may have added one on its thread
 
 
 def _duration(call: LiveCall) -> float:
