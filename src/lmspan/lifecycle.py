@@ -175,6 +175,10 @@ class LiveCall(Call):
 
     # The recorder's.
     life = Life.OPEN
+    taken_by: object = None
+    """The attempt to end it, or to close it, that has taken the last step of its life."""
+    measured = False
+    """Whether the metrics have it."""
     span: Any = None
     context: Any = None
     """The OpenTelemetry context that it has attached."""

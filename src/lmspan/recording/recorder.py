@@ -99,7 +99,11 @@ class Recorder:
         try:
             return start(self, *arguments)
         except BaseException as error:
-            self._unwind(before, error)
+            try:
+                self._unwind(before, error)
+            except BaseException:  # another interrupt
+                self._unwind(before, error)
+                raise
             raise
 
     def start(
@@ -280,57 +284,80 @@ class Recorder:
         end_time: int | None = None,
     ) -> None:
         """End the call's span, and those calls under it that depend on it. Ending a call twice has no effect."""
-        if call.inherited or not self._step(call, Life.OPEN, Life.ENDING):
-            restore(call)  # it was ended on another thread, where its context was not current
-            return
-        call.outputs = outputs
-        call.error = error
+        attempt = object()
         try:
-            for child in tuple((call.dependents or {}).values()):
-                self.end(child, error=error, missing=True)
-                self._close(child)
-            if call.observed:
-                self._annotate(call, error, missing=missing)
+            if not call.inherited:
+                self._step(call, Life.OPEN, Life.ENDING, attempt)
+            if call.taken_by is attempt:
+                call.outputs = outputs
+                call.error = error
+                for child in tuple((call.dependents or {}).values()):
+                    self.end(child, error=error, missing=True)
+                    self._close(child)
+                if call.observed:
+                    self._annotate(call, error, missing=missing)
         finally:  # no other thread would end the span, so an interrupt does not keep it from its end
             try:
-                self._complete(call, end_time or self.clock(), missing=missing)
+                self._complete(call, attempt, end_time or self.clock(), missing=missing)
             except BaseException:
-                self._complete(call, end_time or self.clock(), missing=missing)
+                self._complete(call, attempt, end_time or self.clock(), missing=missing)
                 raise
 
-    def _complete(self, call: LiveCall, end_time: int, *, missing: bool) -> None:
-        if not self._step(call, Life.ENDING, Life.ENDED):
+    def _complete(self, call: LiveCall, attempt: object, end_time: int, *, missing: bool) -> None:
+        """Take a call from ENDING on, as far as that has not been done: an interrupt may have come in between."""
+        if call.taken_by is not attempt:
+            restore(call)  # it was ended on another thread, where its context was not current
             return
-        try:
+        if call.life is Life.ENDING:
             call.end_time_unix_nano = end_time
-            self.open.pop(call.call_id, None)
+            self._step(call, Life.ENDING, Life.ENDED, attempt)
+        self.open.pop(call.call_id, None)
+        try:
             restore(call)
-            for watcher in call.watchers:
+            while call.watchers:
+                watcher = call.watchers[0]
+                call.watchers = call.watchers[1:]
                 watcher.end(call)
         finally:
-            if self.metrics is not None:
-                self.metrics.record(call, (end_time - call.start_time_unix_nano) / 1e9, missing=missing)
+            self._measure(call, missing=missing)
             call.observed = False
             call.instance = call.inputs = call.outputs = call.response = call.tool_results = None
             call.kept = call.failure_below = call.event_content = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)
 
-    def _close(self, call: LiveCall) -> None:
-        if not self._step(call, Life.ENDED, Life.CLOSED):
-            return
-        call.span.end(call.end_time_unix_nano)
-        call.recording = False
-        if call.parent is not None and call.parent.dependents:
-            call.parent.dependents.pop(call.call_id, None)
+    def _measure(self, call: LiveCall, *, missing: bool) -> None:
+        if self.metrics is not None and not call.measured:
+            call.measured = True
+            duration_s = (call.end_time_unix_nano - call.start_time_unix_nano) / 1e9
+            self.metrics.record(call, duration_s, missing=missing)
 
-    def _step(self, call: LiveCall, before: Life, after: Life) -> bool:
-        """Take a call one step on; False if it is elsewhere, because another thread has taken the step."""
+    def _close(self, call: LiveCall) -> None:
+        attempt = object()
+        try:
+            self._step(call, Life.ENDED, Life.CLOSED, attempt)
+        finally:
+            if call.taken_by is attempt:
+                self._end_span(call)
+
+    def _end_span(self, call: LiveCall) -> None:
+        try:
+            call.span.end(call.end_time_unix_nano)
+        except BaseException:  # an interrupt
+            if call.span.is_recording():
+                call.span.end(call.end_time_unix_nano)
+            raise
+        finally:
+            call.recording = False
+            if call.parent is not None and call.parent.dependents:
+                call.parent.dependents.pop(call.call_id, None)
+
+    def _step(self, call: LiveCall, before: Life, after: Life, attempt: object) -> None:
+        """Take a call one step on, and note which attempt did; another thread may have taken the step before."""
         with self.lock:
-            if call.life is not before:
-                return False
-            call.life = after
-            return True
+            if call.life is before:
+                call.life = after
+                call.taken_by = attempt
 
     @guarded
     def _annotate(self, call: LiveCall, error: BaseException | None, *, missing: bool) -> None:
