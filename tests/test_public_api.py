@@ -1,9 +1,14 @@
 """The public names and the signature of init() are a contract; the table of names is complete and consistent."""
 
+import dataclasses
 import inspect
+from typing import get_args
 
 import lmspan
-from lmspan import semconv
+from lmspan import config, instrumentation, semconv
+from lmspan.instrumentation.python import decorators
+from lmspan.session import arguments
+from lmspan.subscribers import dialects, subscriptions
 
 
 def test_the_public_names():
@@ -25,6 +30,26 @@ def test_the_signature_of_init():
     ]  # fmt: skip
 
 
+def test_the_arguments_of_init_have_its_names_and_defaults():
+    parameters = inspect.signature(lmspan.init).parameters.values()
+    assert [(each.name, each.default) for each in parameters] == [
+        (each.name, each.default) for each in dataclasses.fields(arguments.Arguments)
+    ]
+
+
+def test_the_types_of_options_are_the_values_that_are_accepted():
+    assert get_args(arguments.ExporterName) == config.EXPORTERS
+    assert get_args(arguments.CaptureContent) == config.CAPTURES
+    assert get_args(arguments.EventTarget) == config.EVENTS
+    assert get_args(arguments.LibraryName) == (*instrumentation.LIBRARIES, "all")
+    assert get_args(decorators.OperationName) == tuple(lmspan.Operation)
+    assert {*get_args(subscriptions.DialectName), "lmspan"} == {each.name for each in dialects.ALL}
+
+
+def test_subscribed_takes_what_subscribe_takes():
+    assert inspect.signature(lmspan.subscribed).parameters == inspect.signature(lmspan.subscribe).parameters
+
+
 def test_everything_public_is_documented():
     for name in lmspan.__all__:
         if name != "__version__":
@@ -32,10 +57,9 @@ def test_everything_public_is_documented():
 
 
 def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
-    entries = semconv.table()
-    assert len(entries) > 100
-    for name, entry in entries.items():
-        assert entry.meta.brief
+    assert len(semconv.ATTRIBUTES) > 100
+    for name, meaning in semconv.ATTRIBUTES.items():
+        assert meaning.brief
         assert name.split(".")[0] in (
             "gen_ai",
             "mcp",
@@ -50,4 +74,4 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
             "session",
             "user",
         )
-        assert (entry.meta.source == semconv.OWN) == name.startswith("lmspan.")
+        assert (meaning.source == semconv.OWN) == name.startswith("lmspan.")

@@ -2,36 +2,55 @@
 
 from pathlib import Path
 
-from lmspan.semconv import METRICS, table
+from lmspan import semconv as sc
 
 PAGE = Path(__file__).with_name("semconv.md")
 
+HEAD = """\
+# Names
+
+Every attribute, event and metric that `lmspan` emits. `make_semconv.py` writes this page from `lmspan/semconv/`.
+Attributes with the mark *(content)* are recorded only where content is captured.
+
+## Attributes
+
+A name that ends in a dot stands for every name that begins with it.
+
+| name | type | source | meaning |
+|---|---|---|---|
+"""
+EVENTS = """
+## Events
+
+| name | meaning |
+|---|---|
+"""
+METRICS = """
+## Metrics
+
+lmspan exports metrics where `OTEL_METRICS_EXPORTER` selects an exporter; otherwise the process's MeterProvider
+receives them.
+
+| name | unit | meaning |
+|---|---|---|
+"""
+
+
+def attribute(name: str, meaning: sc.Attribute) -> str:
+    unit = f", {meaning.unit}" if meaning.unit else ""
+    mark = " *(content)*" if meaning.content else ""
+    return f"| `{name}` | {meaning.type}{unit} | {meaning.source} | {meaning.brief}{mark} |\n"
+
 
 def page() -> str:
-    rows = [
-        f"| `{name}` | {entry.meta.type}{entry.meta.unit and f', {entry.meta.unit}'} | {entry.meta.source} "
-        f"| {entry.meta.brief}{' *(content)*' if entry.meta.content else ''} |"
-        for name, entry in table().items()
-    ]
-    return "\n".join(
+    return "".join(
         [
-            "# Names",
-            "",
-            "Every attribute that `lmspan` emits. Made from `lmspan/semconv/` by `make_semconv.py`; what is marked",
-            "*(content)* is only there as the content rule allows.",
-            "",
-            "| name | type | from | what |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-            "## Metrics",
-            "",
-            "Sent where `OTEL_METRICS_EXPORTER` says so, or measured by the MeterProvider that the process has.",
-            "",
-            "| name | unit | what |",
-            "|---|---|---|",
-            *(f"| `{name}` | {unit} | {brief} |" for name, (unit, brief) in METRICS.items()),
-            "",
+            HEAD,
+            *(attribute(name, meaning) for name, meaning in sc.ATTRIBUTES.items()),
+            EVENTS,
+            *(f"| `{name}` | {brief} |\n" for name, brief in sc.EVENTS.items()),
+            METRICS,
+            *(f"| `{name}` | {unit} | {brief} |\n" for name, (unit, brief) in sc.METRICS.items()),
         ]
     )
 

@@ -1,7 +1,7 @@
-"""What init() was asked for, resolved: arguments, then the environment, then defaults. Frozen once made.
+"""Resolve the configuration of init(): arguments, then the environment, then defaults.
 
-A wrong argument raises `ConfigurationError`; a wrong environment variable is told in one warning and its default used,
-since the person who runs a program may not be the one who wrote it.
+A wrong argument raises `ConfigurationError`. A wrong environment variable logs one warning and has its default value,
+because the user of a program may not be its author.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lmspan.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 EXPORTERS: Final = ("file", "otlp", "console", "none")
 EVENTS: Final = ("span", "log", "both")
@@ -33,18 +33,18 @@ PORT_HINTS: Final = {
     "http/protobuf": "4317 is usually gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
     "grpc": "4318 is usually HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 }
-"""For each protocol, the advice where the port is that of the other one."""
+"""For each protocol, a hint for a port of the other protocol."""
 
 _OTHER_PORTS: Final = {"http/protobuf": ":4317", "grpc": ":4318"}
 
 _CAPTURES_IN_ENVIRONMENT: Final = {
     **{mode: mode for mode in CAPTURES},
-    # upstream's values
+    # values of the OpenTelemetry conventions
     "no_content": "none",
     "span_only": "span",
     "event_only": "event",
     "span_and_event": "both",
-    # what earlier conventions and other instrumentations understand
+    # values of earlier conventions and of other instrumentations
     "false": "none",
     "true": "span",
 }
@@ -78,7 +78,7 @@ class Config:
 def resolve(
     *,
     service_name: str | None,
-    exporters: Iterable[Any] | str | None,
+    exporters: Any,
     instrument: Iterable[str] | str | None,
     capture_content: str | None,
     events: str,
@@ -86,7 +86,11 @@ def resolve(
     provider_exists: bool,
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
-    """Resolve what init() was given. `provider_exists`: then spans go to that stack and to nowhere else unasked."""
+    """Return the configuration for the arguments of init().
+
+    `provider_exists` states that the program has its own provider. Then spans go to this provider only, unless
+    `exporters` names others.
+    """
     if type(openinference) is not bool:
         raise ConfigurationError(f"openinference: {openinference!r} is not known; use True or False")
     environment.warn_of_unknown_names(environ)
@@ -95,18 +99,14 @@ def resolve(
     if "otlp" in chosen and not _is_address(environ, protocol):
         chosen = tuple(each for each in chosen if each != "otlp") or ("none",)
     local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
-    asked = _choice("capture_content", capture_content, CAPTURES) or capture_from_environment(environ)
-    if asked is None and "otlp" in chosen:
+    capture = _choice("capture_content", capture_content, CAPTURES) or capture_from_environment(environ)
+    if capture is None and "otlp" in chosen:
         logger.warning(_NO_CONTENT, CAPTURE_VARIABLE)
     return Config(
         service_name=service_name or environ.get("OTEL_SERVICE_NAME") or script_name(),
         exporters=tuple(each for each in chosen if each != "none"),
-        instrument=(instrument,)
-        if isinstance(instrument, str)
-        else instrument
-        if instrument is None
-        else tuple(instrument),
-        capture_content=asked or ("local" if local_only else "none"),
+        instrument=_names(instrument),
+        capture_content=capture or ("local" if local_only else "none"),
         events=_choice("events", events, EVENTS) or "span",
         openinference=openinference or _flag("LMSPAN_OPENINFERENCE", environ),
         protocol=protocol,
@@ -116,14 +116,20 @@ def resolve(
     )
 
 
+def _names(instrument: Iterable[str] | str | None) -> tuple[str, ...] | None:
+    if instrument is None:
+        return None
+    return (instrument,) if isinstance(instrument, str) else tuple(instrument)
+
+
 def is_disabled(environ: Mapping[str, str]) -> bool:
-    """Tell whether the environment turns lmspan, or the whole OpenTelemetry SDK, off."""
+    """Return whether the environment disables lmspan, or the whole OpenTelemetry SDK."""
     own = _FLAGS.get(environ.get("LMSPAN_ENABLED", "").strip().lower())
     return own is False or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def capture_from_environment(environ: Mapping[str, str]) -> str | None:
-    """Return the capture mode that the standard variable asks for, or None."""
+    """Return the capture mode of the standard variable, or None if it is not set."""
     value = environ.get(CAPTURE_VARIABLE, "").strip()
     if not value:
         return None
@@ -135,42 +141,44 @@ def capture_from_environment(environ: Mapping[str, str]) -> str | None:
 
 @cache
 def refuse_capture(value: str) -> None:
-    """Warn of a value of the standard variable, once in a process: it is read at import and again by `init()`."""
-    right = "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT"
-    _told(CAPTURE_VARIABLE, value, right, "no content is recorded")
+    """Warn of a wrong value of the standard variable, once in a process: `import lmspan` and `init()` both read it."""
+    valid = "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT"
+    _warn(CAPTURE_VARIABLE, value, valid, "no content is recorded")
 
 
 def script_name() -> str:
-    """Return the name of the program that runs: the script's, the module's for `python -m`, else "python"."""
+    """Return the name of the running script, of the module for `python -m`, otherwise "python"."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name).removesuffix(".__main__")
-    return Path(sys.argv[0]).stem if sys.argv and Path(sys.argv[0]).stem not in ("", "-c", "-") else "python"
+    name = Path(sys.argv[0]).stem if sys.argv else ""
+    return name if name not in ("", "-c", "-") else "python"
 
 
-def _exporters(asked: Any, environ: Mapping[str, str], *, provider_exists: bool) -> tuple[Any, ...]:
-    if asked is None:
+def _exporters(exporters: Any, environ: Mapping[str, str], *, provider_exists: bool) -> tuple[Any, ...]:
+    if exporters is None:
         return () if provider_exists else exporters_from_environment(environ)
-    chosen = (asked,) if isinstance(asked, str) or not hasattr(asked, "__iter__") else tuple(asked)
+    is_one = isinstance(exporters, str) or not hasattr(exporters, "__iter__")
+    chosen = (exporters,) if is_one else tuple(exporters)
     for each in chosen:
         if isinstance(each, str):
             _choice("exporters", each, EXPORTERS)
         elif not (hasattr(each, "export") or hasattr(each, "on_end")):
             raise ConfigurationError(
                 f"exporters: {type(each).__name__!r} object is neither a SpanExporter nor a SpanProcessor; "
-                f"give such an object or one of the names {_words(EXPORTERS)}"
+                f"pass such an object or one of the names {_words(EXPORTERS)}"
             )
     return chosen
 
 
 def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return where the standard variables send spans, else the local file."""
+    """Return the exporters that the standard variables select, otherwise the local file."""
     names = [name.strip() for name in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if name.strip()]
     known = [name for name in names if name in EXPORTERS]
     if names != known:
         unknown = next(name for name in names if name not in EXPORTERS)
-        _told("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out" if known else "no span is exported")
+        _warn("OTEL_TRACES_EXPORTER", unknown, _words(EXPORTERS), "it is left out" if known else "no span is exported")
     if names:
         return tuple(known)
     endpoints = (environment.ENDPOINTS[0], environment.ENDPOINTS[-1])
@@ -178,19 +186,19 @@ def exporters_from_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _flag(variable: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether a variable of our own says yes."""
+    """Return whether a variable of lmspan is set to true."""
     value = environ.get(variable, "").strip()
     if value and value.lower() not in _FLAGS:
-        _told(variable, value, "1 or 0", "it is left out")
+        _warn(variable, value, "1 or 0", "it is left out")
     return _FLAGS.get(value.lower(), False)
 
 
 def _signal(variable: str, environ: Mapping[str, str]) -> str:
-    """Return where metrics or log records go, "" where the environment does not say."""
+    """Return the exporter of metrics or log records, or "" if the variable is not set."""
     value = environ.get(variable, "").strip()
     known = ("otlp", "console", "none") if variable == "OTEL_METRICS_EXPORTER" else ("otlp", "none")
     if value and value not in known:
-        _told(variable, value, _words(known), "nothing is exported")
+        _warn(variable, value, _words(known), "nothing is exported")
         return "none"
     return value
 
@@ -201,25 +209,26 @@ def _protocol(environ: Mapping[str, str]) -> str:
         if value in PROTOCOLS:
             return value
         if value:
-            _told(name, value, _words(PROTOCOLS), f"{PROTOCOLS[0]} is used")
+            _warn(name, value, _words(PROTOCOLS), f"{PROTOCOLS[0]} is used")
     return PROTOCOLS[0]
 
 
 def _is_address(environ: Mapping[str, str], protocol: str) -> bool:
-    """Tell whether spans can be sent to the address of the environment at all; warn of what is wrong with it.
+    """Return whether the address in the environment is usable; warn of mistakes in it.
 
-    The exporters would raise on an address that is no URL, and report any other mistake when they give up.
+    The exporters raise for an address that is no URL, and report any other mistake only after their last attempt.
     """
     names = (environment.ENDPOINTS[0], environment.ENDPOINTS[-1])
-    name, value = next(((name, value) for name in names if (value := environ.get(name, "").strip())), ("", ""))
-    place = value.rpartition("@")[2].partition("?")[0]  # keys are in the parts that are cut off
-    if not value:
+    name = next((name for name in names if environ.get(name, "").strip()), None)
+    if name is None:
         return True
+    value = environ[name].strip()
+    place = value.rpartition("@")[2].partition("?")[0]  # the rest of the address may contain keys
     if not _is_url(value):
         logger.warning("lmspan: %s=%r is no URL; no span is exported by OTLP", name, place)
         return False
     if protocol != "grpc" and not value.lower().startswith(("http://", "https://")):
-        _told(name, place, f"http://{place.rpartition('://')[2]}", "nothing can be delivered there")
+        _warn(name, place, f"http://{place.rpartition('://')[2]}", "nothing can be delivered there")
     elif place.rpartition("://")[2].partition("/")[0].endswith(_OTHER_PORTS[protocol]):
         logger.warning("lmspan: %s=%r and the protocol %s: %s", name, place, protocol, PORT_HINTS[protocol])
     elif name == names[-1] and protocol != "grpc" and place.rstrip("/").endswith("/v1/traces"):
@@ -236,7 +245,7 @@ def _is_url(text: str) -> bool:
 
 
 def _content_limit(environ: Mapping[str, str]) -> int:
-    """Return how long a content attribute may be: the SDK would cut a longer one in the middle of its JSON."""
+    """Return the longest length of a content attribute; the SDK cuts a longer one in the middle of its JSON."""
     for name in ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"):
         value = environ.get(name, "").strip()
         if value.isdecimal():
@@ -247,11 +256,11 @@ def _content_limit(environ: Mapping[str, str]) -> int:
 def _choice(option: str, value: Any, choices: tuple[str, ...]) -> str | None:
     if value is not None and value not in choices:
         raise ConfigurationError(f"{option}: {value!r} is not known; use one of {_words(choices)}")
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return] # None, or one of the choices
 
 
-def _told(variable: str, value: str, right: str, consequence: str) -> None:
-    logger.warning("lmspan: %s=%r is not known (use %s); %s", variable, value, right, consequence)
+def _warn(variable: str, value: str, valid: str, consequence: str) -> None:
+    logger.warning("lmspan: %s=%r is not known (use %s); %s", variable, value, valid, consequence)
 
 
 def _words(choices: tuple[str, ...]) -> str:

@@ -1,10 +1,10 @@
-"""Environment variables that cannot be used: wrong values of OpenTelemetry's, and unknown names of our own.
+"""Check environment variables: wrong values of OpenTelemetry's variables, and unknown variables of lmspan.
 
-The SDK and its exporters read their variables when they are imported or constructed. On a wrong value they raise, or
-print a traceback, or print the value, which may be a key. The person who runs a program may not be its author, so a
-wrong variable costs one warning here and never the program: the default takes its place.
+The SDK and its exporters read their variables at import or construction. For a wrong value they raise, or print a
+traceback, or print the value, which may be a key. The user of a program may not be its author. Therefore lmspan logs
+one warning for a wrong variable and uses the default.
 
-Values follow the code of the SDK 1.43 to 1.45, where it differs from the specification: a timeout is in seconds there.
+The checks follow the code of the SDK 1.43 to 1.45 where it differs from the specification: its timeouts are in seconds.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 OWN: Final = (
     "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE", "LMSPAN_RUN", "LMSPAN_RUN_FIRST",
 )  # fmt: skip
 """The variables of lmspan itself."""
-STANDARD: Final = (  # what an unknown name of our own may stand for
+STANDARD: Final = (  # names that the user of an unknown LMSPAN_ variable may mean
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
@@ -43,15 +43,17 @@ STANDARD: Final = (  # what an unknown name of our own may stand for
 )
 
 ENDPOINTS: Final = tuple(f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT" for signal in ("TRACES_", "METRICS_", "LOGS_", ""))
-"""The addresses to export to; the last one is the base address for all signals."""
+"""The variables of endpoints; the last one is the base address for all signals."""
 
-# As the exporters read an entry of OTEL_EXPORTER_OTLP_HEADERS; one that they cannot read, they print.
+_LONGEST_SHOWN: Final = 60
+
+# An entry of OTEL_EXPORTER_OTLP_HEADERS that the exporters accept; they print any other entry.
 _HEADER: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+[ \t]*=[ \t]*[\x20\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a value cannot be used as it is; "" where nothing needs a warning. `instead` is the value to use."""
+    """A value that cannot be used. `instead` is the value to use; an empty `reason` needs no warning."""
 
     reason: str
     instead: str | None = None
@@ -59,17 +61,17 @@ class Fault:
 
 
 def unusable(environ: Mapping[str, str]) -> dict[str, Fault]:
-    """Return the variables that OpenTelemetry cannot use as they are, in the order of the table below."""
-    found = {name: check(environ[name], environ) for name, check in CHECKS.items() if name in environ}
-    return {name: fault for name, fault in found.items() if fault is not None}
+    """Return the variables whose values OpenTelemetry cannot use, in the order of the table below."""
+    results = {name: check(environ[name], environ) for name, check in CHECKS.items() if name in environ}
+    return {name: fault for name, fault in results.items() if fault is not None}
 
 
 @contextmanager
 def without_wrong_variables(environ: MutableMapping[str, str] = os.environ, *, warn: bool = True) -> Iterator[None]:
-    """Keep each wrong variable from OpenTelemetry while the body runs, and warn of it once.
+    """Hide wrong variables from OpenTelemetry inside the `with`, and warn of each once.
 
-    For the time in which the SDK is imported and providers and exporters are made. Afterwards the environment is as
-    before: the program, and what it starts, may read the variables in their own way.
+    Use it to import the SDK and to create providers and exporters. Afterwards the environment is as before, because the
+    program and its child processes may interpret the variables in their own way.
     """
     faults = unusable(environ)
     before = {name: environ[name] for name in faults}
@@ -86,7 +88,7 @@ def without_wrong_variables(environ: MutableMapping[str, str] = os.environ, *, w
 
 
 def warn_of_unknown_names(environ: Mapping[str, str]) -> None:
-    """Warn of each variable that looks like one of ours and is none, and name the nearest one."""
+    """Warn of each unknown variable that starts with LMSPAN_, and suggest a known one."""
     known = {name.partition("_")[2]: name for name in (*OWN, *STANDARD)} | {"EXPORTERS": "OTEL_TRACES_EXPORTER"}
     for name in sorted(environ):
         if name.startswith("LMSPAN_") and name not in OWN:
@@ -95,7 +97,7 @@ def warn_of_unknown_names(environ: Mapping[str, str]) -> None:
             logger.warning("lmspan: %s is not known and has no effect; %s", name, hint)
 
 
-# checks: each takes a value and the environment around it -----------------------------------------------------------
+# Checks of a value; the environment holds the other variables ------------------------------------------------------
 
 
 def _whole(least: int, most: int, value: str, _: Mapping[str, str]) -> Fault | None:
@@ -109,7 +111,7 @@ def _whole(least: int, most: int, value: str, _: Mapping[str, str]) -> Fault | N
 
 
 def _limit(value: str, environ: Mapping[str, str]) -> Fault | None:
-    """Check a limit of the SDK, to which an empty value means that there is no limit."""
+    """Check a limit of the SDK; an empty value means no limit."""
     return None if not value.strip() else _whole(0, 10**12, value, environ)
 
 
@@ -130,7 +132,7 @@ def _word(words: tuple[str, ...], fold: Callable[[str], str], value: str, _: Map
 
 
 def _ratio(value: str, environ: Mapping[str, str]) -> Fault | None:
-    """Check the argument of a sampler; only those that sample a ratio read it."""
+    """Check the argument of a sampler, which only samplers of a ratio read."""
     if "traceidratio" not in environ.get("OTEL_TRACES_SAMPLER", "").lower():
         return None
     try:
@@ -141,7 +143,7 @@ def _ratio(value: str, environ: Mapping[str, str]) -> Fault | None:
 
 
 def _batch_size(value: str, environ: Mapping[str, str]) -> Fault | None:
-    """Check the size of the queue or of a batch of log records: the SDK raises where a batch is larger."""
+    """Check the size of the queue or of a batch of log records; the SDK raises if a batch is larger than the queue."""
     queue = _size(environ, "OTEL_BLRP_MAX_QUEUE_SIZE", 2048)
     batch = _size(environ, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512)
     pair = Fault(f"a batch of {batch} is larger than the queue of {queue}") if batch > queue else None
@@ -156,19 +158,19 @@ def _size(environ: Mapping[str, str], name: str, default: int) -> int:
 def _compression(value: str, environ: Mapping[str, str]) -> Fault | None:
     word = value.strip().lower()
     if _is_grpc(environ) and word == "none":
-        return Fault("")  # the default, which the gRPC exporter does not know by its name
+        return Fault("")  # the gRPC exporter has this default but no name for it
     words = ("gzip", "none") if _is_grpc(environ) else ("gzip", "deflate", "none")
     return _word(words, lambda text: text.strip().lower(), value, environ)
 
 
 def _headers(value: str, environ: Mapping[str, str]) -> Fault | None:
-    """Check the headers; no part of a value is shown, since keys are there."""
+    """Check the headers; the reason shows no part of a value, because headers contain keys."""
     charset = "ascii" if _is_grpc(environ) else "latin-1"
 
     def can_be_sent(entry: str) -> bool:
         text = unquote(entry.partition("=")[2])
-        sent = text.encode(charset, "ignore").decode(charset)
-        return bool(_HEADER.fullmatch(entry.strip())) and text.isprintable() and text == sent
+        encoded = text.encode(charset, "ignore").decode(charset)
+        return bool(_HEADER.fullmatch(entry.strip())) and text.isprintable() and text == encoded
 
     return _entries(value, can_be_sent, "header")
 
@@ -179,13 +181,12 @@ def _attributes(value: str, _: Mapping[str, str]) -> Fault | None:
 
 def _entries(value: str, fits: Callable[[str], bool], kind: str) -> Fault | None:
     entries = [entry for entry in value.split(",") if entry.strip()]
-    good = [entry for entry in entries if fits(entry)]
-    rest = ",".join(good)
-    if len(good) == len(entries):
-        return None if value == rest else Fault("", rest)
-    places = ", ".join(str(place) for place, entry in enumerate(entries, 1) if not fits(entry))
-    reason = f"{kind} {places} is not of the form name=value, with other characters as %XX"
-    return Fault(reason, rest, "the others are used") if rest else Fault(reason)
+    valid = ",".join(entry for entry in entries if fits(entry))
+    wrong = [str(position) for position, entry in enumerate(entries, 1) if not fits(entry)]
+    if not wrong:
+        return None if value == valid else Fault("", valid)
+    reason = f"{kind} {', '.join(wrong)} is not of the form name=value, with other characters as %XX"
+    return Fault(reason, valid, "the others are used") if valid else Fault(reason)
 
 
 def _file(value: str, environ: Mapping[str, str]) -> Fault | None:
@@ -195,7 +196,7 @@ def _file(value: str, environ: Mapping[str, str]) -> Fault | None:
 
 
 def _installed(group: str, value: str, _: Mapping[str, str]) -> Fault | None:
-    """Check the name of a plug-in that OpenTelemetry loads by its entry point."""
+    """Check the name of a plugin that OpenTelemetry loads by its entry point."""
     if not value.strip() or entry_points(group=f"opentelemetry_{group}", name=value):
         return None if value else Fault("")
     return Fault(f"{_short(value)} is not installed")
@@ -203,11 +204,11 @@ def _installed(group: str, value: str, _: Mapping[str, str]) -> Fault | None:
 
 def _detectors(value: str, environ: Mapping[str, str]) -> Fault | None:
     names = [name.strip() for name in value.split(",") if name.strip()]
-    good = [name for name in names if name == "*" or _installed("resource_detector", name, environ) is None]
-    if good == names:
+    valid = [name for name in names if name == "*" or _installed("resource_detector", name, environ) is None]
+    if valid == names:
         return None
-    reason = f"{_short(', '.join(name for name in names if name not in good))} is not installed"
-    return Fault(reason, ",".join(good), "the others are used") if good else Fault(reason)
+    reason = f"{_short(', '.join(name for name in names if name not in valid))} is not installed"
+    return Fault(reason, ",".join(valid), "the others are used") if valid else Fault(reason)
 
 
 def _statuses(value: str, environ: Mapping[str, str]) -> Fault | None:
@@ -221,7 +222,7 @@ def _is_grpc(environ: Mapping[str, str]) -> bool:
 
 
 def _short(value: str) -> str:
-    return repr(value if len(value) <= 60 else f"{value[:60]}...")  # noqa: PLR2004
+    return repr(value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}...")
 
 
 _GRPC_STATUSES: Final = (
@@ -239,7 +240,7 @@ def _folded(text: str) -> str:
     return text.strip().lower()
 
 
-_MILLISECONDS: Final = 1e12  # more overflows the clocks of a thread that waits
+_MILLISECONDS: Final = 1e12  # a larger timeout overflows the clock of a waiting thread
 _SECONDS: Final = 1e9
 
 _BY_SIGNAL: Final[dict[str, Callable[[str, Mapping[str, str]], Fault | None]]] = {
@@ -289,8 +290,8 @@ CHECKS: Final[dict[str, Callable[[str, Mapping[str, str]], Fault | None]]] = {
     "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": partial(_word, ("true", "false"), _folded),
     "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES": _statuses,
     **{
-        f"OTEL_PYTHON_EXPORTER_OTLP_{road}_{signal}CREDENTIAL_PROVIDER": partial(_installed, "otlp_credential_provider")
-        for road in ("HTTP", "GRPC")
+        f"OTEL_PYTHON_EXPORTER_OTLP_{name}_{signal}CREDENTIAL_PROVIDER": partial(_installed, "otlp_credential_provider")
+        for name in ("HTTP", "GRPC")
         for signal in ("", "TRACES_", "METRICS_", "LOGS_")
     },
     **{
@@ -299,4 +300,4 @@ CHECKS: Final[dict[str, Callable[[str, Mapping[str, str]], Fault | None]]] = {
         for name, check in _BY_SIGNAL.items()
     },
 }
-"""The variables that the SDK or an exporter of ours reads when it is imported or constructed, and their checks."""
+"""The variables that the SDK or an OTLP exporter reads at import or construction, and their checks."""

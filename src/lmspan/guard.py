@@ -1,7 +1,7 @@
-"""The one broad `except Exception`: our own failure is logged the first time, counted after, and never the program's.
+"""Keep lmspan's own failures from the program: log the first failure of a place and count all of them.
 
-`BaseException` passes: a cancellation, an interrupt or an explicit stop of a run is not ours to swallow. Neither is an
-exception that a signal handler of the program raises while our code happens to run, such as a timeout by `SIGALRM`.
+Two kinds of exceptions pass: a `BaseException`, such as a cancellation, an interrupt or an explicit stop of a run, and
+an exception that a signal handler of the program raises while lmspan's code runs, such as a timeout by `SIGALRM`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import threading
 import traceback
 from collections import Counter
 from types import CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 failures: Counter[str] = Counter()
-"""How often each guarded place has failed in this process."""
+"""The number of failures of each guarded place in this process."""
 
 dropped: Counter[str] = Counter()
-"""How many spans could not be delivered, by the reason, in this process."""
+"""The number of undelivered spans in this process, by the reason."""
 
-if hasattr(os, "register_at_fork"):  # a child has not failed yet
+if hasattr(os, "register_at_fork"):  # a child counts its own failures
     os.register_at_fork(after_in_child=failures.clear)
     os.register_at_fork(after_in_child=dropped.clear)
 
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
-    """Decorate a function of ours that runs inside a user's program: an `Exception` becomes None."""
+    """Decorate a function of lmspan that runs inside a program: it returns None instead of raising an `Exception`."""
     where = f"{function.__module__}.{function.__qualname__}"
 
     @functools.wraps(function)
@@ -53,7 +53,7 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
 
 
 def isolated(function: Callable[P, R]) -> Callable[P, R | None]:
-    """Decorate what calls code that observes the program: nothing that it raises passes, but what ends the program."""
+    """Decorate a function that calls a user's observer: only exceptions that end the program pass, otherwise None."""
     where = f"{function.__module__}.{function.__qualname__}"
 
     @functools.wraps(function)
@@ -70,12 +70,12 @@ def isolated(function: Callable[P, R]) -> Callable[P, R | None]:
 
 
 def ends_the_program(error: BaseException) -> bool:
-    """Tell whether an exception is none of an observer's own: an interrupt, an exit, or of a signal handler."""
+    """Return whether an exception ends the program: an interrupt, an exit, or the exception of a signal handler."""
     return isinstance(error, (KeyboardInterrupt, SystemExit)) or is_from_signal_handler(error)
 
 
 def report(where: str, error: BaseException) -> None:
-    """Log the first failure of a place in one line (its traceback at DEBUG) and count every one. Never raises."""
+    """Count the failures of a place; log the first in one line, and its traceback at DEBUG. Never raises."""
     failures[where] += 1
     if failures[where] > 1:
         return
@@ -86,13 +86,13 @@ def report(where: str, error: BaseException) -> None:
             type(error).__qualname__,
         )
         logger.debug("the first failure of %s", where, exc_info=error)
-    except Exception:  # noqa: BLE001 - a broken log handler, or an error whose own text raises
+    except Exception:  # noqa: BLE001 - a log handler, or the `__str__` of the error, may raise
         failures["lmspan.guard.report"] += 1
 
 
 def is_from_signal_handler(error: BaseException) -> bool:
-    """Tell whether an exception comes out of a signal handler of the program. Never raises."""
-    if threading.current_thread() is not threading.main_thread():  # handlers run there alone
+    """Return whether a signal handler of the program raised an exception. Never raises."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run on the main thread only
         return False
     handlers = {_code_of(handler) for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
     frames = traceback.walk_tb(_traceback.__get__(error))
@@ -100,7 +100,7 @@ def is_from_signal_handler(error: BaseException) -> bool:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """Return the code that runs first when a handler is called, without running code of the handler's own class."""
+    """Return the code of a handler's first frame, without running code of the handler's class."""
     while type(handler) is functools.partial:
         handler = handler.func
     function = handler if type(handler) in (FunctionType, MethodType) else type(handler).__call__
@@ -112,9 +112,9 @@ _traceback = BaseException.__dict__["__traceback__"]
 
 
 def leave_no_trace(error: BaseException) -> None:
-    """Take the caller's frame, where the program's exception was caught, out of its traceback before it is raised on.
+    """Remove the caller's frame from the traceback of a program's exception, before the caller re-raises it.
 
-    Agents put tracebacks into prompts: with our frames in them the model would be asked something else.
+    Agents put tracebacks into prompts, and frames of lmspan would change the prompt.
     """
     caught = _traceback.__get__(error)
     if caught is not None and caught.tb_frame.f_globals.get("__name__", "").startswith("lmspan."):

@@ -1,13 +1,13 @@
-"""The vocabulary: what can happen in an LLM program.
+"""The vocabulary: operations, events and calls of an LLM program.
 
-An *operation* has a beginning and an end and becomes a span; an *event* is a point in time inside an operation and
-becomes a span event; a *call* is one operation in flight.
+An *operation* has a start and an end and becomes a span; an *event* is a point in time inside an operation and becomes
+a span event; a *call* is one operation in flight. A source starts calls and ends them, a subscriber reads them.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ LISTENING: Final = "lmspan-listening"
 
 
 class Operation(StrEnum):
-    """What begins and ends. The value is lmspan's own word; the span's name and attributes follow the conventions."""
+    """A kind of step with a start and an end. The value is lmspan's own word; the span follows the conventions."""
 
     WORKFLOW = "workflow"
     MODULE = "module"
@@ -47,7 +47,7 @@ class Operation(StrEnum):
 
 
 class Event(StrEnum):
-    """What happens at one point in time, inside an operation."""
+    """A kind of point in time inside an operation."""
 
     RETRY = "retry"
     EXCEPTION = "exception"
@@ -67,21 +67,41 @@ class Event(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where in its life a call is when somebody hears of it."""
+    """The part of a call that a hook hears."""
 
     START = "start"
     EVENT = "event"
     END = "end"
 
 
+class Life(IntEnum):
+    """How far a call has come. A call goes down this list, one step at a time, and never back.
+
+        OPEN     it runs; its span takes attributes and events, and a child may depend on its end
+          |      Recorder.end(): one thread takes this step, every other attempt to end the call has no effect
+        ENDING   its facts are completed, and the children that depend on it end
+          |      all facts are known, and the subscribers have heard the end
+        ENDED    its span is still open if it is held: it takes events until the parent ends
+          |      the span ends, with the end time of the call
+        CLOSED   nothing more happens to it
+
+    `Recorder` takes each step under its lock, so a call ends once, whichever threads try to end it.
+    """
+
+    OPEN = 0
+    ENDING = 1
+    ENDED = 2
+    CLOSED = 3
+
+
 class Watcher(Protocol):
-    """Who hears of one call while it lasts. Called on the program's thread; must not raise an `Exception`."""
+    """Hears one call while it lasts. Called on the program's thread; must not raise an `Exception`."""
 
-    def event(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
-        """Hear of a point in time inside the call."""
+    def event(self, call: LiveCall, event: str, attributes: Mapping[str, Any]) -> None:
+        """Hear a point in time inside the call."""
 
-    def end(self, call: Call) -> None:
-        """Hear of its end; its `facts`, `outputs` and `error` are complete."""
+    def end(self, call: LiveCall) -> None:
+        """Hear its end; its `facts`, `outputs` and `error` are complete."""
 
 
 class LocalContent:
@@ -97,87 +117,117 @@ class LocalContent:
 
 
 class Call:
-    """One operation in flight: what a source announces and a subscriber reads.
+    """One operation in flight, as a subscriber reads it.
 
-    `facts` are what is known of the call, by attribute name: at the start what samplers see, at the end everything;
-    `found` is where a source puts what it finds out in between. `instance`, `inputs` and `outputs` are the program's
-    own objects, never copied, and are let go when the call has ended.
+    `instance`, `inputs`, `outputs` and `response` are the program's own objects, never copied, and are released when
+    the call has ended. Every field may be read on any thread; a subscriber sets none.
     """
 
-    # What most calls never change stands on the class: making a call is on the hot path.
-    call_id = ""
-    parent_id = ""
-    parent: Call | None = None
+    # Fields that most calls never change stand on the class, because a call is made on the hot path.
+    call_id: str = ""
+    """The id of its span, or the program's own id of this call."""
+    parent_id: str = ""
+    """The `call_id` of the call that it runs under; empty for the outermost."""
+    parent: Self | None = None
+    """The call that it runs under, if that is a call of this process."""
     outputs: Any = None
+    """The value that it returned; set when it ends."""
     error: BaseException | None = None
-    start_time_unix_nano = 0
-    # `recording`: the span keeps what it is told. `observed`: it does, or metrics want the facts all the same.
-    recording = False
-    observed = False
-    ended = False
-    # `failed`: something went wrong here, not only below; `orphan`: it names a parent that nobody knows.
-    failed = False
-    orphan = False
-    # `inherited`: it came into this process by a fork, and is its parent's to end.
-    inherited = False
-    # Who hears of this call: told of its events and of its end. `raises` is what one of them wants raised where the
-    # call starts; `stop`, on the outermost call of a run, says that all of the run is to be stopped, and `pending`
-    # there is what of theirs an awaited run waits for.
-    watchers: tuple[Watcher, ...] = ()
-    result: Any = None  # what the run has come to so far, while somebody wants to know
-    raises: BaseException | None = None
-    stop: StopRun | None = None
-    pending: list[Any] | None = None
-    # The recorder's: the span, the OTel context that it attached and the one it found, the sums that it counts in,
-    # whether its span waits for the parent's end, and the children that wait for its own.
-    span: Any = None
-    context: Any = None
-    previous: Any = None
-    totals: Any = None
-    held = False
-    end_time_unix_nano = 0
-    waiting: dict[str, Call] | None = None
-    # What of a source a subscriber may read: the library's own response object of a model or a turn, the results of the
-    # tools that a turn has called, and for a predictor the attempt of its adapter and the adapter's name.
+    """The exception that it raised; set when it ends."""
+    start_time_unix_nano: int = 0
+    end_time_unix_nano: int = 0
+    failed: bool = False
+    """Whether something went wrong in this call itself, and not only in one below it."""
+    orphan: bool = False
+    """Whether it names a parent that is not open."""
     response: Any = None
+    """The library's own response object, of an LM call or of a turn."""
     tool_results: Any = None
-    attempt = 1
+    """The results of the tools that a turn has called."""
+    attempt: int = 1
+    """How often a predictor has asked for its answer, counted by its adapter."""
     adapter: str | None = None
-    # What a source keeps for itself between start and end: an object of a small class of its own, never exported.
-    kept: Any = None
-    # How many characters of content the call has: a queue of spans counts them.
-    content_size = 0
-    local: LocalContent | None = None
+    """The adapter that a predictor has used last."""
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
         self.operation = operation
         self.name = name
         self.source = source
+        """The library that announced it: "dspy", "logillm", "llmproc", "python", or "otel" for a foreign span."""
         self.instance = instance
         self.inputs = inputs
-        self.root = self
+        self.root: Self = self  # type: ignore[assignment] # mypy does not know that `self` is a Self
+        """The outermost call of its trace in this process."""
         self.facts: dict[str, Any] = {}
-        self.found: dict[str, Any] = {}
-        # What a source wants to remember between start and end; never exported.
-        self.notes: dict[str, Any] = {}
+        """What is known of it, by attribute name: at the start what samplers see, at the end everything."""
 
-    def identify(self, span: Any) -> None:
-        """Take the span, and its id where the program has none of its own: as soon as somebody sees it."""
-        self.span = span
-        self.call_id = self.call_id or f"{span.get_span_context().span_id:016x}"
-
-    def claim(self, deed: str) -> bool:
-        """Tell whether the caller is the first to do this to the call: a worker may end it, and whoever left it too."""
-        claimed: object = self.__dict__.setdefault(deed, mine := object())  # atomic, other than to look and then to set
-        return claimed is mine
-
-    def wait_for_parent(self) -> bool:
-        """Be told when the parent ends; False when there is none, or it has ended."""
-        waiting = self.parent.__dict__.setdefault("waiting", {}) if self.parent is not None else None
-        if waiting is None:
-            return False
-        waiting[self.call_id] = self
-        return True
+    @property
+    def ended(self) -> bool:
+        """Whether its facts are complete."""
+        return self.end_time_unix_nano > 0
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value} {self.name!r} {self.call_id}>"
+
+
+class LiveCall(Call):
+    """A call as the parts of lmspan share it; each field belongs to the part that is named above it."""
+
+    # The recorder's.
+    life = Life.OPEN
+    span: Any = None
+    context: Any = None
+    """The OpenTelemetry context that it has attached."""
+    previous: Any = None
+    """The context that was current before."""
+    totals: Any = None
+    """The sums that it counts in."""
+    held = False
+    """Whether its span stays open for events until its parent ends."""
+    dependents: dict[str, LiveCall] | None = None
+    """The children that end with it, or whose spans end with it."""
+    inherited = False
+    """Whether it belongs to the process that this one was forked from, which ends it."""
+    failure_below: BaseException | None = None
+    """The exception that a call under it has ended with: outer calls refer to it and do not record it again."""
+    event_content: dict[str, Any] | None = None
+    """The content of an LM call that goes into its log event."""
+
+    # A source's.
+    recording = False
+    """Whether the span keeps attributes and events."""
+    observed = False
+    """Whether the span or the metrics use further facts."""
+    kept: Any = None
+    """What the source keeps between start and end: an object of a small class of its own, never exported."""
+
+    # The subscribers'.
+    watchers: tuple[Watcher, ...] = ()
+    result: Any = None
+    """The result of the run so far, if a subscriber uses it."""
+    raises: BaseException | None = None
+    """What a hook raises where the call starts."""
+    stop: StopRun | None = None
+    """On the outermost call of a run: every further operation of the run raises it."""
+    pending: list[Any] | None = None
+    """On the outermost call of an awaited run: the async hooks that it waits for."""
+
+    # The exporters'.
+    content_size = 0
+    """How many characters of content it has: a queue of spans counts them."""
+    local: LocalContent | None = None
+
+    def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
+        super().__init__(operation, name, source, instance, inputs)
+        self.found: dict[str, Any] = {}
+        """Where a source puts the facts that become known after the start."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its facts are complete."""
+        return self.life >= Life.ENDED
+
+    def identify(self, span: Any) -> None:
+        """Take the span, and its id where the program has no id of its own."""
+        self.span = span
+        self.call_id = self.call_id or f"{span.get_span_context().span_id:016x}"

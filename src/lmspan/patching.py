@@ -1,7 +1,7 @@
-"""Put a wrapper around an attribute of somebody else's class or module, and take it away again.
+"""Wrap an attribute of another package's class or module, and undo it.
 
-A patch is undone by putting back the very object that was found, if ours is still what stands there. If a stranger
-has since wrapped ours, theirs stays and ours only steps aside.
+Undoing a patch restores the original object if the attribute is still lmspan's wrapper. If another package has wrapped
+the wrapper, both stay, and lmspan's wrapper only calls the original.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Method(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
-    """A method with our wrapper around it, which can be copied and pickled like any other: by owner and name."""
+class _Method(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg] # generic in wrapt's stubs only
+    """A wrapped method, which can be copied and pickled like any other method: by owner and name."""
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         del protocol
@@ -31,15 +31,15 @@ class _Method(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
         return getattr(copy.deepcopy(self._owner(), memo), self.__wrapped__.__name__)
 
     def _owner(self) -> Any:
-        """Return the object of a bound method, the class of one that is not bound."""
+        """Return the object of a bound method, or the class of an unbound method."""
         method = self.__wrapped__
         if hasattr(method, "__self__"):
             return method.__self__
         return attrgetter(method.__qualname__.rpartition(".")[0])(sys.modules[method.__module__])
 
 
-class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]
-    """A function with our wrapper around it: copied and pickled as a function is, by its name."""
+class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg] # the same
+    """A wrapped function, which can be copied and pickled like any other function: by its name."""
 
     __bound_function_wrapper__ = _Method
 
@@ -55,7 +55,7 @@ class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
 
 class Patches:
-    """The patches of one owner."""
+    """A set of patches that are undone together."""
 
     def __init__(self) -> None:
         self._active = False
@@ -63,7 +63,10 @@ class Patches:
         self._awaited: dict[str, list[Callable[[Any], None]]] = {}
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> bool:
-        """Wrap `owner.name` if `owner` itself defines it; `wrapper` has wrapt's four arguments. Tell whether it did."""
+        """Wrap `owner.name` if `owner` itself defines it, and return whether it does.
+
+        `wrapper` has the four parameters of wrapt: the original, the instance, the arguments and the keyword arguments.
+        """
         original = vars(owner).get(name)
         if original is None:
             return False
@@ -74,16 +77,16 @@ class Patches:
         return True
 
     def replace(self, owner: Any, name: str, value: Any) -> None:
-        """Put `value` in the place of `owner.name`, whether there is one or not; for what is no function."""
+        """Set `owner.name` to a value that is no function, whether or not `owner` has the attribute."""
         self._applied.append((owner, name, vars(owner).get(name), value))
         setattr(owner, name, value)
 
     def when_imported(self, module: str, patch: Callable[[Any], None]) -> None:
-        """Call `patch` with a module: now if it is imported, else when it is, unless `restore()` comes first."""
+        """Call `patch` with a module: at once if it is imported, else at its import, unless `restore()` comes first."""
         if module in sys.modules:
             patch(sys.modules[module])
             return
-        if module not in self._awaited:  # a hook can not be taken back: one for each module, for ever
+        if module not in self._awaited:  # wrapt cannot remove a hook, so that a module has one hook for all patches
             self._awaited[module] = []
             wrapt.register_post_import_hook(lambda imported: self._imported(module, imported), module)
         self._awaited[module].append(patch)
@@ -93,14 +96,21 @@ class Patches:
             patch(imported)
 
     def restore(self) -> None:
-        """Undo every patch that nobody has patched over, last first."""
+        """Undo the patches, the last one first, except those that another package has wrapped."""
         self._active = False
-        for owner, name, original, ours in reversed(self._applied):
-            if vars(owner).get(name) is ours:
-                setattr(owner, name, original) if original is not None else delattr(owner, name)
+        for owner, name, original, patched in reversed(self._applied):
+            if vars(owner).get(name) is patched:
+                _set(owner, name, original)
         self._applied.clear()
         for awaited in self._awaited.values():
             awaited.clear()
 
     def _is_active(self) -> bool:
         return self._active
+
+
+def _set(owner: Any, name: str, original: Any) -> None:
+    if original is None:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, original)

@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture `lmspan_recording` that records a test, with nothing else configured."""
+"""The pytest plugin: the fixture `lmspan_recording` records a test without further configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lmspan_recording() -> Iterator[Recorded]:
-    """Record this test's program; gives `lmspan.testing.Recorded`."""
+    """Record the program of this test; the value is a `lmspan.testing.Recorded`."""
     from lmspan.testing import recording  # noqa: PLC0415 - a test run without the fixture loads no SDK
 
     with recording() as recorded:

@@ -1,4 +1,4 @@
-"""Record a program in a test and say what its trace must be.
+"""Record a program in a test, and compare its trace with the expected trace.
 
     from lmspan.testing import recording
 
@@ -12,7 +12,8 @@
               parse ChatAdapter
         ''')
 
-A real provider, in memory; span ids are 1, 2, 3, ... and the clock advances a millisecond each time it is read.
+The provider is real and keeps the spans in memory. Span ids are 1, 2, 3, ...; each reading of the clock advances it by
+a millisecond.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import Redactor
 from lmspan.context import propagation
 from lmspan.recording import recorder
+from lmspan.recording.metrics import Metrics
 from lmspan.subscribers import subscriptions
 from lmspan.subscribers.processor import CallbackProcessor
 from lmspan.subscribers.sampling import ListeningSampler
@@ -53,7 +55,7 @@ _EPOCH: Final = 1_700_000_000_000_000_000
 _INDENT: Final = "  "
 _TOTAL: Final = "lmspan.total."
 
-# attribute type of the table -> the Python types that a span may hold
+# type of an attribute in the table -> the Python types of its values
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     sc.STRING: (str,),
     sc.JSON: (str,),
@@ -67,7 +69,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 
 
 class FixedIds(IdGenerator):
-    """Ids that count up from 1: the same program gives the same ids, if it starts its spans in the same order."""
+    """Ids that count up from 1: a program that starts its spans in the same order has the same ids."""
 
     def __init__(self) -> None:
         self._spans = itertools.count(1)
@@ -83,38 +85,38 @@ class FixedIds(IdGenerator):
 
 
 class Recorded:
-    """What was recorded so far. Every property reads anew, so it may be asked inside the `with` as well."""
+    """The recorded spans. Every property and method reads the spans so far, also inside the `with`."""
 
     def __init__(self, exporter: InMemorySpanExporter) -> None:
         self._exporter = exporter
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """The ended spans, in the order in which they started."""
+        """The ended spans, in the order of their starts."""
         return sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def named(self, name: str) -> list[ReadableSpan]:
-        """Return the ended spans of exactly this name."""
+        """Return the ended spans of this name."""
         return [span for span in self.spans if span.name == name]
 
     def one(self, name: str) -> ReadableSpan:
-        """Return the only span of this name; AssertionError when there is none or more than one."""
+        """Return the only span of this name; raise AssertionError if there is none or more than one."""
         spans = self.named(name)
         if len(spans) != 1:
             raise AssertionError(f"{len(spans)} spans are named {name!r}; recorded:\n{self.tree()}")
         return spans[0]
 
     def attributes(self, name: str) -> dict[str, Any]:
-        """Return the attributes of the only span of this name, but for its totals."""
+        """Return the attributes of the only span of this name, without its totals."""
         attributes = self.one(name).attributes or {}
         return {key: value for key, value in attributes.items() if not key.startswith(_TOTAL)}
 
     def totals(self, name: str) -> dict[str, Any]:
-        """Return what the only span of this name and all below it came to: the `lmspan.total.*` attributes."""
+        """Return the totals of the only span of this name and all spans below it: its `lmspan.total.*` attributes."""
         return totals_of(self.one(name))
 
     def events(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return the events of the only span of this name, in order, but for the one that tells its totals."""
+        """Return the events of the only span of this name, in order, without the event that reports its totals."""
         events = self.one(name).events
         return [(event.name, dict(event.attributes or {})) for event in events if event.name != sc.EVENT_TRACE_COMPLETE]
 
@@ -127,7 +129,7 @@ class Recorded:
         return {span.context.trace_id for span in self.spans if span.context is not None}
 
     def tree(self) -> str:
-        """Return the spans as indented lines, siblings in the order in which they started; ` !` marks an ERROR."""
+        """Return the spans as indented lines, siblings in the order of their starts; ` !` marks the status ERROR."""
         children: dict[int, list[ReadableSpan]] = {}
         for span in self.spans:
             children.setdefault(span.parent.span_id if span.parent else 0, []).append(span)
@@ -145,25 +147,29 @@ class Recorded:
         return "\n".join(whole)
 
     def assert_tree(self, expected: str, *, ordered: bool = True) -> None:
-        """Assert that exactly these spans were recorded. `ordered=False`: siblings in any order, as in threads."""
-        found, wanted = self.tree(), textwrap.dedent(expected.strip("\n").rstrip())
+        """Assert that the trace has exactly these spans; `ordered=False` ignores the order of siblings."""
+        actual = self.tree()
+        expected = textwrap.dedent(expected.strip("\n").rstrip())
         if not ordered:
-            found, wanted = _sorted_siblings(found), _sorted_siblings(wanted)
-        if found != wanted:
-            lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), "wanted", "recorded", lineterm="")
-            raise AssertionError("\n".join(["the trace is not as wanted", *lines]))
+            actual = _sorted_siblings(actual)
+            expected = _sorted_siblings(expected)
+        if actual != expected:
+            lines = difflib.unified_diff(
+                expected.splitlines(), actual.splitlines(), "expected", "recorded", lineterm=""
+            )
+            raise AssertionError("\n".join(["the trace is not as expected", *lines]))
 
     def assert_conventions(self) -> None:
         """Assert for every span: known names of the right types, ERROR exactly with error.type, never OK, no orphan."""
-        found = [problem for span in self.spans for problem in problems(span)]
+        mistakes = [problem for span in self.spans for problem in problems(span)]
         known = {span.context.span_id for span in self.spans if span.context}
-        found += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
-        if found:
-            raise AssertionError("\n".join(found))
+        mistakes += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
+        if mistakes:
+            raise AssertionError("\n".join(mistakes))
 
 
 def totals_of(span: ReadableSpan) -> dict[str, Any]:
-    """Return the totals that a span carries, without what all their names begin with."""
+    """Return the totals of a span, by name without `lmspan.total.`."""
     attributes = span.attributes or {}
     return {key.removeprefix(_TOTAL): value for key, value in attributes.items() if key.startswith(_TOTAL)}
 
@@ -176,31 +182,30 @@ def _sorted_siblings(tree: str) -> str:
             blocks[-1] += f"\n{line}"
         else:
             blocks.append(line)
-    split = (block.partition("\n") for block in blocks)
-    done = (
-        head + (rest and "\n" + textwrap.indent(_sorted_siblings(textwrap.dedent(rest)), _INDENT))
-        for head, _, rest in split
-    )
-    return "\n".join(sorted(done))
+    return "\n".join(sorted(map(_sorted_block, blocks)))
+
+
+def _sorted_block(block: str) -> str:
+    head, _, below = block.partition("\n")
+    return f"{head}\n{textwrap.indent(_sorted_siblings(textwrap.dedent(below)), _INDENT)}" if below else head
 
 
 def problems(span: ReadableSpan) -> list[str]:
-    """Return what of a span is not as the table of `lmspan.semconv` says."""
-    table = sc.table()
-    found = []
+    """Return how a span differs from the tables of `lmspan.semconv`."""
+    differences = []
     attributes = span.attributes or {}
     for name, value in attributes.items():
-        entry = sc.entry(name, table)
-        if entry is None:
-            found.append(f"{span.name}: {name} is in no table")
-        elif type(value) not in _TYPES[entry.meta.type]:
-            found.append(f"{span.name}: {name} is {type(value).__name__}, not {entry.meta.type}")
+        meaning = sc.attribute_of(name)
+        if meaning is None:
+            differences.append(f"{span.name}: {name} is in no table")
+        elif type(value) not in _TYPES[meaning.type]:
+            differences.append(f"{span.name}: {name} is {type(value).__name__}, not {meaning.type}")
     failed = span.status.status_code is StatusCode.ERROR
     if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
-        found.append(
+        differences.append(
             f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}"
         )
-    return found
+    return differences
 
 
 @contextmanager
@@ -216,13 +221,12 @@ def recording(
     openinference: bool = False,
     sampler: Sampler | None = None,
 ) -> Iterator[Recorded]:
-    """Record what runs under the `with`, beside whatever else is configured, and put everything back after it.
+    """Record the body of the `with`, and restore the previous configuration of lmspan afterwards.
 
-    `instrument` names libraries, None meaning every supported one that is installed. The rest is as for `init()`;
-    `environ` is where secrets to redact are looked for. Not for two threads at once: the recorder is the process's.
+    `instrument` names libraries; None selects every supported library that is installed. `environ` holds the secrets to
+    redact. The other options are those of `init()`. Two threads must not record at once, because a process has one
+    recorder.
     """
-    from lmspan.recording.metrics import Metrics  # noqa: PLC0415
-
     exporter = InMemorySpanExporter()
     provider = TracerProvider(
         sampler=sampler, resource=Resource({"service.name": "test"}), id_generator=FixedIds(), shutdown_on_exit=False
@@ -231,7 +235,7 @@ def recording(
     provider.add_span_processor(CallbackProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()
-    made = recorder.Recorder(
+    in_memory = recorder.Recorder(
         provider.get_tracer("lmspan"),
         content=Content(CAPTURE_MODES[capture_content], Redactor(redact, environ)),
         metrics=Metrics(meter_provider) if meter_provider is not None else None,
@@ -242,7 +246,7 @@ def recording(
     )
     loaded = [instrumentation.load(name) for name in instrumentation.choose(instrument)]
     fresh = [each for each in loaded if not each.is_instrumented_by_opentelemetry]
-    before = recorder.install(made)
+    before = recorder.install(in_memory)
     propagation.install()
     try:
         for each in fresh:
@@ -253,5 +257,5 @@ def recording(
             each.uninstrument()
         propagation.uninstall()
         recorder.install(before)
-        made.close()
+        in_memory.close()
         provider.force_flush(1000)

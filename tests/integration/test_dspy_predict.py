@@ -4,9 +4,11 @@ import json
 
 import dspy
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
 from lmspan import semconv as sc
+from lmspan.content.payload import Content
 from lmspan.testing import recording
 from support.programs import KEY, Reply, fields, model, serving
 
@@ -294,9 +296,16 @@ def test_content_off_means_off_everywhere():
     assert "why?" not in everything
 
 
-def test_an_unsampled_call_costs_no_look_at_the_payload():
-    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF  # noqa: PLC0415
+@pytest.mark.parametrize("sampled", [True, False])
+def test_an_unsampled_call_costs_no_look_at_the_payload(monkeypatch, sampled):
+    looks, encode = [], Content.attributes
 
-    with serving(fields(answer="because")) as server, recording(sampler=ALWAYS_OFF) as recorded:
+    def counted(self, payload, **options):
+        looks.append(payload)
+        return encode(self, payload, **options)
+
+    monkeypatch.setattr(Content, "attributes", counted)
+    sampler = ALWAYS_ON if sampled else ALWAYS_OFF
+    with serving(fields(answer="because")) as server, recording(sampler=sampler) as recorded:
         assert ask(model(server)).answer == "because"
-    assert recorded.spans == []
+    assert (len(recorded.spans), bool(looks)) == ((4, True) if sampled else (0, False))

@@ -116,6 +116,7 @@ def leftovers():
     return found, trace.get_current_span().get_span_context().is_valid, list(recording_module.active.open.values())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt in a finaliser
 @pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_interrupt_at_any_point_leaves_nothing_current_and_nothing_open(program, error):

@@ -2,9 +2,15 @@
 
 import functools
 from collections.abc import AsyncIterator, Iterator
-from typing import assert_type
+from pathlib import Path
+from typing import Any, assert_type
+
+from opentelemetry.sdk.trace.export import SpanExporter
 
 import lmspan
+from lmspan.callbacks.dspy import BaseCallback
+from lmspan.callbacks.dsrs import CallbackEvent
+from lmspan.callbacks.logillm import AbstractCallback, ModuleEndEvent, Priority
 
 
 @lmspan.tool
@@ -62,6 +68,20 @@ class Desk:
         return str(x)
 
 
+class DSPyTiming(BaseCallback):
+    def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+        assert_type(super().on_lm_end(call_id, outputs, exception), None)
+
+
+class LogiLLMTiming(AbstractCallback):
+    @property
+    def priority(self) -> Priority:
+        return Priority.HIGH
+
+    def on_module_end(self, event: ModuleEndEvent) -> None:
+        assert_type((event.success, event.duration, event.context.call_id), tuple[bool, float | None, str])
+
+
 async def use() -> None:
     assert_type(double(1), int)
     assert_type(await later(1), str)
@@ -83,10 +103,40 @@ async def use() -> None:
     with lmspan.init("shop", exporters=["file"], capture_content="none") as session:
         assert_type(session, lmspan.Session)
         assert_type(session.force_flush(timeout_s=1.0), bool)
+        assert_type((session.trace_directory, session.instrumented), tuple[Path | None, tuple[str, ...]])
     assert_type(lmspan.subscribe({"on_tool_start": print}, scope=session), lmspan.Subscription)
+    with lmspan.subscribed(DSPyTiming(), hooks=["on_lm_end"], on_error="stop", priority=lmspan.Priority.HIGH) as timing:
+        assert_type(timing, lmspan.Subscription)
+        assert_type((timing.failures, timing.dropped, timing.active), tuple[int, int, bool])
+    with lmspan.run("nightly", callbacks=[LogiLLMTiming()]) as result:
+        assert_type((result.api_calls, result.total_tokens, result.cost), tuple[int, int, float])
+    assert_type(CallbackEvent.ModuleEnd("1", success=True, duration_ms=5, tokens=None).success, bool)
     double("wrong")  # type: ignore[arg-type]
     search(1)  # type: ignore[arg-type]
     lmspan.tool(3)  # type: ignore[call-overload]
     lmspan.tool(name=3)  # type: ignore[call-overload]
     lmspan.tool("a", name="b")  # type: ignore[call-overload]
     lmspan.init(colour="blue")  # type: ignore[call-arg]
+
+
+def options(exporter: SpanExporter) -> None:
+    """Options with fixed values: editors complete them, and a wrong one is an error."""
+    lmspan.init(exporters="otlp", instrument="all", capture_content="event", events="both")
+    lmspan.init(exporters=exporter, instrument=["dspy", "llmproc"], callbacks=[print])
+    lmspan.init(exporters=[exporter, "console"])
+    lmspan.init(exporters="oltp")  # type: ignore[arg-type]
+    lmspan.init(exporters=["oltp"])  # type: ignore[list-item]
+    lmspan.init(exporters=[3])  # type: ignore[list-item]
+    lmspan.init(instrument="langchain")  # type: ignore[arg-type]
+    lmspan.init(instrument=["dsypy"])  # type: ignore[list-item]
+    lmspan.init(capture_content="all")  # type: ignore[arg-type]
+    lmspan.init(events="logs")  # type: ignore[arg-type]
+    lmspan.subscribe(print, on_error="log", delivery="queued", dialect="llmproc")
+    lmspan.subscribe(print, on_error="raise")  # type: ignore[arg-type]
+    lmspan.subscribe(print, delivery="async")  # type: ignore[arg-type]
+    lmspan.subscribe(print, dialect="dspy.ex")  # type: ignore[arg-type]
+    lmspan.subscribed(print, delivery="async")  # type: ignore[arg-type]
+    lmspan.subscribed(print, colour="blue")  # type: ignore[call-arg]
+    with lmspan.operation("tool", "search"), lmspan.operation(lmspan.Operation.LM):
+        pass
+    lmspan.operation("chat")  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Subscribers: callbacks of other systems, as span processors. Import `subscribe` and its like from `lmspan`."""
+"""The names that the documents of five callback systems import. `subscribe` and `subscribed` are in `lmspan`."""

@@ -1,10 +1,10 @@
-"""The names that dsrs' documentation of its callbacks has, for callbacks carried over from Rust line by line.
+"""The names of dsrs' documentation of its callbacks, for callbacks that are translated from Rust line by line.
 
     from lmspan.callbacks.dsrs import DspyCallback, LoggingCallback, CollectingCallback, set_callback
 
-Where the document and the crate disagree the document's promise is kept: `CallbackEvent` has all its variants and
-`on_event` hears each of them, `LoggingCallback.with_prefix` and `CompositeCallback([...])` exist; `new()`, `add` and
-`+`, as in the crate, work too. A call's id is the same at its start and its end, and is the id of its span.
+Where the document and the crate disagree, the document's promise is kept: `on_event` hears every variant of
+`CallbackEvent`, and `LoggingCallback.with_prefix` and `CompositeCallback([...])` exist. The crate's `new()`, `add` and
+`+` work too. A call has the same id at its start and its end, the id of its span.
 """
 
 from __future__ import annotations
@@ -40,52 +40,51 @@ __all__ = [
 
 
 class DspyCallback:
-    """A callback that hears nothing: write the hooks you want."""
+    """The base of dsrs' callbacks. Override the hooks you need."""
 
     def on_module_start(self, call_id: str, module_name: str, inputs: Any) -> None:
-        """Hear that a module begins."""
+        """Handle the start of a module."""
 
     def on_module_end(self, call_id: str, result: Result) -> None:
-        """Hear that a module has ended; a value is a `Prediction`."""
+        """Handle the end of a module. The value of a successful result is a `Prediction`."""
 
     def on_lm_start(self, call_id: str, model: str, prompt_tokens: int) -> None:
-        """Hear that an LM is asked."""
+        """Handle the start of an LM call. `prompt_tokens` is an estimate."""
 
     def on_lm_end(self, call_id: str, result: Result, usage: LmUsage) -> None:
-        """Hear that an LM has answered."""
+        """Handle the end of an LM call."""
 
     def on_optimizer_candidate(self, candidate_id: str, metrics: dict[str, float]) -> None:
-        """Hear of a program that an optimizer has tried."""
+        """Handle a candidate that an optimizer has scored."""
 
     def on_trace_complete(self, graph: Graph, manifest: Any = None) -> None:
-        """Hear that the outermost operation has ended."""
+        """Handle the end of the outermost operation. `manifest` is always None."""
 
     def on_event(self, event: Any) -> None:
-        """Hear of everything, as a variant of `CallbackEvent`."""
+        """Handle any event, as a variant of `CallbackEvent`."""
 
 
 class NoopCallback(DspyCallback):
-    """Hear nothing."""
+    """A callback without hooks."""
 
 
 class LoggingCallback(DspyCallback):
-    """Print modules and LM calls as they begin and end."""
+    """Prints the start and the end of modules and LM calls."""
 
     def __init__(self, prefix: str = "[DSRS]") -> None:
         self.prefix = prefix
 
     @classmethod
     def new(cls) -> Self:
-        """Return one with the usual prefix."""
+        """Return a callback with the default prefix."""
         return cls()
 
     @classmethod
     def with_prefix(cls, prefix: str) -> Self:
-        """Return one with a prefix of its own."""
+        """Return a callback with this prefix."""
         return cls(prefix)
 
     def on_event(self, event: Any) -> None:
-        """Print it."""
         match event:
             case CallbackEvent.ModuleStart():
                 self._print(f"module_start call_id={event.call_id} module={event.module_name}")
@@ -98,30 +97,29 @@ class LoggingCallback(DspyCallback):
                 self._print(f"lm_end call_id={event.call_id} success={str(event.success).lower()}")
 
     def _print(self, text: str) -> None:
-        print(f"{self.prefix} {text}")  # noqa: T201 - that is what it is for
+        print(f"{self.prefix} {text}")  # noqa: T201 - the document's callback prints
 
 
 class CollectingCallback(DspyCallback):
-    """Keep every event until `clear()`."""
+    """Keeps every event until `clear()`."""
 
     def __init__(self) -> None:
         self._events: list[Any] = []
 
     @classmethod
     def new(cls) -> Self:
-        """Return an empty one."""
+        """Return a callback without events."""
         return cls()
 
     def on_event(self, event: Any) -> None:
-        """Keep it."""
         self._events.append(event)
 
     def events(self) -> list[Any]:
-        """Return what was heard, in order."""
+        """Return the events so far, in order."""
         return list(self._events)
 
     def clear(self) -> None:
-        """Forget what was heard."""
+        """Remove all events."""
         self._events.clear()
 
     def __len__(self) -> int:
@@ -129,18 +127,18 @@ class CollectingCallback(DspyCallback):
 
 
 class CompositeCallback(DspyCallback):
-    """Several callbacks as one, in their order. One that fails does not keep the others from hearing."""
+    """Several callbacks as one, in their order. A callback that fails does not affect the others."""
 
     def __init__(self, callbacks: Iterable[Any] = ()) -> None:
-        self.callbacks = list(callbacks)
+        self.callbacks: list[Any] = list(callbacks)
 
     @classmethod
     def new(cls, callbacks: Iterable[Any] = ()) -> Self:
-        """Return one of several callbacks."""
+        """Return a composite of these callbacks."""
         return cls(callbacks)
 
     def add(self, callback: Any) -> Self:
-        """Add one more."""
+        """Append a callback and return the composite."""
         self.callbacks.append(callback)
         return self
 
@@ -155,26 +153,27 @@ _current: tuple[Any, list[Subscription]] = (NoopCallback(), [])
 
 
 def set_callback(callback: Any) -> None:
-    """Make this the callback of the process; the one before hears nothing more."""
+    """Set the callback of the process, in place of the previous one."""
     global _current  # noqa: PLW0603 - one for the process, as in dsrs
     with _lock:
         for subscription in _current[1]:
             subscription.cancel()
-        hearing = callback.callbacks if isinstance(callback, CompositeCallback) else [callback]
-        silent = (NoopCallback, DspyCallback)
+        parts = callback.callbacks if isinstance(callback, CompositeCallback) else [callback]
+        without_hooks = (NoopCallback, DspyCallback)
         _current = (
             callback,
-            [subscriptions.subscribe(each, dialect="dsrs") for each in hearing if type(each) not in silent],
+            [subscriptions.subscribe(each, dialect="dsrs") for each in parts if type(each) not in without_hooks],
         )
 
 
 def get_callback() -> Any:
-    """Return the callback of the process; one that hears nothing when none was set."""
+    """Return the callback of the process; a `NoopCallback` if none was set."""
     return _current[0]
 
 
 def configure_with_callback(lm: Any, adapter: Any, callback: Any) -> None:
     """Configure DSPy with an LM and an adapter, and set the callback."""
+    # dspy ships no types, and may not be installed; importing this module must not load it
     import dspy  # type: ignore[import-untyped,import-not-found,unused-ignore] # noqa: PLC0415
 
     dspy.configure(lm=lm, adapter=adapter)

@@ -2,8 +2,8 @@
 
     from lmspan.callbacks.llmproc import CallbackEvent
 
-Where the documents and the releases disagree, a parameter may have the name of any of them; a callback that raises does
-stop the run, when it is subscribed with `on_error="stop"`; and async callbacks have ended when an awaited run returns.
+Where the documents and the releases disagree, a parameter may have any of their names. A callback that raises stops the
+run if it is subscribed with `on_error="stop"`. Async callbacks have ended when an awaited run returns.
 """
 
 from __future__ import annotations

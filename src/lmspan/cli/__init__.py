@@ -1,4 +1,4 @@
-"""The command line: one module a command, each with `add(commands)` for its options and a function that runs it.
+"""The command line: one module for each command, with `add(commands)` for its options and a function that runs it.
 
 lmspan demo | run | show | replay
 """
@@ -22,7 +22,7 @@ _COMMANDS: Final = (demo, run, show, replay)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status. A mistake is one line on stderr, and status 2."""
+    """Run a command and return its exit status; an error prints one line on stderr and returns 2."""
     options = _parser().parse_args(arguments)
     _never_fail_to_encode(sys.stdout)
     try:
@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _never_fail_to_encode(stream: Any) -> None:
-    """Have a stream write what its encoding lacks as characters that resemble it, unless the user says otherwise."""
-    from lmspan.terminal.text import PLAIN  # noqa: PLC0415 - rich is loaded when a command prints
+    """Make a stream write similar characters for those that its encoding lacks, unless the user has set its errors."""
+    from lmspan.terminal.text import PLAIN
 
     if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
         stream.reconfigure(errors=PLAIN)

@@ -1,4 +1,4 @@
-"""`lmspan demo`: run a DSPy program against a scripted model, and show its trace."""
+"""`lmspan demo`: run a DSPy program with a scripted model, and show its trace."""
 
 from __future__ import annotations
 
@@ -32,21 +32,24 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import lmspan  # noqa: PLC0415 - the package imports this module's parser
+    import lmspan
 
     if not options.model:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")  # DSPy: prices from its package, not the network
     try:
-        import dspy  # noqa: PLC0415 - may be missing
+        import dspy
     except ImportError as error:
         raise LmspanError("the demo needs DSPy; install it with: pip install 'lmspan[demo]'") from error
     elsewhere = [name for name in config.exporters_from_environment(os.environ) if name not in ("file", "none")]
-    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])
+    # `exporters_from_environment` returns known names only, typed as str
+    session = lmspan.init("lmspan-demo", exporters=["file", *elsewhere])  # type: ignore[list-item]
+    if session.trace_directory is None:
+        raise LmspanError("the demo cannot record itself; the warning above names the reason")
     failed = ""
     try:
         advice, score = _ask(options)
         print(f"advice: {advice}\nscore:  {score:g} %\n")
-    except getattr(dspy, "DSPyError", Exception) as error:  # an older DSPy has no class for its own
+    except getattr(dspy, "DSPyError", Exception) as error:  # older releases of DSPy have no class for their errors
         redactor = Redactor(environ=os.environ)
         redactor.know(options.api_key)
         failed = redactor(f"the model could not be asked: {' '.join(str(error).split())}")
@@ -57,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     if elsewhere:
         print(f"{'sent' if delivered else 'NOT delivered'} to your OpenTelemetry endpoint")
         if jaeger := _jaeger():
-            print(f"in Jaeger, if it goes there: {jaeger}/trace/{trace.trace_id}")
+            print(f"in Jaeger, if your endpoint is Jaeger: {jaeger}/trace/{trace.trace_id}")
     print(_WHAT_NEXT)
     if failed:
         raise LmspanError(failed)
@@ -65,26 +68,28 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _jaeger() -> str:
-    """Return where the web page of Jaeger is: where `LMSPAN_JAEGER` says, else beside this machine's usual endpoint."""
-    said = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
+    """Return the address of Jaeger's web page: `LMSPAN_JAEGER`, or the default beside an endpoint on this machine."""
+    configured = os.environ.get("LMSPAN_JAEGER", "").rstrip("/")
+    if configured:
+        return configured
     endpoint = urlsplit(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
-    usual = endpoint.hostname in ("localhost", "127.0.0.1", "::1") and endpoint.netloc.endswith((":4317", ":4318"))
-    return said or ("http://localhost:16686" if usual else "")
+    is_local = endpoint.hostname in ("localhost", "127.0.0.1", "::1")
+    return "http://localhost:16686" if is_local and endpoint.netloc.endswith((":4317", ":4318")) else ""
 
 
 def _ask(options: argparse.Namespace) -> tuple[str, float]:
-    import dspy  # noqa: PLC0415 - may be missing
+    import dspy
 
-    import lmspan  # noqa: PLC0415 - the package imports this module's parser
-    from lmspan.demo import program, script, server  # noqa: PLC0415 - they need DSPy
+    import lmspan
+    from lmspan.demo import program, script, server
 
     with ExitStack() as stack:
-        given = {"api_base": options.api_base, "api_key": options.api_key}
+        settings = {"api_base": options.api_base, "api_key": options.api_key}
         if not options.model:
             scripted = stack.enter_context(server.ScriptedServer(script.answer))
-            given = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
+            settings = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
         model = options.model or "openai/gpt-4o-mini"
-        lm = dspy.LM(model, **{name: value for name, value in given.items() if value is not None})
+        lm = dspy.LM(model, **{name: value for name, value in settings.items() if value is not None})
         call = stack.enter_context(lmspan.operation("workflow", "demo", inputs={"trip": program.TRIP}))
         advice, score = program.run(lm)
         call.outputs = {"advice": advice, "score": score}

@@ -1,4 +1,4 @@
-"""What the commands share: the traces that an argument names, and a tree on stdout."""
+"""Functions that the commands share: read the traces that an argument names, and print a tree."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from lmspan.traces import store
 if TYPE_CHECKING:
     from lmspan.traces.trace import Trace
 
-WHAT: Final = "default: the last trace; a FILE is read alone, of a directory all *.jsonl files"
+WHAT: Final = "default: the last trace; of a FILE all its traces, of a directory those of all *.jsonl files"
 
 
 def read(what: str) -> tuple[list[Trace], list[str]]:
-    """Return the traces that an argument names, in order of time, and what was wrong with their files."""
-    from lmspan.export.file import trace_directory  # noqa: PLC0415 - loads the SDK
-    from lmspan.terminal.text import safe_text  # noqa: PLC0415 - loads rich
+    """Return the traces that an argument names, in order of time, and the errors of reading; print the errors."""
+    from lmspan.export.file import trace_directory
+    from lmspan.terminal.text import safe_text
 
     path = Path(what)
     if what != "last" and (path.exists() or "/" in what or path.suffix in (".jsonl", ".json")):
         reading = store.read_file(path)
-        traces, troubles = list(reading.traces.values()), reading.troubles
+        traces = list(reading.traces.values())
+        troubles = reading.troubles
     else:
         trace, troubles = store.find(trace_directory(), what)
         traces = [trace]
@@ -36,10 +37,10 @@ def read(what: str) -> tuple[list[Trace], list[str]]:
 
 
 def print_tree(trace: Trace, width: int | None = None) -> None:
-    """Print a trace, as wide as the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - loads rich
+    """Print a trace in the width of the terminal, or in 120 columns to a file."""
+    from rich.console import Console
 
-    from lmspan.terminal.tree import render  # noqa: PLC0415 - loads rich
+    from lmspan.terminal.tree import render
 
-    unseen: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-    Console(width=width or unseen, highlight=False).print(render(trace))
+    default: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    Console(width=width or default, highlight=False).print(render(trace))

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         metavar="MODULE:OBJECT",
         help="a class is called first; repeatable",
     )
-    command.add_argument("--dialect", help="the system that it is written for, where it could be several")
+    command.add_argument("--dialect", help="the library that the callback is written for, if several fit")
     command.set_defaults(command=_replay)
 
 
@@ -42,12 +42,12 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _callback(name: str) -> Any:
-    """Return the object that `module:object` names; of a class, one made without arguments."""
-    module, colon, path = name.partition(":")
+    """Return the object that `module:object` names, or a new instance if it names a class."""
+    module, _, path = name.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        callback: Any = importlib.import_module(module)
         for part in path.split("."):
-            found = getattr(found, part)
+            callback = getattr(callback, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise LmspanError(f"replay: {name!r} is no MODULE:OBJECT that can be imported ({error})") from error
-    return found() if colon and isinstance(found, type) else found
+    return callback() if isinstance(callback, type) else callback

@@ -1,4 +1,4 @@
-"""`lmspan run`: run a program, recorded, without changing it."""
+"""`lmspan run`: run and record a program without changing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmspan.launch.command import run_program
 
 def add(commands: Any) -> None:
     """Add the command and its options."""
-    run = commands.add_parser("run", help="run a program, recorded, without changing it")
+    run = commands.add_parser("run", help="run and record a program without changing it")
     run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module")
     run.add_argument(
         "program", metavar="PROGRAM", help="a script, directory or archive, as for python; with -m a module"

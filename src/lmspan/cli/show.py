@@ -1,4 +1,4 @@
-"""`lmspan show`: a trace as a tree, or its spans as JSON."""
+"""`lmspan show`: print a trace as a tree, or its spans as JSON."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Content: which part of a payload a span may carry, and what is never recorded."""
+"""Content: encode payloads for spans and remove secrets from them."""

@@ -1,4 +1,4 @@
-"""Long texts cut to a length: the part that is shown holds no half of a secret, and the length of the whole is said."""
+"""Cut long texts to a length: the remaining part contains no half of a secret, and a note gives the whole length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lmspan.content.redaction import Redactor
 
 _DIGEST_WINDOW: Final = 65_536
-_OVERLAP: Final = 8_192  # a secret that begins before a cut is still seen whole
+_OVERLAP: Final = 8_192  # the search for secrets reads past a cut, to find a secret that crosses it
 
 
 def clip(text: str, limit: int, redactor: Redactor) -> str:
@@ -20,19 +20,22 @@ def clip(text: str, limit: int, redactor: Redactor) -> str:
 
 
 def cut(text: str, limit: int, shown: str | None = None) -> str:
-    """Return valid Unicode of about `limit` characters; a longer text, or what is `shown` of it, says its length."""
+    """Return valid Unicode of about `limit` characters; a text that is cut ends in a note of its length and digest.
+
+    `shown` is the beginning of the text without secrets, to be cut in place of the text itself.
+    """
     if len(text) > limit:
         text = f"{(text if shown is None else shown)[:limit]}…[{len(text)} characters, blake2b {digest(text)}]"
     return well_formed(text)
 
 
 def well_formed(text: str) -> str:
-    """Return a text without halves of surrogate pairs, which no encoder takes."""
+    """Return a text without halves of surrogate pairs, which no encoder accepts."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def digest(text: str) -> str:
-    """Return 16 hexadecimal digits that tell equal texts; of a very long text its two ends and its length count."""
+    """Return 16 hexadecimal digits that are the same for equal texts; of a very long text from its ends and length."""
     if len(text) > 2 * _DIGEST_WINDOW:
         text = f"{text[:_DIGEST_WINDOW]}{len(text)}{text[-_DIGEST_WINDOW:]}"
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

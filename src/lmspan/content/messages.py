@@ -1,4 +1,7 @@
-"""Messages as the GenAI conventions spell them: a role and parts. Values are passed on; only an agent's become text."""
+"""Translate messages into the form of the GenAI conventions, a role and parts.
+
+The parts hold the program's values unchanged. Only the inputs and outputs of an agent become text.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ if TYPE_CHECKING:
 
 _TRAJECTORY: Final = "trajectory"
 _TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
-_MOST: Final = 1_000  # messages or fields: what has more is no conversation, and is only described
-_FINISHED: Final = {"finish_reason": "stop"}  # the conventions want one: what came back had come to its end
+_MOST: Final = 1_000  # messages or fields: a larger value is described like any other, not as a conversation
+_FINISHED: Final = {"finish_reason": "stop"}  # the conventions require a reason, and an agent that returns has ended
 _get = object.__getattribute__
 
 
 def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
-    """Return OpenAI-shaped messages, or a bare prompt, in the conventions' shape."""
+    """Return OpenAI's messages, or a bare prompt, in the form of the conventions."""
     if type(messages) is not list:
         return [{"role": "user", "parts": _content(prompt)}] if prompt is not None else []
     return [
@@ -30,7 +33,7 @@ def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
 
 
 def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, Any]]:
-    """Return what an LM call gave (texts, or dicts with text, reasoning and tool calls), one message a candidate."""
+    """Return one message for each candidate of an LM call: a text, or a dict with text, reasoning and tool calls."""
     candidates = outputs if type(outputs) is list else [outputs]
     messages = []
     for index, candidate in enumerate(candidates):
@@ -42,7 +45,7 @@ def output_messages(outputs: Any, finish_reasons: list[str]) -> list[dict[str, A
 
 
 def tool_definitions(tools: Any) -> Any:
-    """Return tools as a provider's API takes them, each in the conventions' shape; any other thing as it is."""
+    """Return tools of a provider's API in the form of the conventions, and any other value unchanged."""
     return [_definition(tool) for tool in tools] if type(tools) is list else tools
 
 
@@ -60,9 +63,9 @@ def _definition(tool: Any) -> Any:
 
 
 def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
-    """Return what of a plain function's inputs are messages, in the conventions' shape, and what else there is.
+    """Separate the inputs of a plain function into messages, in the form of the conventions, and the other inputs.
 
-    Messages are a list of dicts with a role, by itself or as `messages`, or a string as `prompt`.
+    Messages are a list of dicts with a role, alone or named `messages`, or a string, alone or named `prompt`.
     """
     if _are_messages(inputs):
         return input_messages(inputs, None), None
@@ -78,23 +81,28 @@ def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
 
 
 def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
-    """Return what of a plain function's outputs are messages: strings, or one message with a role; and the rest."""
+    """Separate the outputs of a plain function into messages (strings, or one dict with a role) and the rest."""
     texts = [outputs] if type(outputs) is str else outputs
     if type(texts) is list and 0 < len(texts) <= _MOST and all(type(each) is str for each in texts):
         return output_messages(texts, ["stop"] * len(texts)), None
     if not _are_messages([outputs]):
         return None, outputs
-    reason = outputs.get("finish_reason")
-    calls = outputs.get("tool_calls")
-    finished = reason if type(reason) is str else "tool_call" if type(calls) is list and calls else "stop"
     rest = {name: value for name, value in outputs.items() if name not in _TRANSLATED}
-    return [{**_message(outputs), "finish_reason": finished}], rest or None
+    return [{**_message(outputs), "finish_reason": _finish_reason(outputs)}], rest or None
+
+
+def _finish_reason(message: dict[str, Any]) -> str:
+    reason: Any = message.get("finish_reason")
+    if type(reason) is str:
+        return reason
+    calls = message.get("tool_calls")
+    return "tool_call" if type(calls) is list and calls else "stop"
 
 
 def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dict[str, Any]]:
-    """Return what an agent was given or gave as one message: its only field where that is a string, else all as text.
+    """Return the inputs or outputs of an agent as one message: the only field if it is a string, else all as text.
 
-    The trajectory is left out: it is what the spans below tell. Nothing given is no message.
+    The message omits the trajectory, because the spans below hold it. Empty inputs or outputs make no message.
     """
     kind = type(fields)
     stored = fields if kind is dict or kind is str else stored_fields(fields, kind)
@@ -109,7 +117,7 @@ def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dic
 
 
 def _text(stored: Any) -> str | None:
-    """Return a string, or the only field where that is one, and no secret by its name."""
+    """Return a string, or the only field if it is a string and its name does not make it a secret."""
     if type(stored) is str:
         return stored
     if not _is_plain(stored) or len(stored) > 1:
@@ -119,7 +127,7 @@ def _text(stored: Any) -> str | None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a value is a dict of a size to look through, and its keys no objects of the program's own."""
+    """Return whether a value is a dict of limited size whose keys are plain strings."""
     return type(value) is dict and len(value) <= _MOST and all(type(name) is str for name in value)
 
 
@@ -136,12 +144,12 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         return {"role": role, "parts": [response]}
     parts = _content(message.get("content"))
     calls = message.get("tool_calls")
-    named = {"name": message["name"]} if type(message.get("name")) is str else {}
-    return {
-        "role": role,
-        "parts": [*parts, *(_tool_call(call) for call in calls)] if type(calls) is list else parts,
-        **named,
-    }
+    if type(calls) is list:
+        parts += [_tool_call(call) for call in calls]
+    translated = {"role": role, "parts": parts}
+    if type(message.get("name")) is str:
+        translated["name"] = message["name"]
+    return translated
 
 
 def _content(content: Any) -> list[Any]:
@@ -160,15 +168,15 @@ def _part(part: Any) -> Any:
         return {"type": "text", "content": part.get("text")}
     if kind == "image_url":
         image = part.get("image_url")
-        address = image.get("url") if type(image) is dict else image
-        if type(address) is str and not address.startswith("data:"):
-            return {"type": "uri", "modality": "image", "uri": address}
-        return {
-            "type": "blob",
-            "modality": "image",
-            "content": f"<{len(address) if type(address) is str else 0} characters>",
-        }
+        return _image(image.get("url") if type(image) is dict else image)
     return part
+
+
+def _image(address: Any) -> dict[str, Any]:
+    if type(address) is str and not address.startswith("data:"):
+        return {"type": "uri", "modality": "image", "uri": address}
+    length = len(address) if type(address) is str else 0
+    return {"type": "blob", "modality": "image", "content": f"<{length} characters>"}
 
 
 def _answer(candidate: Any) -> list[Any]:
@@ -180,7 +188,9 @@ def _answer(candidate: Any) -> list[Any]:
         parts.append({"type": "reasoning", "content": fields["reasoning_content"]})
     parts += _content(fields.get("text"))
     calls: Any = fields.get("tool_calls")
-    return [*parts, *(_tool_call(call) for call in calls)] if issubclass(type(calls), list) else parts
+    if issubclass(type(calls), list):
+        parts += [_tool_call(call) for call in calls]
+    return parts
 
 
 def _tool_call(call: Any) -> dict[str, Any]:
@@ -188,7 +198,7 @@ def _tool_call(call: Any) -> dict[str, Any]:
     function = _fields(fields.get("function"))
     arguments = function.get("arguments")
     if type(arguments) is str:
-        with contextlib.suppress(ValueError):  # a model's malformed arguments are told as they are
+        with contextlib.suppress(ValueError):  # malformed arguments of a model stay as they are
             arguments = json.loads(arguments)
     return {"type": "tool_call", "id": fields.get("id"), "name": function.get("name"), "arguments": arguments}
 

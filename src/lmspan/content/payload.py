@@ -1,8 +1,8 @@
-"""What of a program's payload a span may carry: whether at all, how much, and in which JSON.
+"""Encode a program's payload for a span: whether content is recorded, how much of it, and in which JSON.
 
-A value of the user's program is described without running any of its code: no `repr`, `str`, `len`, `iter` or
-attribute of an unknown object is asked for. Exact built-in types are taken as they are, their subclasses through the
-base class's methods, a few known types through their stored fields; everything else is `<module.Class>`.
+Describing a value runs none of the program's code: it calls no `repr`, `str`, `len` or `iter` and reads no attribute of
+an unknown object. Values of built-in types are read directly, those of their subclasses by the base class's methods,
+those of a few known types by their stored fields. Any other value becomes `<module.Class>`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _LARGEST_INT: Final = 2**63
-_SHORT: Final = 64  # keys, roles, names: most of the strings, and few different ones
+_SHORT: Final = 64  # keys, roles and names are shorter: most of the strings, with few different values
 _NUMBERS: Final = frozenset((int, float, bool))
 _PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
-# Values of lmspan's own, not of the program: no secret can be in them, and a hook must not change them.
+# lmspan sets these values itself: they contain no secret, and a hook must not change them.
 _OWN_VALUES: Final = frozenset(
     (
         sc.CALL_ID, sc.CALL_PARENT_ID, sc.SOURCE, sc.OPERATION_NAME, sc.OI_SPAN_KIND, sc.TOOL_TYPE, sc.TOOL_CALLER,
@@ -43,13 +43,13 @@ _fields_of: dict[int, tuple[type, Callable[[Any], Any]]] = {}
 
 
 def describe_as(cls: type, fields: Callable[[Any], Any]) -> None:
-    """Say how instances of exactly this class are described: `fields` returns built-in values. Sources call it."""
-    _fields_of[id(cls)] = (cls, fields)  # by id: the hash of a class may be the user's code
+    """Describe instances of exactly this class by the built-in values that `fields` returns. Sources call it."""
+    _fields_of[id(cls)] = (cls, fields)  # by id, because hashing a class may run the program's code
 
 
 @dataclass(frozen=True)
 class Capture:
-    """Where content goes: on spans, on log events, both, nowhere, or only where it cannot leave this machine."""
+    """The destinations of content: spans, log events, or (`local`) only those that keep it on this machine."""
 
     span: bool = False
     event: bool = False
@@ -68,20 +68,8 @@ CAPTURE_MODES: Final = {
 }
 
 
-_OPENINFERENCE: Final = {
-    **dict.fromkeys(
-        (sc.INPUT_MESSAGES, sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS, sc.RETRIEVAL_QUERY),
-        (sc.OI_INPUT, sc.OI_INPUT_MIME),
-    ),
-    **dict.fromkeys(
-        (sc.OUTPUT_MESSAGES, sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS, sc.RETRIEVAL_DOCUMENTS),
-        (sc.OI_OUTPUT, sc.OI_OUTPUT_MIME),
-    ),
-}
-
-
 class Recorded(str):
-    """Text that is redacted and within a budget already: a second look could only spoil it."""
+    """Text that is already redacted and within a budget: a second redaction could only damage it."""
 
     __slots__ = ()
 
@@ -98,7 +86,7 @@ class Content:
         max_nodes: int = 5_000,
     ) -> None:
         self.capture = capture
-        self.redactor = redactor or Redactor()
+        self.redactor: Redactor = redactor or Redactor()
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
         texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)
@@ -108,18 +96,18 @@ class Content:
         }
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
-        """Return a payload, values by attribute name, as attributes; with OpenInference's names beside, if asked."""
+        """Return a payload (attribute name -> value) as attributes; `openinference` adds OpenInference's names."""
         self.redactor.look_around()
         encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
         for name in payload if openinference else ():
-            if name in _OPENINFERENCE:
-                value_name, mime_name = _OPENINFERENCE[name]
-                kind = "text/plain" if self._encoders.get(name) == self.text else "application/json"
-                encoded[value_name], encoded[mime_name] = encoded[name], kind
+            if name in sc.OPENINFERENCE_CONTENT:
+                value_name, mime_name = sc.OPENINFERENCE_CONTENT[name]
+                encoded[value_name] = encoded[name]
+                encoded[mime_name] = "text/plain" if self._encoders.get(name) == self.text else "application/json"
         return encoded
 
     def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return attributes that are no content (names, numbers) as they may be recorded. Never raises."""
+        """Return attributes other than content (names, numbers) without secrets. Never raises."""
         value = self.redactor.value
         return {
             name: each if name in _OWN_VALUES or type(each) in _NUMBERS else value(name, each)
@@ -127,15 +115,15 @@ class Content:
         }
 
     def text(self, value: Any) -> str:
-        """Return one string as it may be recorded: redacted, cut to the budget, valid Unicode."""
-        return self.redactor.hook(clip(_exact(value), self.max_bytes, self.redactor))
+        """Return one string: redacted, cut to half the budget, valid Unicode."""
+        return self.redactor.hook(clip(_exact(value), self.max_bytes // 2, self.redactor))
 
     def json(self, value: Any) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
         return self._json(value, self.max_bytes)
 
     def brief(self, value: Any) -> Recorded:
-        """Return a value as JSON of a quarter of the budget, to be text in something larger."""
+        """Return a value as JSON within a quarter of the budget, for use as text inside a larger value."""
         return Recorded(self._json(value, self.max_bytes // 4))
 
     def _json(self, value: Any, max_bytes: int) -> str:
@@ -143,11 +131,11 @@ class Content:
         return json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
 
     def object_json(self, value: Any) -> str:
-        """Return a JSON object: what is no mapping becomes `{"result": value}`, as the conventions ask of tools."""
+        """Return a JSON object; any other value becomes `{"result": value}`, as the conventions require of tools."""
         return self.json(value if issubclass(type(value), dict) else {"result": value})
 
     def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
-        """Return the facts of an exception: its type, and where content may be told its message and its frames."""
+        """Return the attributes of an exception: its type and, if `told`, its message and its traceback."""
         facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
         if told:
             message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
@@ -157,7 +145,7 @@ class Content:
         return facts
 
     def message(self, error: BaseException) -> str:
-        """Return what an exception says of itself, from its arguments alone: its `__str__` is not run."""
+        """Return the message of an exception, built from its arguments: its `__str__` does not run."""
         self.redactor.look_around()
         arguments = BaseException.__dict__["args"].__get__(error)
         if len(arguments) == 1 and issubclass(type(arguments[0]), str):
@@ -166,7 +154,7 @@ class Content:
 
 
 class _Walk:
-    """One walk over one value, with what is left of its budget."""
+    """One walk over one value, with the rest of its budget."""
 
     max_depth = 24
 
@@ -185,7 +173,7 @@ class _Walk:
         if kind is int:
             return value if -_LARGEST_INT <= value < _LARGEST_INT else f"<int of {value.bit_length()} bits>"
         if kind is float:
-            return value if value - value == 0 else f"{value}"  # NaN and the infinities are no JSON
+            return value if value - value == 0 else f"{value}"  # JSON has no NaN and no infinities
         if len(path) >= self.max_depth:
             return "<deeper>"
         if id(value) in path:
@@ -230,9 +218,9 @@ class _Walk:
             name = self.string(key) if type(key) is str else str(self.describe(key, path))
             hidden = hides(key if type(key) is str else name, item)
             described[name] = REDACTED if hidden else self.describe(item, path)
-        for named, holder in _PAIRS:
-            if holder in described and hides_named(described.get(named), described[holder]):
-                described[holder] = REDACTED
+        for name_key, value_key in _PAIRS:
+            if value_key in described and hides_named(described.get(name_key), described[value_key]):
+                described[value_key] = REDACTED
         return described
 
     def sequence(self, items: Any, length: int, path: tuple[int, ...]) -> list[Any]:
@@ -263,7 +251,7 @@ class _Walk:
 
 
 def stored_fields(value: Any, kind: type) -> Any:
-    """Return the stored fields of a known kind of object as built-in values, else None. Runs none of its code."""
+    """Return the stored fields of an object of a known type as built-in values, else None. Runs none of its code."""
     known = _fields_of.get(id(kind))
     if known is not None and known[0] is kind:
         return known[1](value)
@@ -274,23 +262,23 @@ def stored_fields(value: Any, kind: type) -> Any:
         if base.__name__ == "BaseModel" and base.__module__ == "pydantic.main":
             return dict(object.__getattribute__(value, "__dict__"))
     if "__dataclass_fields__" in type.__dict__["__dict__"].__get__(kind):
-        slots = object.__getattribute__(value, "__dict__") if "__dict__" in dir_of(kind) else None
-        return dict(slots) if type(slots) is dict else None
+        stored = object.__getattribute__(value, "__dict__") if "__dict__" in dir_of(kind) else None
+        return dict(stored) if type(stored) is dict else None
     return None
 
 
 def dir_of(kind: type) -> set[str]:
-    """Return the names that the classes of `kind` define, without asking the metaclass."""
+    """Return the names that the classes of `kind` define; its metaclass runs no code."""
     return {name for base in type.__dict__["__mro__"].__get__(kind) for name in type.__dict__["__dict__"].__get__(base)}
 
 
 def type_name(kind: type) -> str:
-    """Return `<module.Class>`, what an unknown object is described as."""
+    """Return `<module.Class>`, the description of an unknown object."""
     return f"<{qualified_name(kind)}>"
 
 
 def qualified_name(kind: type) -> str:
-    """Return the name of a class with its module; built-ins without one."""
+    """Return the name of a class with its module, and of a built-in class without."""
     module = type.__getattribute__(kind, "__module__")
     name = type.__getattribute__(kind, "__qualname__")
     return f"{name}" if module == "builtins" else f"{module}.{name}"

@@ -1,8 +1,8 @@
-"""What is never recorded: keys, tokens, passwords; and the user's own `redact=` hook.
+"""Remove secrets from strings (keys, tokens, passwords), and call the user's own `redact=` hook.
 
-Every string that would be recorded passes through one `Redactor` before it becomes part of any JSON, so that no sign
-of the JSON can be replaced. `secret_finders` says where in a text a secret is, `secret_names` which names and values
-are secret, `token_shapes` how well-known tokens look.
+Every string passes through one `Redactor` before it becomes part of any JSON, so that no replacement breaks the JSON.
+`secret_finders` locates secrets in a text, `secret_names` decides which names and values are secret, and `token_shapes`
+describes well-known tokens.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _inside: contextvars.ContextVar[bool] = contextvars.ContextVar("lmspan.redact", 
 
 
 class Redactor:
-    """Take the secrets out of what would be recorded, and let the user's hook have its say."""
+    """Remove secrets from strings, then pass the strings to the user's hook."""
 
     def __init__(self, hook: Callable[[str], str] | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._hook = hook
@@ -47,7 +47,7 @@ class Redactor:
     @guard.guarded
     def look_around(self) -> None:
         """Learn the keys in the environment, which a program may load after `init()`. Cheap if nothing changed."""
-        stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes each value that it is asked for
+        stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes a value at every access
         if stored == self._seen:
             return
         seen = dict(stored)
@@ -58,9 +58,9 @@ class Redactor:
         self._seen = seen
 
     def know(self, secret: object) -> None:
-        """Remember a value that a program uses as a key, so that it is taken out wherever it shows up as a word.
+        """Remember a key that the program uses, to remove it wherever it occurs as a word.
 
-        A value that an ordinary text may hold ("not-needed", "postgres") is no key. Never raises.
+        A value that an ordinary text may contain ("not-needed", "postgres") is no key. Never raises.
         """
         if type(secret) is str:
             self._learn(self._configured, _forms(secret))
@@ -69,27 +69,28 @@ class Redactor:
         """Remember the credentials in an address: both together, and each that looks like a key. Never raises."""
         self._learn(self._configured, _forms_in(address))
 
-    def _learn(self, kept: list[str], secrets: tuple[str, ...]) -> None:
-        new = [each for each in secrets if each not in self._known]
+    def _learn(self, secrets: list[str], forms: tuple[str, ...]) -> None:
+        new = [each for each in forms if each not in self._known]
         if new:
-            kept += new
-            del kept[:-_MOST_SECRETS]  # of a program that has a key for each of its users, the latest
+            secrets += new
+            del secrets[:-_MOST_SECRETS]  # a program may have a key for each of its users: the latest remain
             self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
             self._names = {}
 
     def secrets(self, text: str) -> str:
-        """Return a text without what is known or looks like a secret. Never raises."""
+        """Return a text without known secrets and without parts that look like a secret. Never raises."""
         spans = find(text)
         for secret in self._known:
             spans += known(text, secret)
         return _without(text, spans) if spans else text
 
     def hook(self, text: str) -> str:
-        """Return what the user's hook makes of one string; a hook that fails costs the whole string. Never raises.
+        """Return the user's hook's replacement of one string, or `FAILED` if the hook fails. Never raises.
 
-        A hook that runs instrumented code does not hear of it. What such code would record is withheld: the hook has
-        not seen it, and it may be the very text that it was given. The mark is in the context, which
-        follows the code into its tasks. A plain thread that the hook starts has a context of its own, and no mark.
+        A hook may run instrumented code. The hook is not called for the strings of that code: `WITHHELD` replaces
+        them, because they may contain the very text that the hook is to redact. The mark of a running hook is in
+        the context, which follows the code into its tasks. A plain thread that the hook starts has its own context,
+        without the mark.
         """
         if self._hook is None:
             return text
@@ -107,25 +108,25 @@ class Redactor:
         return self._hook(text) if self._hook is not None else text
 
     def __call__(self, text: str) -> str:
-        """Return one string as it may be recorded. Never raises."""
+        """Return one string without secrets, as the hook changes it. Never raises."""
         return self.hook(self.secrets(text))
 
     def name(self, text: str) -> str:
-        """Return a string as it may be recorded, of the kind that comes again and again: a model, a key, a role.
+        """Return a string of the kind that recurs (a model, a key, a role) without secrets, as the hook changes it.
 
-        What is left of a short one without its secrets is remembered; the hook is called each time.
+        The result of the search for secrets in a short string is cached; the hook is called each time.
         """
-        known = self._names.get(text)
-        if known is None:
-            known = self.secrets(text)
+        redacted = self._names.get(text)
+        if redacted is None:
+            redacted = self.secrets(text)
             if len(text) <= _LONGEST_NAME:
                 if len(self._names) >= _MOST_NAMES:
                     self._names = {}
-                self._names[text] = known
-        return known if self._hook is None else self.hook(known)
+                self._names[text] = redacted
+        return redacted if self._hook is None else self.hook(redacted)
 
     def value(self, name: str, value: Any) -> Any:
-        """Return the value of an attribute as it may be recorded: a string, or strings in a list. Never raises."""
+        """Return the value of an attribute without secrets: a string, or strings in a list. Never raises."""
         kind = type(value)
         if kind is str:
             return self.name(value) if not hides(name, value) else REDACTED
@@ -146,7 +147,7 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 @functools.lru_cache(256)
 def _forms(secret: str) -> tuple[str, ...]:
-    """Return a configured key as texts, JSON and addresses spell it; nothing for a value that is an ordinary word."""
+    """Return a configured key as texts, JSON and addresses spell it; no form of a value that is an ordinary word."""
     plain = secret.strip()
     if not is_distinct(plain):
         return ()
@@ -156,13 +157,13 @@ def _forms(secret: str) -> tuple[str, ...]:
 @functools.lru_cache(256)
 def _forms_in(address: str) -> tuple[str, ...]:
     """Return the credentials in an address as texts and headers spell them."""
-    found = USERINFO.search(address)
-    if found is None:
+    credentials = USERINFO.search(address)
+    if credentials is None:
         return ()
-    user, _, password = map(unquote, found[1].partition(":"))
+    user, _, password = map(unquote, credentials[1].partition(":"))
     forms = _forms(user) if looks_like_key(user) else ()
     if not password:
         return forms
     pair = f"{user}:{password}"
     basic = base64.b64encode(pair.encode("utf-8", "replace")).decode()
-    return (found[1], pair, basic, *forms, *_forms(password))
+    return (credentials[1], pair, basic, *forms, *_forms(password))

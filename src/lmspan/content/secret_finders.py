@@ -1,9 +1,9 @@
-"""Where in a text secrets are: one finder for each way in which a text gives one away.
+"""Locate secrets in a text: one finder for each form in which a text contains one.
 
-A text is read in its small letters, one byte a character, where `bytes.find` is quick: a finder looks for short markers
-there, and a pattern runs only from a marker on, or over a word that is long enough to be a token. A pattern that
-repeats without bound never fails after it, or cannot begin again inside of what it has read. So the time is linear in
-the text.
+A finder searches a copy of the text in lower case, one byte for each character, because `bytes.find` is fast. It looks
+for short markers there; a pattern runs only from a marker on, or over a word that is long enough to be a token. No
+pattern can fail after an unbounded repetition, or else its next attempt starts behind the characters that it consumed.
+Therefore the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     Spans = Iterator[tuple[int, int]]
 
-# What ends a word that may be a token; "?" is also what a character outside ASCII is read as.
+# The characters that end a word; `read` replaces a character outside ASCII by "?".
 _BETWEEN: Final = bytes.maketrans(bytes(range(256)), bytes(32 if chr(i) in " \t\r\n\v\f\"'`,;()[]{}<>|\\?" else 120
                                                            for i in range(256)))  # fmt: skip
 _LONG: Final = b"x" * SHORTEST
 
 
 def read(text: str) -> bytes:
-    """Return a text for the search of markers: small letters, a byte for each character at the same index."""
+    """Return a text for the search of markers: in lower case, with one byte at the index of each character."""
     return text.encode("ascii", "replace").lower()
 
 
-# What an escape leaves at the beginning of a word: backslash n, backslash u0027, %20, the color of a terminal.
+# The rest of an escape at the beginning of a word: of backslash n, of backslash u0027, of a terminal's color; also %20.
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}|\A(?:[nrtbf]|u00[0-9a-f]{2}|[0-9]{1,2}m)")
 
 
@@ -44,37 +44,38 @@ def _tokens(text: str, look: bytes) -> Spans:
         word = text[start : end if end >= 0 else None]
         if "%" in word or text[max(start - 1, 0) : start] in ("\\", "[", ";"):
             word = _ESCAPE.sub(lambda escape: "%" * len(escape[0]), word)
-        for found in TOKEN.finditer(word):
-            yield start + found.start(), start + found.end()
+        for token in TOKEN.finditer(word):
+            yield start + token.start(), start + token.end()
         start = words.find(_LONG, end) if end >= 0 else -1
 
 
 def _secret_paths(text: str, look: bytes) -> Spans:
-    """Find what follows a prefix that makes an address a secret."""
+    """Find the secret part of an address, after a well-known prefix."""
     for stem in SECRET_PATH_STEMS:
         at = look.find(stem)
         while at >= 0:
-            found = SECRET_PATH.match(text, at)
-            if found:
-                yield found.span("rest")
-            at = look.find(stem, found.end() if found else at + 1)
+            address = SECRET_PATH.match(text, at)
+            if address:
+                yield address.span("rest")
+            at = look.find(stem, address.end() if address else at + 1)
 
 
 _BLOCK_MARKER: Final = b"-----begin"
 _BLOCK: Final = re.compile(r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
 _BLOCK_END: Final = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
-_BLOCK_BEGUN: Final = re.compile(r"[\s\\nr\"'+,]{0,16}(?:[A-Za-z0-9+/=]{16}|[A-Z][A-Za-z-]{2,20}: )")
+_BLOCK_BODY: Final = re.compile(r"[\s\\nr\"'+,]{0,16}(?:[A-Za-z0-9+/=]{16}|[A-Z][A-Za-z-]{2,20}: )")
 
 
 def _blocks(text: str, look: bytes) -> Spans:
-    """Find PEM and PGP blocks of private keys; one without an end goes to the end of the text."""
+    """Find PEM and PGP blocks of private keys; a block without an end reaches to the end of the text."""
     start = look.find(_BLOCK_MARKER)
-    ends = [found.end() for found in _BLOCK_END.finditer(text)] if start >= 0 else []
+    ends = [line.end() for line in _BLOCK_END.finditer(text)] if start >= 0 else []
     while start >= 0:
-        begun, end = _BLOCK.match(text, start), start + 1
-        if begun:
-            after = bisect(ends, begun.end())
-            if after < len(ends) or _BLOCK_BEGUN.match(text, begun.end()):
+        end = start + 1
+        first_line = _BLOCK.match(text, start)
+        if first_line:
+            after = bisect(ends, first_line.end())
+            if after < len(ends) or _BLOCK_BODY.match(text, first_line.end()):
                 end = ends[after] if after < len(ends) else len(text)
                 yield start, end
         start = look.find(_BLOCK_MARKER, end)
@@ -82,7 +83,7 @@ def _blocks(text: str, look: bytes) -> Spans:
 
 _STEMS: Final = (b"pass", b"pwd", b"secret", b"token", b"key", b"auth", b"cookie", b"cred", b"bearer")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
-_GIVEN: Final = re.compile(
+_ASSIGNMENT: Final = re.compile(
     r"""
     (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
     (?P<sign>
@@ -113,8 +114,8 @@ def _assigned(text: str, look: bytes) -> Spans:
             end = start + len(_NAME.match(text, start)[0])  # type: ignore[index] # it always matches
             begin = start - len(_NAME.match(text[max(start - 64, 0) : start][::-1])[0])  # type: ignore[index] # the same
             proof = _proof(text, begin, end)
-            given = _GIVEN.match(text, end) if proof is not Proof.NONE else None
-            span = _value(text, begin, end, proof, given) if given else None
+            assignment = _ASSIGNMENT.match(text, end) if proof is not Proof.NONE else None
+            span = _value(text, begin, end, proof, assignment) if assignment else None
             if span:
                 yield span
             start = look.find(stem, span[1] if span else max(end, start + 1))
@@ -127,37 +128,39 @@ def _proof(text: str, begin: int, end: int) -> Proof:
     return proof_of(name)
 
 
-def _value(text: str, begin: int, end: int, proof: Proof, given: re.Match[str]) -> tuple[int, int] | None:
-    """Return where the value of a name is, if it must not be recorded."""
-    name, sign, before = text[begin:end].lower(), given["sign"], text[begin - 1 : begin]
+def _value(text: str, begin: int, end: int, proof: Proof, assignment: re.Match[str]) -> tuple[int, int] | None:
+    """Return the span of a name's value if it is a secret."""
+    name = text[begin:end].lower()
+    sign = assignment["sign"]
     if sign.isspace() and not name.startswith("--") and name != "bearer":
         return None
-    if sign == ">" and before != "<":
+    if sign == ">" and text[begin - 1 : begin] != "<":
         return None
-    kind = "phrase" if given["quote"] else "bare"
-    if "cookie" in name and "=" in given["value"]:
+    kind = "phrase" if assignment["quote"] else "bare"
+    if "cookie" in name and "=" in assignment["value"]:
         kind = "cookie"
     elif kind == "bare" and sign == "=" and text[begin:end].isupper():
         kind = "line"
-    if kind != "cookie" and not _is_taken(text, name, proof, given, kind):
+    if kind != "cookie" and not _is_assigned_secret(text, name, proof, assignment, kind):
         return None
-    start = given.start("value")
+    start = assignment.start("value")
     return start, start + len(_REST[kind].match(text, start)[0])  # type: ignore[index] # it matches the value at least
 
 
-def _is_taken(text: str, name: str, proof: Proof, given: re.Match[str], kind: str) -> bool:
-    value = given["value"]
-    if given["quote"]:
+def _is_assigned_secret(text: str, name: str, proof: Proof, assignment: re.Match[str], kind: str) -> bool:
+    value = assignment["value"]
+    following = text[assignment.end() : assignment.end() + 1]
+    if assignment["quote"]:
         if value.isupper() and "_" in value and proof_of(value) is not Proof.NONE:
             return False  # the name of a variable
-        if text[given.end() : given.end() + 1] == " " and not name.endswith("passphrase"):
-            return looks_like_key(value)  # a sentence about it
+        if following == " " and not name.endswith("passphrase"):
+            return looks_like_key(value)  # the first word of a sentence
         return may_be_key(value) if proof is Proof.ANY else is_secret(min(proof, Proof.KEY), value)
-    if text[given.end() : given.end() + 1] in ("(", "[") or _ATTRIBUTE.fullmatch(value):
-        return False  # code that asks for the value
+    if following in ("(", "[") or _ATTRIBUTE.fullmatch(value):
+        return False  # code that reads the value
     if proof_of(value) is not Proof.NONE and not looks_like_key(value):
         return False  # password=password
-    strict = given["sign"] not in ("=", ":=", ">") and not given["sign"].isspace()
+    strict = assignment["sign"] not in ("=", ":=", ">") and not assignment["sign"].isspace()
     if kind == "line" or (not strict and name.endswith(_PASSWORDS)):
         return may_be_key(value)
     certain = proof is Proof.ANY or (proof is Proof.WORD and ("-" in name or "_" in name))
@@ -173,26 +176,29 @@ _HOST: Final = re.compile(
 
 
 def _credentials(text: str, look: bytes) -> Spans:
-    """Find the user's part of an address that holds a password, or a key in place of the user."""
-    at, seen = look.find(b"@"), 0
+    """Find the password in the user's part of an address, or a key in place of the user."""
+    at = look.find(b"@")
     if at < 0:
         return
-    for found in USERINFO.finditer(text):
-        start, (user, sign, password) = found.start(1), found[1].partition(":")
+    for userinfo in USERINFO.finditer(text):
+        start = userinfo.start(1)
+        user, _, password = userinfo[1].partition(":")
         if looks_like_key(user):
             yield start, start + len(user)
-        if sign and password and password[0] not in "{$<[*%" and not re.match(r"\d+[?#]", password):
-            yield start + len(user) + 1, found.end(1)
+        if password and password[0] not in "{$<[*%" and not re.match(r"\d+[?#]", password):
+            yield start + len(user) + 1, userinfo.end(1)
+    done = 0
     while at >= 0:
-        found_before = _NO_SCHEME.search(text[max(seen, at - 324) : at])
-        if found_before and _HOST.match(text, at + 1):
-            yield at - len(found_before[2]), at
-        seen, at = at + 1, look.find(b"@", at + 1)
+        userinfo_before = _NO_SCHEME.search(text[max(done, at - 324) : at])
+        if userinfo_before and _HOST.match(text, at + 1):
+            yield at - len(userinfo_before[2]), at
+        done = at + 1
+        at = look.find(b"@", done)
 
 
 FINDERS: Final = (_tokens, _secret_paths, _blocks, _assigned, _credentials)
 
-# For a short text one pattern is quicker than all the searches. It holds the markers of every finder.
+# For a short text one pattern is faster than all the searches. It contains the markers of every finder.
 _SHORT: Final = 96
 _MARKED: Final = re.compile(
     b"|".join((*_STEMS, *SECRET_PATH_STEMS, _BLOCK_MARKER, b"@"))
@@ -201,7 +207,7 @@ _MARKED: Final = re.compile(
 
 
 def find(text: str) -> list[tuple[int, int]]:
-    """Return where secrets are, in no order; they may overlap. Never raises."""
+    """Return the spans of secrets, in no order; they may overlap. Never raises."""
     look = read(text)
     if len(text) <= _SHORT and not _MARKED.search(look):
         return []
@@ -212,7 +218,7 @@ _LONG_SECRET: Final = 20
 
 
 def known(text: str, secret: str) -> Spans:
-    """Find a known secret: a short one only as a whole word, since a longer word may hold it by chance."""
+    """Find a known secret: a short one only as a whole word, because a longer word may contain it by chance."""
     at = text.find(secret)
     while at >= 0:
         end = at + len(secret)
@@ -222,7 +228,7 @@ def known(text: str, secret: str) -> Spans:
 
 
 def _begins_word(text: str, at: int) -> bool:
-    """Tell whether a word begins here; the letter of an escape (backslash n, %3D) is no part of it."""
+    """Return whether a word begins here; the letter of an escape (backslash n, %3D) is no part of it."""
     escaped = text[max(at - 2, 0) : at].startswith("\\") or text[max(at - 3, 0) : at].startswith("%")
     return escaped or not _is_inside_word(text, at)
 

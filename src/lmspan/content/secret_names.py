@@ -1,21 +1,21 @@
-"""Which names stand for a secret, and which values look like one: the rule for fields, assignments and headers.
+"""Decide which names stand for a secret, and which values look like one: the rule for fields, assignments and headers.
 
-A name is read as words, whatever its case and separators (`X-Api-Key`, `apiKey`, `API_KEY`, `apikey` are the same two
-words), and its last word decides. How much the name alone proves is a `Proof`:
+A name is split into words, whatever its case and separators (`X-Api-Key`, `apiKey`, `API_KEY`, `apikey` are the same
+two words), and its last word decides. `Proof` says how much the name alone proves:
 
     | last word                                  | proof | reason |
     |--------------------------------------------|-------|--------|
-    | password, passwd, passphrase, secret,      | ANY   | nothing else is called so |
+    | password, passwd, passphrase, secret,      | ANY   | the word has no other meaning |
     | credential, authorization, cookie, apikey  |       | |
-    | api key, secret key, access key, private   | ANY   | the first word says what the key is for |
+    | api key, secret key, access key, private   | ANY   | the first word gives the purpose of the key |
     | key, connection string                     |       | |
     | token, auth, pass, pwd, jwt, bearer        | WORD  | also a part of a text, a flag, a count, a directory |
     | ssh key, signing key, account key, ...     | WORD  | also a number or a file |
-    | any other key, sas                         | KEY   | `sort_key` is "date": only what looks like a key is one |
+    | any other key, sas                         | KEY   | `sort_key` is "date": a secret has to look like a key |
     | tokens, eos token, next token, ...         | NONE  | counts and parts of texts; pages of a listing |
-    | primary key, public key, cache key, ...    | NONE  | known to be no secret, though they may look like one |
+    | primary key, public key, cache key, ...    | NONE  | no secrets, although they may look like one |
     | key alone                                  | NONE  | the ordinary word for half of a pair |
-    | anything else (author, passed, tokenizer)  | NONE  | words are compared whole |
+    | anything else (author, passed, tokenizer)  | NONE  | the rule compares whole words |
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import Any, Final
 
 
 class Proof(IntEnum):
-    """What must be seen of a value before its name makes it a secret."""
+    """The values that are a secret under a name."""
 
-    NONE = 0  # no value is a secret because of this name
-    KEY = 1  # one that looks like a key
+    NONE = 0  # no value
+    KEY = 1  # a value that looks like a key
     WORD = 2  # one word that may be a key
     ANY = 3  # any value
 
@@ -85,7 +85,7 @@ def proof_of(name: str) -> Proof:
     words = _words(name[-_LONGEST_NAME:])
     while len(words) > 1 and (words[-1].isdigit() or words[-1] in _QUALIFIERS):
         words.pop()
-    last, before = (words[-1], words[-2] if len(words) > 1 else "") if words else ("", "")
+    before, last = ["", "", *words][-2:]
     if last == "key":
         return _KEYS.get(before, Proof.KEY) if before else Proof.NONE
     if last == "keys":
@@ -104,7 +104,7 @@ def _words(name: str) -> list[str]:
 
 
 def hides(name: str, value: Any) -> bool:
-    """Tell whether a field of this name must not show this value. Runs no code of the program's. Never raises."""
+    """Return whether a value is a secret in a field of this name. Runs none of the program's code. Never raises."""
     proof = proof_of(name)
     kind = type(value)
     if proof is Proof.NONE or value is None or kind is bool:
@@ -119,12 +119,12 @@ def hides(name: str, value: Any) -> bool:
 
 
 def _is_schema(value: dict[Any, Any]) -> bool:
-    """Tell whether a mapping describes a parameter of a tool: it has the name of a secret and holds none itself."""
+    """Return whether a mapping is the schema of a tool's parameter, which has the name of a secret but holds none."""
     return any(type(name) is str and name in ("type", "$ref", "anyOf") for name in dict.__iter__(value))
 
 
 def is_secret(proof: Proof, value: str) -> bool:
-    """Tell whether a string is a secret, given what its name proves."""
+    """Return whether a string is a secret under a name with this proof."""
     return proof is not Proof.NONE and (looks_like_key(value) if proof is Proof.KEY else may_be_key(value))
 
 
@@ -132,9 +132,9 @@ _HEADERS: Final = frozenset(("authorization", "cookie"))
 
 
 def hides_named(name: Any, value: Any) -> bool:
-    """Tell whether a pair, or a name and a value in two fields, is a header or a setting with a secret as its value.
+    """Return whether a name and a value, which are a pair or two fields, are a header or a setting that holds a secret.
 
-    Two words in a list may be a pair by chance, so that the value must look like a key, or the name like a header's.
+    Two words in a list may be a pair by chance. Therefore the value must look like a key, or the name like a header's.
     """
     if type(name) is not str or type(value) is not str or proof_of(name) is Proof.NONE:
         return False
@@ -145,8 +145,8 @@ def hides_named(name: Any, value: Any) -> bool:
 _SHORTEST_SECRET: Final = 6
 _SHORTEST_KEY: Final = 8
 _LONG_PART: Final = 12
-_LONG_KEY: Final = 24  # letters alone, if there are so many: no word of a language is as long
-_LONG_WORDS: Final = 20  # words in a row that a program has as its key: no text has them by chance
+_LONG_KEY: Final = 24  # letters alone: a word of a language is shorter
+_LONG_WORDS: Final = 20  # characters of a key that consists of words: no text contains them by chance
 _SHORTEST_BLOCK: Final = 64
 _LONGEST_SECRET: Final = 16_384
 _PLACEHOLDER: Final = re.compile(r"[<\[{$*%…(.]|[xX]{3,}|[*.•]+\Z|(?:~|\.{1,2})?[/\\]|[A-Za-z]:\\")
@@ -159,7 +159,7 @@ _ORDINARY: Final = frozenset(
 
 
 def may_be_key(value: str) -> bool:
-    """Tell whether a value is one word that may be a key: no placeholder, no path, no word that describes one."""
+    """Return whether a value is one word that may be a key: no placeholder, no path, no word that describes a key."""
     plain = value.strip()
     if not _SHORTEST_SECRET <= len(plain) <= _LONGEST_SECRET or _PLACEHOLDER.match(plain):
         return False
@@ -177,7 +177,7 @@ _CASES: Final = re.compile(r"[a-z][A-Z]")
 
 
 def looks_like_key(value: str) -> bool:
-    """Tell whether a value has the look of a key: letters mixed with digits or cases, as no word or name has them."""
+    """Return whether a value looks like a key: it mixes letters with digits or cases as no word or name does."""
     if not _SHORTEST_KEY <= len(value) <= _LONGEST_SECRET or not may_be_key(value):
         return False
     letters = value.isalnum() and (value.islower() or value.isupper())
@@ -193,7 +193,7 @@ def _is_random(part: str) -> bool:
 
 
 def is_distinct(value: str) -> bool:
-    """Tell whether a configured key can be taken out wherever it shows up, since no ordinary text holds it."""
+    """Return whether a configured key can be removed wherever it occurs, because no ordinary text contains it."""
     plain = value.strip()
     if len(plain) < _SHORTEST_KEY or _PLACEHOLDER.match(plain) or any(character.isspace() for character in plain):
         return looks_like_block(plain)
@@ -202,5 +202,5 @@ def is_distinct(value: str) -> bool:
 
 
 def looks_like_block(value: str) -> bool:
-    """Tell whether a configured key is a whole document: a PEM block, the JSON of a service account."""
+    """Return whether a configured key is a whole document: a PEM block, the JSON of a service account."""
     return len(value) >= _SHORTEST_BLOCK and value.startswith(("{", "-----BEGIN"))

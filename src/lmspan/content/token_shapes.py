@@ -1,11 +1,11 @@
 """The shapes of well-known tokens, as data.
 
 Source of the prefixes, alphabets and lengths: the public rule set of gitleaks (MIT license), `config/gitleaks.toml` as
-of 2025-11-20 (release 8.30), and the form of the providers' own keys for those that it does not hold (LLM providers,
-mostly). A length here is a lower bound, below that of the source: a token that a log or a budget has cut is still one.
+of 2025-11-20 (release 8.30), and the providers' own keys where the rule set has none (LLM providers, mostly). A length
+here is a lower bound, below the length in the source, so that the pattern also matches a token that a log has cut.
 
-A row is (prefixes, what follows one of them). No pattern can match a space, a quotation mark, a bracket, a comma, a
-semicolon, a bar, a question mark or a backslash: a token is a part of one word.
+A row is (prefixes, pattern of the rest). No pattern can match a space, a quotation mark, a bracket, a comma, a
+semicolon, a bar, a question mark or a backslash, because a token is a part of one word.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _W: Final = "[A-Za-z0-9_-]"
 _HEX: Final = "[A-Fa-f0-9]"
 
 SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
-    # Models, and what is built around them
+    # Models, and services for them
     (("sk-ant-", "sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-v1-", "sk-lf-"), _W + r"{16,}"),
-    # "sk-learn-pipelines" is none: one part is long and has a digit
+    # one part is long and has a digit: "sk-learn-pipelines" is no token
     (("sk-",), r"(?:[A-Za-z0-9_]{1,12}-){0,5}(?=[A-Za-z_]{0,64}[0-9])[A-Za-z0-9_]{13,}" + _W + "*"),
     (("gsk_", "xai-", "pplx-", "hf_", "api_org_", "r8_", "fw_", "jina_", "tgp_v1_", "esecret_"), _AN + r"{20,}"),
     (("pcsk_", "lsv2_pt_", "lsv2_sk_", "ls__", "apify_api_"), r"[A-Za-z0-9_]{20,}"),
@@ -101,10 +101,10 @@ SHAPES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("A3-",), r"[A-Z0-9]{6}-[A-Z0-9]{6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}"),
 )
 
-# A JSON web token, from the beginning of a word only: each "eyJ" inside of a long word would be a new attempt.
+# A JSON web token, from the beginning of a word only: otherwise each "eyJ" in a long word starts a new attempt.
 _WEB_SIGNED: Final = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*+){0,3}"
 
-SHORTEST: Final = 16  # no token is shorter, which lets a reader skip everything but long words
+SHORTEST: Final = 16  # no token is shorter, so that a reader looks at long words only
 
 
 def _either(patterns: Iterable[str]) -> str:
@@ -112,7 +112,7 @@ def _either(patterns: Iterable[str]) -> str:
 
 
 def _by_first_letter() -> str:
-    """Return all shapes as one pattern, where each first letter stands once: most words fit none of them."""
+    """Return all shapes as one pattern with one branch for each first letter, because most words match none."""
     rests: dict[str, list[str]] = {}
     for prefix, tail in ((prefix, tail) for prefixes, tail in SHAPES for prefix in prefixes):
         rests.setdefault(prefix[:1], []).append(re.escape(prefix[1:]) + tail)
@@ -121,7 +121,7 @@ def _by_first_letter() -> str:
 
 TOKEN: Final = re.compile(rf"(?<![A-Za-z0-9])(?=[A-Za-z0-9])(?:{_by_first_letter()}|{_WEB_SIGNED})", re.ASCII)
 
-# Addresses that are secret from here on: web hooks, and signatures of signed addresses (Azure, Amazon, Google).
+# The part of an address before its secret: web hooks, and signatures of signed addresses (Azure, Amazon, Google).
 SECRET_PATH: Final = re.compile(
     r"(?:hooks\.slack\.com/[a-z]{1,16}/|hooks/(?=[0-9]{5})|hook(?:\.office\.com/webhook)?b2/|(?<=[?&-])sig(?:nature)?=)"
     r"(?P<rest>[A-Za-z0-9_%+/=.~@-]{16,})",

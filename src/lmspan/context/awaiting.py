@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _SETTLE_S: Final = 5.0
 
@@ -16,7 +16,7 @@ awaited: ContextVar[bool] = ContextVar("lmspan-awaited", default=False)
 """Whether what runs here is, at its outermost, awaited: then it can wait for async hooks before it returns."""
 
 
-async def settle(call: Call) -> None:
+async def settle(call: LiveCall) -> None:
     """Wait for what subscribers have under way, when an awaited run ends: not longer than a few seconds."""
     pending, call.pending = call.pending, None
     if pending:

@@ -1,4 +1,8 @@
-"""The current call, and the OpenTelemetry context that it is in."""
+"""The current call, and the OpenTelemetry context that it is in.
+
+The innermost call is in the context under `CURRENT`, its span under OpenTelemetry's own key. A parent is the call that
+a source names, else the innermost call of the context, else there is none; a thread-local stack is never used.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,34 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import CURRENT, Call, Operation
+from lmspan.lifecycle import CURRENT, LiveCall, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.context import Context
 
-
-_NAMED: Final = (sc.SESSION_ID, sc.USER_ID)
+SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
+"""The key under which a context holds its span: the API's functions copy the context each time."""
 
 BAGGAGE: Final = next(iter(baggage.set_baggage("", "", otel_context.Context())))
 """The key under which a context holds its baggage: a look is cheaper than the API's question."""
 
-
-def who(context: Context) -> dict[str, str]:
-    """Return the session and the user that the program has named in its baggage."""
-    said = baggage.get_all(context)
-    return {name: value for name in _NAMED if type(value := said.get(name)) is str}
+_SESSION_NAMES: Final = (sc.SESSION_ID, sc.USER_ID)
 
 
-SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context())))
-"""The key under which a context holds its span: the API has functions for it, each of which copies the context."""
+def session_facts(context: Context) -> dict[str, str]:
+    """Return the session and the user that the program has put into the baggage of a context."""
+    entries = baggage.get_all(context)
+    return {name: value for name in _SESSION_NAMES if type(value := entries.get(name)) is str}
 
 
-def current_call() -> Call | None:
+def current_call() -> LiveCall | None:
     """Return the innermost call of the current context that is still open, if any."""
     call: Any = otel_context.get_current().get(CURRENT)
     while call is not None and call.ended:
         call = call.parent
-    return call  # type: ignore[no-any-return]
+    return call  # type: ignore[no-any-return] # a context holds values of any type
 
 
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
@@ -46,39 +48,40 @@ def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
     return otel_context.Context({**context, **entries})
 
 
-def surroundings(found: Context, named: Call | None, outer: Context) -> tuple[Call | None, Context]:
-    """Return the parent of a call that starts in a context, and the context that its span is to start in.
+def surroundings(current: Context, named: LiveCall | None, process_context: Context) -> tuple[LiveCall | None, Context]:
+    """Return the parent of a call that starts in the current context, and the context that its span starts in.
 
-    `named` is the parent that was asked for, if one was; `outer` what this process was started in.
+    `named` is the parent that the source names, if it names one; `process_context` is the one that this process was
+    started in.
     """
-    innermost: Any = found.get(CURRENT)
+    innermost: Any = current.get(CURRENT)
     if named is not None:
-        return named, found if named is innermost else named.context
+        return named, current if named is innermost else named.context
     if innermost is None:
-        return None, found if not outer or SPAN in found else with_entries(outer, found)
+        return None, current if not process_context or SPAN in current else with_entries(process_context, current)
     parent = innermost
     while parent.ended and parent.operation is Operation.TURN and parent.parent is not None:
-        parent = parent.parent  # a turn that has ended has no more children: its agent has
-    foreign = found.get(SPAN) is not innermost.span
-    return parent, found if parent is innermost or foreign else parent.context
+        parent = parent.parent  # a turn that has ended has no more children; its agent has
+    is_foreign = current.get(SPAN) is not innermost.span  # the program or another instrumentation has a span in between
+    return parent, current if parent is innermost or is_foreign else parent.context
 
 
-def restore(call: Call) -> None:
-    """Make current what was so before the call, if the call still is; else leave the context alone.
+def restore(call: LiveCall) -> None:
+    """Make current what was so before the call, if the call is still current; else leave the context alone.
 
     The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
-    thread than the one that started it, where a token would be refused with an error on the log.
+    thread than the one that started it, where OpenTelemetry refuses a token with an error on the log.
     """
-    found = otel_context.get_current()
-    if found.get(CURRENT) is not call or found.get(SPAN) is not call.span:
+    current = otel_context.get_current()
+    if current.get(CURRENT) is not call or current.get(SPAN) is not call.span:
         return
     previous = call.previous
-    while isinstance(holder := previous.get(CURRENT), Call) and holder.ended and holder.context is previous:
+    while isinstance(holder := previous.get(CURRENT), LiveCall) and holder.ended and holder.context is previous:
         previous = holder.previous
-    otel_context.attach(previous if found is call.context else _without(call, found, previous))
+    otel_context.attach(previous if current is call.context else _without(call, current, previous))
 
 
-def _without(call: Call, found: Context, previous: Context) -> Context:
-    """Return the context of a program that attached something more, such as baggage, and left it: that stays."""
-    theirs = {name: value for name, value in found.items() if call.context.get(name) is not value}
+def _without(call: LiveCall, current: Context, previous: Context) -> Context:
+    """Return the context before a call, with what the program has attached since and left there, such as baggage."""
+    theirs = {name: value for name, value in current.items() if call.context.get(name) is not value}
     return otel_context.Context({**previous, **theirs})

@@ -67,8 +67,8 @@ class Carried:
     __slots__ = ("context", "function")
 
     def __init__(self, function: Callable[..., Any], context: Context) -> None:
-        self.function = function
-        self.context = context
+        self.function: Callable[..., Any] = function
+        self.context: Context = context
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
@@ -84,7 +84,7 @@ class Sent:
     """A function that runs in the context of the process that sent it."""
 
     def __init__(self, function: Callable[..., Any], carrier: dict[str, str]) -> None:
-        self.function = function
+        self.function: Callable[..., Any] = function
         self.carrier = carrier
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

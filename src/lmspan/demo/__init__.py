@@ -1,1 +1,1 @@
-"""`lmspan demo`: a DSPy program worth looking at, and a scripted local server for who has no model at hand."""
+"""`lmspan demo`: a DSPy program, and a local server that plays its model from a script."""

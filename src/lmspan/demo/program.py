@@ -20,13 +20,13 @@ def weather(city: str) -> str:
     return FORECASTS[city]
 
 
-class TravelDesk(dspy.Module):  # type: ignore[misc]
-    """Research a trip with tools, then say how to travel."""
+class TravelDesk(dspy.Module):  # type: ignore[misc] # DSPy has no types
+    """Research a trip with tools, then advise how to travel."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.research = dspy.ReAct("trip -> findings", tools=[distance, weather], max_iters=4)
-        self.advise = dspy.ChainOfThought("trip, findings -> advice")
+        self.research: Any = dspy.ReAct("trip -> findings", tools=[distance, weather], max_iters=4)
+        self.advise: Any = dspy.ChainOfThought("trip, findings -> advice")
 
     def forward(self, trip: str) -> Any:
         """Answer one question."""
@@ -35,7 +35,7 @@ class TravelDesk(dspy.Module):  # type: ignore[misc]
 
 
 def mentions_vehicle(example: Any, prediction: Any, trace: Any = None) -> float:
-    """Score advice that names the vehicle that the example wants."""
+    """Score 1 for advice that names the example's vehicle."""
     del trace
     return float(example.vehicle in prediction.advice)
 

@@ -1,4 +1,4 @@
-"""What the scripted model says to the demo's program: it reads the prompt and answers in DSPy's chat format."""
+"""The script of the demo's model: it reads the prompt and replies in DSPy's chat format."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ def answer(request: dict[str, Any]) -> Reply:
     """Return the next step for the prompt: a tool to call, the findings, or the advice."""
     prompt = request["messages"][-1]["content"]
     system = request["messages"][0]["content"]
-    start, destination = _TRIP.search(prompt).groups()  # type: ignore[union-attr]
+    start, destination = _TRIP.search(prompt).groups()  # type: ignore[union-attr] # every prompt holds a trip
     if "next_tool_name" in system:
         return _fields(_next_step(prompt, start, destination), 0.05)
-    far = DISTANCES_KM[(start, destination)]
+    distance_km = DISTANCES_KM[(start, destination)]
     if "advice" in system:
-        vehicle = "plane" if far > _WORTH_FLYING_KM and destination == "Porto" else "train"
-        judged = "far" if far > _WORTH_FLYING_KM else "near"
-        reasoning = f"{far} km is {judged}, and the forecast says {FORECASTS[destination]}."
-        return _fields(
-            {"reasoning": reasoning, "advice": f"Take the {vehicle}, and pack for {FORECASTS[destination]}."}, 0.08
-        )
-    findings = f"{start} to {destination}: {far} km; weather there: {FORECASTS[destination]}."
+        is_far = distance_km > _WORTH_FLYING_KM
+        vehicle = "plane" if is_far and destination == "Porto" else "train"  # wrong for Bergen: one example scores 0
+        forecast = FORECASTS[destination]
+        reasoning = f"{distance_km} km is {'far' if is_far else 'near'}, and the forecast says {forecast}."
+        return _fields({"reasoning": reasoning, "advice": f"Take the {vehicle}, and pack for {forecast}."}, 0.08)
+    findings = f"{start} to {destination}: {distance_km} km; weather there: {FORECASTS[destination]}."
     return _fields({"reasoning": "Both tools have answered.", "findings": findings}, 0.06)
 
 
 def _next_step(prompt: str, start: str, destination: str) -> dict[str, Any]:
-    tool, arguments, thought = "distance", {"start": start, "destination": destination}, "How far is it?"
     if "observation_1" in prompt:
-        tool, arguments, thought = "finish", {}, "Distance and weather are known."
-    elif "observation_0" in prompt:
-        tool, arguments, thought = "weather", {"city": destination}, "What will the weather be there?"
+        return _step("Distance and weather are known.", "finish", {})
+    if "observation_0" in prompt:
+        return _step("What will the weather be there?", "weather", {"city": destination})
+    return _step("How far is it?", "distance", {"start": start, "destination": destination})
+
+
+def _step(thought: str, tool: str, arguments: dict[str, str]) -> dict[str, Any]:
     return {"next_thought": thought, "next_tool_name": tool, "next_tool_args": json.dumps(arguments)}
 
 

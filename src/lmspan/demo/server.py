@@ -1,8 +1,8 @@
-"""A local HTTP server that answers like a model, from a script: usage, tool calls, streaming, faults.
+"""A local HTTP server that replies like a model, from a script: usage, tool calls, streaming, faults.
 
-A *script* is a function from the request's JSON to a `Reply`; it is the only thing that differs between the demo and
-the tests. How an API looks over HTTP is in its `Wire`: here OpenAI's, which is all that the demo needs; a subclass adds
-others. Listens on the loopback only.
+A *script* is a function from the request's JSON to a `Reply`; the demo and the tests differ only in their scripts. A
+`Wire` translates between requests, replies and an API over HTTP. The demo needs only OpenAI's API; a subclass of the
+server adds others. The server listens on the loopback only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -25,9 +26,10 @@ _LARGEST_REQUEST: Final = 64_000_000
 
 @dataclass
 class Reply:
-    """One answer: a text, tool calls, or an HTTP error. `delay_s` is waited before it, and between chunks.
+    """One reply: a text, tool calls, or an HTTP error. The server waits `delay_s` before it.
 
-    Tool calls, usage and finish reason are in OpenAI's words; the wire of another API translates them.
+    A stream waits `chunk_delay_s` after each chunk. Tool calls, usage and finish reason are in OpenAI's terms; the
+    wire of another API translates them.
     """
 
     text: str = ""
@@ -40,14 +42,14 @@ class Reply:
     finish_reason: str = ""
     model: str = ""
     cut: bool = False
-    """Close the connection in the middle of the answer."""
+    """Close the connection in the middle of the reply."""
     garbage: str | None = None
-    """Sent as it is in place of the answer."""
+    """A body to send in place of the reply."""
 
 
 @dataclass
 class Exchange:
-    """What was asked and how it was answered, as the server saw it."""
+    """A request that the server received, and the script's reply."""
 
     path: str
     request: dict[str, Any]
@@ -59,14 +61,14 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent: a client that hangs up early is part of the script."""
+        """Print nothing, because a client may close a connection early on purpose."""
 
 
 class ScriptedServer:
-    """Serve a script on a free loopback port while the `with` lasts; `exchanges` is what happened, in order."""
+    """Serve a script on a free loopback port inside a `with`; `exchanges` holds the requests and replies in order."""
 
     wires: ClassVar[tuple[Wire, ...]] = (Embeddings(), Wire())
-    """The APIs that it speaks: the first whose path is in the request's."""
+    """The APIs of the server; the first one whose path is part of the request's path serves the request."""
 
     def __init__(self, script: Callable[[dict[str, Any]], Reply]) -> None:
         self.exchanges: list[Exchange] = []
@@ -81,12 +83,12 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """The base address, as `api_base` wants it."""
+        """The base address for `api_base`."""
         return f"{self.address}/v1"
 
     def answered(self) -> int:
-        """Return how many requests were answered with a completion."""
-        return sum(exchange.reply.status == 200 and not exchange.reply.cut for exchange in self.exchanges)  # noqa: PLR2004
+        """Return the number of completions that the server has sent."""
+        return sum(exchange.reply.status == HTTPStatus.OK and not exchange.reply.cut for exchange in self.exchanges)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -100,7 +102,7 @@ class ScriptedServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection. `script`, `exchanges` and `wires` are the server's, set on a subclass of its own."""
+    """One connection. Each server sets its `script`, `exchanges` and `wires` on its own subclass."""
 
     protocol_version = "HTTP/1.1"
     script: Callable[[dict[str, Any]], Reply]
@@ -116,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(reply.delay_s)
         if reply.garbage is not None:
             self._send(reply.status, reply.headers, reply.garbage, cut=reply.cut)
-        elif reply.status != 200:  # noqa: PLR2004
+        elif reply.status != HTTPStatus.OK:
             self._send(reply.status, reply.headers, json.dumps(wire.failure(reply)))
         elif request.get("stream"):
             self._stream(wire, request, reply)
@@ -148,4 +150,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent: the terminal is the demo's."""
+        """Print nothing, because the demo prints."""

@@ -1,4 +1,4 @@
-"""How OpenAI's API looks over HTTP: chat completions and embeddings. Another API overrides what differs."""
+"""OpenAI's API over HTTP: chat completions and embeddings. A subclass of `Wire` speaks another API."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _CHARACTERS_PER_TOKEN: Final = 4
 
 
 class Wire:
-    """OpenAI's chat completions: how a request is read, and a `Reply` written."""
+    """OpenAI's chat completions: translates requests, and each `Reply` into a response."""
 
     path = ""
-    """What the path of a request for it holds."""
+    """A part of the path of its requests."""
 
     end = "data: [DONE]\n\n"
-    """What is sent when a stream has ended."""
+    """The end of a stream."""
 
     def read(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return a request as the script gets it."""
+        """Return a request for the script."""
         del path
         return body
 
     def completion(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Return the answer, with the reply in each of the `n` choices that were asked for."""
+        """Return the response, with the reply in each of the `n` requested choices."""
         message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
         if reply.tool_calls:
             message["tool_calls"] = reply.tool_calls
@@ -44,7 +44,7 @@ class Wire:
         }
 
     def chunks(self, request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
-        """Yield the answer as the events of a stream: words, tool calls, the finish reason, the usage."""
+        """Yield the response as the events of a stream: words, tool calls, the finish reason, the usage."""
         whole = self.completion(request, reply)
         head = {key: whole[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
@@ -57,7 +57,7 @@ class Wire:
         yield {**head, "choices": [], "usage": whole["usage"]}
 
     def frame(self, event: dict[str, Any]) -> str:
-        """Return one event of a stream as it is sent."""
+        """Return one event of a stream as text."""
         return f"data: {json.dumps(event)}\n\n"
 
     def failure(self, reply: Reply) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Wire:
 
 
 class Embeddings(Wire):
-    """OpenAI's embeddings: of each text its length and how often it has an e."""
+    """OpenAI's embeddings: the vector of a text is its length and its number of e's."""
 
     path = "/embeddings"
 
@@ -89,24 +89,24 @@ class Embeddings(Wire):
 
 
 def usage(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
-    """Return the usage that the reply says, or one counted at four characters a token."""
+    """Return the usage of the reply, or an estimate of four characters a token."""
     if reply.usage is not None:
         return reply.usage
-    asked = len(json.dumps(request.get("messages", ""))) // _CHARACTERS_PER_TOKEN
-    answered = (len(reply.text) + len(json.dumps(reply.tool_calls))) // _CHARACTERS_PER_TOKEN
-    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+    sent = len(json.dumps(request.get("messages", ""))) // _CHARACTERS_PER_TOKEN
+    received = (len(reply.text) + len(json.dumps(reply.tool_calls))) // _CHARACTERS_PER_TOKEN
+    return {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received}
 
 
 def finish_reason(reply: Reply) -> str:
-    """Return why the answer ends, in OpenAI's words."""
+    """Return the finish reason of the reply, in OpenAI's terms."""
     return reply.finish_reason or ("tool_calls" if reply.tool_calls else "stop")
 
 
 def words(reply: Reply) -> list[str]:
-    """Return the text in the pieces that a stream sends."""
+    """Return the words of the text, the chunks of a stream."""
     return [word for word in reply.text.replace(" ", " \0").split("\0") if word]
 
 
 def identity(prefix: str, reply: Reply) -> str:
-    """Return an id for an answer."""
+    """Return an id for a response."""
     return f"{prefix}{abs(hash(reply.text)) % 10**9:09d}"

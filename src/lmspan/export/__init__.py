@@ -1,1 +1,1 @@
-"""Subscribers that carry ended spans away: to a file, to an OTLP endpoint, to the terminal."""
+"""Exporters of ended spans: to a file, to an OTLP endpoint, to the terminal."""

@@ -1,7 +1,7 @@
-"""Steps that may hang, such as a flush or a shutdown: each runs on a daemon thread and is awaited until its deadline.
+"""Run a step that may hang, such as a flush or a shutdown, on a daemon thread, and wait for it until a deadline.
 
-From Python 3.12 on no thread can be started while the interpreter shuts down. `prepare()` starts one in advance, which
-takes the steps then; without it a step runs in place.
+From Python 3.12 on no thread can start while the interpreter shuts down. `prepare()` starts a spare thread in advance,
+which then runs the steps; without it a step runs on the caller's thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _steps: SimpleQueue[Callable[[], object]] | None = None
 
 
 def prepare() -> None:
-    """Start the thread that takes steps when no other can be started. Never raises; a second call has no effect."""
+    """Start the spare thread. Never raises; a second call has no effect."""
     global _steps  # noqa: PLW0603 - one thread for the process
     if _steps is None:
         steps: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -26,7 +26,7 @@ def prepare() -> None:
 
 
 def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
-    """Run a step and return at the latest after `timeout_s`; False when it still runs. The step must not raise."""
+    """Run a step and return after `timeout_s` at the latest; False if the step still runs. The step must not raise."""
     done = threading.Event()
 
     def run() -> None:
@@ -57,8 +57,8 @@ def _take(steps: SimpleQueue[Callable[[], object]]) -> None:
 
 
 def _forget() -> None:
-    """Forget a thread that did not come along into a forked child."""
-    global _steps  # noqa: PLW0603 - as above
+    """Forget the spare thread, which does not exist in a forked child."""
+    global _steps  # noqa: PLW0603 - one thread for the process
     _steps = None
 
 

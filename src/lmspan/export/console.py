@@ -1,4 +1,4 @@
-"""Print each trace when it is finished. How it looks is the viewer's business, given as `render`."""
+"""Print each trace when it has ended, by a function `render` of the caller."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MAX_SPANS: Final = 2_000
 
 
 class ConsoleTraces(SpanProcessor):
-    """Gather the spans of each trace and render them when its last local root has ended, on that span's thread.
+    """Collect the spans of each trace and render them when its last local root has ended, on that span's thread.
 
-    Bounded: the oldest unfinished trace beyond 64 is let go, and of one trace the first 2,000 spans are kept.
+    It keeps the first 2,000 spans of a trace, and at most 64 open traces: then it forgets the oldest.
     """
 
     def __init__(self, render: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -35,12 +35,12 @@ class ConsoleTraces(SpanProcessor):
 
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Remember the call, which has the content."""
+        """Remember the call, which holds the local content."""
         self._calls.note(span, parent_context)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep the span; when it is a local root, print its trace."""
+        """Keep the span; if it is a local root, print its trace."""
         call = self._calls.take(span)
         if span.context is None or not span.context.trace_flags.sampled:
             return
@@ -53,10 +53,10 @@ class ConsoleTraces(SpanProcessor):
             self._traces.popitem(last=False)
 
     def shutdown(self) -> None:
-        """Let go of unfinished traces."""
+        """Forget the traces that have not ended."""
         self._traces.clear()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True: what is finished has been printed."""
+        """Return True, because ended traces are printed at once."""
         del timeout_millis
         return True

@@ -1,7 +1,7 @@
-"""Why an export failed: the address, the answer, the cause, and a hint for the mistakes that are made most often.
+"""Describe failed exports: the address, the response or the cause, and a hint for common mistakes.
 
-`batch_refused` separates the two kinds of failure. A batch that the endpoint refuses for its content or size is refused
-again however often it is sent; any other failure (no connection, no permission, overload) says nothing about the batch.
+`batch_refused` separates two kinds of failures. An endpoint that refuses a batch for its content or its size refuses it
+every time; all other failures (no connection, no permission, overload) are independent of the batch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REFUSED_LINES: Final = re.compile(
 )
 _LONGEST_REASON: Final = 240
 
-# A pattern of the reason, and what usually helps. The first one that matches is given.
+# A pattern of the reason, and a hint. The first pattern that matches decides.
 _HINTS: Final = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
@@ -49,7 +49,7 @@ _HINTS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed export. `retry_after_s` is the wait that the endpoint asks for, at most `LONGEST_WAIT_S`."""
+    """One failed export. `retry_after_s` is the wait that the endpoint requests, at most `LONGEST_WAIT_S`."""
 
     reason: str
     batch_refused: bool = False
@@ -57,7 +57,7 @@ class Failure:
 
 
 def of_status(status: int, url: str, retry_after: str | None = None) -> Failure:
-    """Return the failure that an HTTP status means."""
+    """Return the failure for an HTTP status."""
     return Failure(
         with_hint(f"{named(status)} from {address(url)}"),
         batch_refused=status in _REFUSED_STATUSES,
@@ -66,27 +66,27 @@ def of_status(status: int, url: str, retry_after: str | None = None) -> Failure:
 
 
 def of_error(error: BaseException, url: str) -> Failure:
-    """Return the failure that an error of the connection means, described by its innermost cause."""
+    """Return the failure for an error of the connection, with the innermost cause as its reason."""
     cause = _innermost(error)
     text = cause.strerror if isinstance(cause, OSError) and cause.strerror else repr(cause)
     return Failure(with_hint(f"{text} at {address(url)}"))
 
 
 def of_line(line: str) -> Failure:
-    """Return the failure that a line on the log of an official exporter reports: for gRPC there is nothing else."""
+    """Return the failure that an official exporter reports in a log line, the only report of the gRPC exporter."""
     return Failure(
         with_hint(re.sub(r"[^\s/@]+:[^\s/@]+@", "", line)), batch_refused=_REFUSED_LINES.search(line) is not None
     )
 
 
 def with_hint(reason: str) -> str:
-    """Return the reason, safe to print and not too long, with the hint that belongs to it."""
+    """Return the reason, safe to print and of limited length, with its hint."""
     hint = next((f"; {hint}" for pattern, hint in _HINTS if pattern.search(reason)), "")
     return printable(reason)[:_LONGEST_REASON] + hint
 
 
 def printable(text: str) -> str:
-    """Return text of an endpoint without characters that a terminal would obey."""
+    """Return text of an endpoint without control characters of a terminal."""
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
@@ -105,17 +105,17 @@ def address(url: str, base: str = "") -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the error at the bottom: `requests` wraps those of urllib3, which wraps those of the system."""
+    """Return the innermost error: `requests` wraps errors of urllib3, which wraps errors of the system."""
     while True:
-        inner = [getattr(error, "reason", None), *error.args, error.__cause__]
-        found = next((each for each in inner if isinstance(each, BaseException) and each is not error), None)
-        if found is None:
+        candidates = [getattr(error, "reason", None), *error.args, error.__cause__]
+        inner = next((each for each in candidates if isinstance(each, BaseException) and each is not error), None)
+        if inner is None:
             return error
-        error = found
+        error = inner
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the wait of a Retry-After header, which holds seconds or a date."""
+    """Return the wait of a Retry-After header, which contains seconds or a date."""
     text = (retry_after or "").strip()
     if text.isdecimal() and text.isascii():
         return min(float(text[:9]), LONGEST_WAIT_S)

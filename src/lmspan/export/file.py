@@ -1,16 +1,18 @@
 """The file sink: OTLP JSON lines in the user's state directory, for `lmspan show`, Jaeger's upload or a Collector.
 
-Several processes append to the same `traces.jsonl`: the file is opened for appending and every line is one write, so
-lines never mix. The process that finds it too large or too old renames it; the others find another file under the name.
+Several processes append to the same `traces.jsonl`. Lines never mix, because each process opens the file for appending
+and writes each line in one write. A process renames the file when it is too large or too old; the others then open the
+new file of this name.
 
-A disk that fills up, or a process that is killed, leaves half a line. It costs itself only: the next line begins with a
-line break. A half line is not cut off again, since another process may have appended to it in the meantime; and two
+A full disk or a killed process leaves half a line. No other line is lost, because the next writer adds a line break
+first. It does not remove the half line, because another process may have appended to the file in the meantime. Two
 processes that see the same half line leave an empty line, which readers skip.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import stat
@@ -34,8 +36,9 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_AGE_S: Final = 24 * 3600
 _KEEP_FILES: Final = 16
 _KEEP_AGE_S: Final = 30 * 24 * 3600
+_turns: Final = itertools.count()  # a process may rotate twice in one tick of its clock
 _OTHERS: Final = 0o077
-# Not followed: a link that somebody else has put there. Not blocking: a FIFO would wait for a reader.
+# O_NOFOLLOW refuses a symbolic link of another user; O_NONBLOCK keeps a FIFO from waiting for a reader.
 _FLAGS: Final = (
     os.O_RDWR
     | os.O_APPEND
@@ -47,9 +50,9 @@ _FLAGS: Final = (
 
 
 def trace_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of the traces: `LMSPAN_DIR`, else one in the platform's place for the state of programs."""
-    asked = environ.get("LMSPAN_DIR")
-    return Path(asked).expanduser() if asked else _own_directory()
+    """Return the directory of the traces: `LMSPAN_DIR`, else one where the platform keeps the state of programs."""
+    configured = environ.get("LMSPAN_DIR")
+    return Path(configured).expanduser() if configured else _own_directory()
 
 
 def _own_directory() -> Path:
@@ -57,10 +60,10 @@ def _own_directory() -> Path:
 
 
 class FileSink(SpanExporter):
-    """Append spans to the current trace file. Called on the export queue's thread; a failing disk costs the batch."""
+    """Append spans to the current trace file. Called on the export queue's thread."""
 
     batch_refused: Final = False
-    """What fails here is never the fault of a span: the queue keeps the batch and tries again."""
+    """No failure depends on the spans: the queue keeps the batch and tries again."""
 
     def __init__(
         self,
@@ -70,17 +73,17 @@ class FileSink(SpanExporter):
         max_age_s: float = _MAX_AGE_S,
         keep_files: int = _KEEP_FILES,
     ) -> None:
-        self.path = directory / CURRENT_NAME
-        self.trouble = ""
+        self.path: Path = directory / CURRENT_NAME
+        self.trouble: str = ""
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._keep_files = keep_files
-        self._private = directory == _own_directory()  # the modes of a directory that the user names are the user's
-        self._written: set[int] = set()  # the spans of a batch that has failed in the middle
+        self._private = directory == _own_directory()  # lmspan changes no modes in a directory that the user names
+        self._written: set[int] = set()  # the written spans of a batch whose export has failed
         self._birth: tuple[tuple[int, int], float] = ((0, 0), 0.0)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write one batch, each line in one write. Of a batch that comes again, only what was not written before."""
+        """Write one batch, each line in one write. A second attempt leaves out the spans that the first has written."""
         try:
             file = self._open()
             try:
@@ -102,17 +105,17 @@ class FileSink(SpanExporter):
         """Do nothing: no file stays open between batches."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True: nothing is kept here."""
+        """Return True, because `export` buffers nothing."""
         del timeout_millis
         return True
 
     def _open(self) -> int:
-        """Return the current file, opened at the start of a line."""
+        """Open the current file, at the start of a line."""
         file = self._open_current()
-        found = os.fstat(file)
-        if self._is_full(file, found):
+        status = os.fstat(file)
+        if self._is_full(file, status):
             os.close(file)
-            self._rotate(found)
+            self._rotate(status)
             file = self._open_current()
         if not _begins_line(file, os.fstat(file).st_size):
             os.write(file, b"\n")
@@ -132,47 +135,54 @@ class FileSink(SpanExporter):
         return file
 
     def _check(self, file: int) -> None:
-        """Refuse what is no regular file of this user. Take others' access away from what is ours alone."""
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        """Refuse anything but a regular file of this user. Remove other users' access in lmspan's own directory."""
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
             raise PermissionError(errno.EPERM, "is not a regular file of this user")
-        if self._private and hasattr(os, "fchmod") and found.st_mode & _OTHERS:
+        if self._private and hasattr(os, "fchmod") and status.st_mode & _OTHERS:
             os.fchmod(file, 0o600)
         if self._private and self.path.parent.stat().st_mode & _OTHERS:
             self.path.parent.chmod(0o700)
 
-    def _is_full(self, file: int, found: os.stat_result) -> bool:
-        if not found.st_size:
+    def _is_full(self, file: int, status: os.stat_result) -> bool:
+        if not status.st_size:
             return False
-        return found.st_size >= self._max_bytes or time.time() - self._born(file, found) >= self._max_age_s
+        return status.st_size >= self._max_bytes or time.time() - self._birth_time(file, status) >= self._max_age_s
 
-    def _born(self, file: int, found: os.stat_result) -> float:
-        """Return when the first span of the file ended: not every file system has a time of creation."""
-        identity = (found.st_dev, found.st_ino)
+    def _birth_time(self, file: int, status: os.stat_result) -> float:
+        """Return the end time of the file's first span, because not every file system has a time of creation."""
+        identity = (status.st_dev, status.st_ino)
         if self._birth[0] != identity:
-            self._birth = identity, _first_end(file) or found.st_mtime
+            self._birth = identity, _first_end(file) or status.st_mtime
         return self._birth[1]
 
     def _rotate(self, full: os.stat_result) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        target = self.path.with_name(f"traces-{stamp}-{os.getpid()}-{time.time_ns() % 1_000_000:06d}.jsonl")
+        target = self.path.with_name(
+            f"traces-{stamp}-{os.getpid()}-{next(_turns)}-{time.time_ns() % 1_000_000:06d}.jsonl"
+        )
         with suppress(FileNotFoundError):  # another process was faster
             if os.path.samestat(self.path.stat(), full):
                 os.rename(self.path, target)  # noqa: PTH104 - must not replace anything, and names are unique
-        old = sorted((written, path) for path in self.path.parent.glob("traces-*.jsonl") if (written := _written(path)))
-        too_old = time.time() - _KEEP_AGE_S
-        for path in [path for _, path in old[: -self._keep_files]] + [path for at, path in old if at < too_old]:
-            path.unlink(missing_ok=True)
+        self._remove_old_files()
+
+    def _remove_old_files(self) -> None:
+        oldest = time.time() - _KEEP_AGE_S
+        times = {path: _write_time(path) for path in self.path.parent.glob("traces-*.jsonl")}
+        files = sorted((path for path in times if times[path]), key=lambda path: (times[path], path))
+        for index, path in enumerate(files):
+            if index < len(files) - self._keep_files or times[path] < oldest:
+                path.unlink(missing_ok=True)
 
 
 def _make_private(directory: Path) -> None:
-    """Make a directory and what is missing above it, all of them for this user alone whatever the umask."""
+    """Create a directory and its missing parents, for this user only whatever the umask."""
     for path in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def _written(path: Path) -> float:
-    """Return when a file was last written; 0 if another process has just removed it."""
+def _write_time(path: Path) -> float:
+    """Return the time of the last write to a file, or 0 if another process has just removed the file."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
@@ -180,14 +190,18 @@ def _written(path: Path) -> float:
 
 
 def _first_end(file: int) -> float:
-    """Return when the first span of a file ended, in seconds; 0 where it does not say so."""
+    """Return the end time of the first span of a file in seconds, or 0 if the file contains none."""
     os.lseek(file, 0, os.SEEK_SET)
-    found = re.search(rb'"endTimeUnixNano":"(\d{1,20})"', os.read(file, 65_536))
-    return int(found[1]) / 1e9 if found else 0.0
+    end = re.search(rb'"endTimeUnixNano":"(\d{1,20})"', os.read(file, 65_536))
+    return int(end[1]) / 1e9 if end else 0.0
 
 
 def _append(file: int, line: bytes) -> None:
-    """Append a line, once more if it did not begin or end as a line does. Raises OSError if that did not help."""
+    """Append a line; try again after a line break if the write was incomplete or did not start a line.
+
+    Raises:
+        OSError: the second attempt was incomplete as well.
+    """
     for attempt in (line, b"\n" + line):
         written = os.write(file, attempt)
         begin = os.lseek(file, 0, os.SEEK_CUR) - written
@@ -197,7 +211,7 @@ def _append(file: int, line: bytes) -> None:
 
 
 def _begins_line(file: int, at: int) -> bool:
-    """Tell whether a line begins at an offset."""
+    """Return whether a line begins at an offset."""
     if not at:
         return True
     os.lseek(file, at - 1, os.SEEK_SET)

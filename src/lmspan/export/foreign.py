@@ -1,7 +1,7 @@
-"""A span processor of the program's own that was given to `init(exporters=...)`: it may fail, re-enter or hang.
+"""Call a span processor that the program passes to `init(exporters=...)`, and that may fail, re-enter or hang.
 
-What it raises stays with it, it does not hear the spans that it makes itself, and its flush and its shutdown are
-bounded by the caller's deadline. OpenTelemetry's SDK calls a processor in the program's thread and guards none of this.
+Its exceptions do not reach the program, its own spans do not reach it, and its flush and its shutdown end at the
+caller's deadline. OpenTelemetry's SDK calls a processor on the program's thread without any of these guards.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ class ForeignProcessor(SpanProcessor):
         self._inside = threading.local()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Pass a span on that starts; on the program's thread."""
+        """Pass on a span that starts. Called on the program's thread."""
         self._call("on_start", span, parent_context)
 
     def _on_ending(self, span: Span) -> None:
         self._call("_on_ending", span)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Pass a span on that has ended; on the program's thread."""
+        """Pass on a span that has ended. Called on the program's thread."""
         self._call("on_end", span)
 
-    def _call(self, name: str, *given: Any) -> None:
+    def _call(self, name: str, *args: Any) -> None:
         if getattr(self._inside, "now", False):
             return
         self._inside.now = True
         try:
-            self._isolated(name, *given)
+            self._isolated(name, *args)
         finally:
             self._inside.now = False
 
     @isolated
-    def _isolated(self, name: str, *given: Any) -> Any:
+    def _isolated(self, name: str, *args: Any) -> Any:
         method = getattr(self._processor, name, None)
-        return method(*given) if method is not None else None
+        return method(*args) if method is not None else None
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the processor; False when it says so, fails, or takes longer."""
-        flushed: list[Any] = []
-        run_within(timeout_millis / 1000, lambda: flushed.append(self._isolated("force_flush", timeout_millis)))
-        return bool(flushed and flushed[0] is not False and flushed[0] is not None)
+        """Flush the processor; return False if it returns False or None, fails, or takes longer."""
+        results: list[Any] = []
+        run_within(timeout_millis / 1000, lambda: results.append(self._isolated("force_flush", timeout_millis)))
+        return bool(results and results[0] is not False and results[0] is not None)
 
     def shutdown(self) -> None:
-        """Shut the processor down; the caller bounds the time."""
+        """Shut down the processor; the caller bounds the time."""
         self._isolated("shutdown")

@@ -1,12 +1,12 @@
-"""The HTTP transport of the OTLP exporters: an answer is bounded in bytes and in time, and only OTLP is delivery.
+"""The HTTP transport of the OTLP exporters: it bounds a response in bytes and in time, and accepts only OTLP endpoints.
 
-The official exporters post through a `requests.Session`, which reads an answer whole, inflates it, and bounds the time
-of each read alone. Status and headers say all that an exporter wants to know; the body is read for one purpose, that
+The official exporters post through a `requests.Session`, which reads a whole response, decompresses it, and bounds only
+the time of each single read. An exporter needs only the status and the headers; the transport reads the body so that
 the connection can be used again.
 
-    http.client   <-   BoundedResponse: the first 64 KiB of the answer, status line and headers included, undecoded,
+    http.client   <-   BoundedResponse: the first 64 KiB of the response, status line and headers included, undecoded,
                        until the deadline of the request
-    requests      <-   OtlpAdapter: a redirect or a web page raises NotDelivered, anything else is returned as it is
+    requests      <-   OtlpAdapter: raises NotDelivered for a redirect or a web page, returns any other response
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES: Final = 64 * 1024
 
-# What a proxy, a login page or a web server answers. Other types are accepted: some receivers answer "OK" as text.
+# The types of responses of proxies, login pages and web servers. Some receivers send "OK" as text.
 _PAGES: Final = ("text/html", "application/xhtml+xml")
 _DELIVERED: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
@@ -46,17 +46,17 @@ _PROVIDERS: Final = (
 
 
 class NotDelivered(requests.RequestException):
-    """The endpoint answered, and it is no OTLP endpoint. The exporters do not try again on this error."""
+    """The server that responded is no OTLP endpoint. The exporters do not try again on this error."""
 
 
 class _Bounded(io.RawIOBase):
-    """The bytes of one answer from a socket, of which each read gets only the time that is left for all of them."""
+    """The bytes of one response from a socket; the timeout of each read is the remaining time of the response."""
 
     def __init__(self, raw: Any, sock: Any) -> None:
         self._raw = raw
         self._sock = sock
         self._left = ANSWER_BYTES
-        timeout = sock.gettimeout()  # urllib3 sets the rest of the request's timeout before it reads an answer
+        timeout = sock.gettimeout()  # urllib3 sets the rest of the request's timeout before it reads a response
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def readable(self) -> bool:
@@ -64,7 +64,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Read what is there; the end of the budget looks like the end of the stream."""
+        """Read available bytes; the end of the budget looks like the end of the stream."""
         if self._deadline is not None and self._left:
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -81,7 +81,7 @@ class _Bounded(io.RawIOBase):
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """An answer that reads through `_Bounded`."""
+    """A response that reads through `_Bounded`."""
 
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -91,14 +91,14 @@ class BoundedResponse(http.client.HTTPResponse):
 
 @functools.cache
 def _bounded(connection: type) -> type:
-    """Return the kind of connection whose answers are bounded."""
+    """Return a subclass of a connection class whose responses are bounded."""
     return type(connection.__name__, (connection,), {"response_class": BoundedResponse})
 
 
 class OtlpAdapter(HTTPAdapter):
     """Sends the requests of one exporter, on one thread at a time.
 
-    `failure` is that of the last answer, also while the next request is under way; its owner resets it.
+    `failure` is the failure of the last response, until the next response or until the owner resets it.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class OtlpAdapter(HTTPAdapter):
         self.failure: Failure | None = None
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        """Return the pool of a host; its connections bound their answers."""
+        """Return the pool of a host; its connections bound their responses."""
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         if getattr(pool.ConnectionCls, "response_class", None) is not BoundedResponse:
             pool.ConnectionCls = _bounded(pool.ConnectionCls)
@@ -121,10 +121,10 @@ class OtlpAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request and return its answer, whose content is never decoded.
+        """Send a request and return the response, with an empty body.
 
         Raises:
-            NotDelivered: a redirect or a web page.
+            NotDelivered: the response is a redirect or a web page.
             requests.RequestException: as `requests` does.
         """
         del stream
@@ -139,44 +139,47 @@ class OtlpAdapter(HTTPAdapter):
             raise
         is_empty = _read(response)
         self.failure = _judge(response, url, is_empty=is_empty)
-        if self.failure is not None and response.ok:  # `requests` and the exporters take it for a success
+        if self.failure is not None and response.ok:  # the exporters would report success
             raise NotDelivered(self.failure.reason)
         return response
 
 
 def session(adapter: OtlpAdapter, signal: str, environ: Mapping[str, str]) -> requests.Session:
-    """Return the session for one exporter: that of the credential provider which the environment names, or a new one.
+    """Return a session for one exporter, from the credential provider that the environment names if it names one.
 
     Raises:
         LookupError: no provider of this name is installed.
     """
     variables = (name.format(signal=signal.upper()) for name in _PROVIDERS)
     provider = next((environ[name] for name in variables if environ.get(name)), None)
-    made: Any = requests.Session()
-    if provider is not None:
-        entry = next(iter(entry_points(group="opentelemetry_otlp_credential_provider", name=provider)), None)
-        if entry is None:
-            raise LookupError(f"no credential provider {provider!r} is installed")
-        made = entry.load()()
+    made: requests.Session = requests.Session() if provider is None else _provided(provider)
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # an endpoint could fill the jar without end
     for scheme in ("http://", "https://"):
         made.mount(scheme, adapter)
-    return made  # type: ignore[no-any-return]
+    return made
+
+
+def _provided(provider: str) -> Any:
+    entry = next(iter(entry_points(group="opentelemetry_otlp_credential_provider", name=provider)), None)
+    if entry is None:
+        raise LookupError(f"no credential provider {provider!r} is installed")
+    return entry.load()()
 
 
 def _read(response: requests.Response) -> bool:
-    """Read the body, drop it and tell whether there was none. A body that is not complete costs the connection."""
+    """Read and drop the body; return whether it was empty. After an incomplete body the connection is closed."""
     body = b"unknown"
     with contextlib.suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         body = response.raw.read(ANSWER_BYTES, decode_content=False)
     response.close()
-    response._content, response._content_consumed = b"", True  # noqa: SLF001 - what `requests` reads first
+    response._content, response._content_consumed = b"", True  # noqa: SLF001 - `requests` reads these first
     return not body
 
 
 def _judge(response: requests.Response, url: str, *, is_empty: bool) -> Failure | None:
-    """Return why an answer is no delivery, or None when it is one."""
-    status, delivered = response.status_code, response.status_code in _DELIVERED
+    """Return the failure that a response reports, or None if it reports success."""
+    status = response.status_code
+    delivered = status in _DELIVERED
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     answer = f"{failures.named(status)} from {failures.address(url)}"
     if status in _REDIRECTS:

@@ -1,4 +1,4 @@
-"""Span and trace ids that a program's `random.seed` neither repeats nor is disturbed by."""
+"""Span and trace ids that are independent of the program's `random.seed`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _generators: weakref.WeakSet[UniqueIds] = weakref.WeakSet()
 
 
 class UniqueIds(IdGenerator):
-    """Random ids from a stream of our own, seeded by the system and again in a forked child."""
+    """Random ids from lmspan's own stream, which the system seeds at the start and again in a forked child."""
 
     def __init__(self) -> None:
         self._random = random.Random(os.urandom(32))  # noqa: S311 - ids must be unique, not secret
@@ -27,11 +27,11 @@ class UniqueIds(IdGenerator):
         return self._random.getrandbits(128) or 1
 
     def is_trace_id_random(self) -> bool:
-        """Tell W3C trace context level 2 that the ids are random."""
+        """Return True, which sets the flag for random ids of W3C trace context level 2."""
         return True
 
     def reseed(self) -> None:
-        """Begin a new stream."""
+        """Start a new stream."""
         self._random.seed(os.urandom(32))
 
 

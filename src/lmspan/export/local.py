@@ -1,8 +1,8 @@
-"""Content that stays on this machine: it is kept beside the span, for the local file and the terminal to put in.
+"""Join a span with its local content, which the file and the terminal show and which never leaves this machine.
 
-A span itself goes to every processor of its provider, also to one that is added later, so it never carries content
-that may not leave. The recorder keeps such content on the call; what writes locally remembers the call of each open
-span and joins the two when the span has ended.
+A span goes to every processor of its provider, including processors added later. Therefore the recorder does not set
+local content on the span but keeps it on the call. A local processor remembers the call of each open span and joins
+both when the span has ended.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
 
-    from lmspan.lifecycle import Call, LocalContent
+    from lmspan.lifecycle import LiveCall, LocalContent
 
 
 class OpenCalls:
-    """The calls of spans that are open, by span id. A processor notes them at the start and takes them at the end."""
+    """The calls of open spans, by span id. A processor adds them at the start and takes them at the end."""
 
     def __init__(self) -> None:
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, LiveCall] = {}
 
     def note(self, span: Span, parent_context: Context | None) -> None:
-        """Remember the call of a span, if it is one of ours."""
+        """Remember the call of a span, if lmspan recorded the span."""
         call: Any = parent_context.get(STARTING) if parent_context is not None else None
         if call is not None and span.context is not None:
             self._calls[span.context.span_id] = call
 
-    def take(self, span: ReadableSpan) -> Call | None:
-        """Return the call of a span that has ended, and forget it; None for a span of another instrumentation."""
+    def take(self, span: ReadableSpan) -> LiveCall | None:
+        """Return and forget the call of an ended span; None for a span of another instrumentation."""
         return self._calls.pop(span.context.span_id, None) if span.context is not None else None
 
 
 def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSpan:
-    """Return a span as it would be if it carried its content."""
+    """Return a copy of a span with its local content."""
     if content is None:
         return span
     status = span.status

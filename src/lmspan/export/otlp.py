@@ -1,10 +1,10 @@
-"""OTLP export by the official exporters, kept quiet: they log every failed attempt, we report once that spans are lost.
+"""Export by OTLP through the official exporters. They log every failed attempt; lmspan logs one line for all of them.
 
-HTTP with protobuf by default, gRPC when the standard protocol variable selects it. Endpoint, headers, certificates,
-compression and timeout are read from the standard variables by the exporters.
+The protocol is HTTP with protobuf, or gRPC if the standard protocol variable selects it. The exporters read endpoint,
+headers, certificates, compression and timeout from the standard variables.
 
 One `export()` takes at most the timeout of the exporter, `OTEL_EXPORTER_OTLP_TIMEOUT` or 10 s: up to six attempts and
-the waits between them, which end at once when the exporter is shut down.
+the waits between them, which end at once when the exporter shuts down.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# Under the receivers' defaults, 4 MiB for gRPC and 20 MiB for HTTP, with room for what an estimate misses.
+# Below the receivers' defaults, 4 MiB for gRPC and 20 MiB for HTTP, because the size of a batch is an estimate.
 BATCH_BYTES: Final = {"grpc": 2_500_000, "http/protobuf": 8_000_000}
 
 # The module and the class of the exporter for each signal, the same for both protocols.
@@ -43,8 +43,8 @@ _EXPORTERS: Final = {
     "logs": ("_log_exporter", "OTLPLogExporter"),
 }
 
-# The exporter tries again on these. On RESOURCE_EXHAUSTED and OUT_OF_RANGE it would send a batch that is too large six
-# times over; the queue decides there.
+# The exporter tries again after these. After RESOURCE_EXHAUSTED and OUT_OF_RANGE it would send a batch that is too
+# large six times; there the queue decides.
 _RETRYABLE: Final = ("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "UNAVAILABLE", "DATA_LOSS")
 _RETRYABLE_VARIABLE: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
 
@@ -56,21 +56,21 @@ _LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.sdk.metrics._internal.export",
     "opentelemetry.sdk._shared_internal",
-    "urllib3.connection",  # a header of the answer that is none
+    "urllib3.connection",  # malformed headers of a response
     "urllib3.connectionpool",
 )
 
 
 class Hush:
-    """While a thread is inside, the lines that the exporters log there are not printed; the last one is `line`."""
+    """Captures the log lines of the exporters on the threads inside it; `line` is the last line."""
 
-    def __init__(self, heard: Callable[[str], Any] | None = None) -> None:
-        self._heard = heard
+    def __init__(self, on_line: Callable[[str], Any] | None = None) -> None:
+        self._on_line = on_line
         self.line = ""
         for name in _LOGGERS:
             filters = logging.getLogger(name).filters
             if _keep not in filters:
-                filters.insert(0, _keep)  # before the exporter's own filter, which drops a line that it has seen lately
+                filters.insert(0, _keep)  # before the exporter's own filter, which drops repeated lines
 
     def __enter__(self) -> Self:
         _inside[threading.get_ident()] = self
@@ -80,10 +80,10 @@ class Hush:
         _inside.pop(threading.get_ident(), None)
 
     def take(self, line: str) -> None:
-        """Keep a line that is not printed."""
+        """Keep a line instead of printing it."""
         self.line = line
-        if self._heard is not None:
-            self._heard(line)
+        if self._on_line is not None:
+            self._on_line(line)
 
 
 _inside: dict[int, Hush] = {}
@@ -97,23 +97,23 @@ def _keep(record: logging.LogRecord) -> bool:
 
 
 class Delivery:
-    """Calls one exporter, quietly and without spans of its own requests, and knows why its last export failed."""
+    """Calls one exporter, without log lines and without spans of its requests; keeps the failure of its last export."""
 
     def __init__(
         self,
         exporter: Any,
         adapter: OtlpAdapter | None,
         redact: Callable[[str], str],
-        heard: Callable[[str], Any] | None = None,
+        on_line: Callable[[str], Any] | None = None,
     ) -> None:
         self._exporter = exporter
         self._adapter = adapter
         self._redact = redact
-        self._hush = Hush(heard)
+        self._hush = Hush(on_line)
 
     @property
     def failure(self) -> Failure | None:
-        """The failure of the last attempt, which may still be going on; None after a success."""
+        """The failure of the last attempt, also while the export goes on; None after a success."""
         if self._adapter is not None and self._adapter.failure is not None:
             return self._adapter.failure
         return failures.of_line(self._hush.line) if self._hush.line else None
@@ -124,7 +124,7 @@ class Delivery:
         return self._redact(self.failure.reason) if self.failure is not None else ""
 
     def export(self, export: Callable[[], _Result], failed: _Result) -> _Result:
-        """Return what an export returns, or `failed` where it raises."""
+        """Return the result of an export, or `failed` if it raises."""
         self._hush.line = ""
         if self._adapter is not None:
             self._adapter.failure = None
@@ -132,7 +132,7 @@ class Delivery:
         try:
             with self._hush:
                 result = export()
-        except Exception as error:  # noqa: BLE001 - the exporters of some releases raise where others log
+        except Exception as error:  # noqa: BLE001 - exporters of some releases raise where others log
             self._hush.take(f"Failed to encode or to send: {error!r}")
             return failed
         finally:
@@ -142,24 +142,24 @@ class Delivery:
         return result
 
     def shutdown(self, *args: Any, **options: Any) -> None:
-        """Close the connection and interrupt a wait between attempts."""
+        """Close the connection and end a wait between attempts."""
         with self._hush:
             self._exporter.shutdown(*args, **options)
 
 
 class QuietExporter(SpanExporter):
-    """An exporter of spans whose log lines on our worker thread are kept instead of being printed."""
+    """An exporter of spans that keeps its log lines instead of printing them."""
 
     def __init__(
         self, exporter: SpanExporter, redact: Callable[[str], str], adapter: OtlpAdapter | None = None
     ) -> None:
         self._exporter = exporter
-        self._delivery = Delivery(exporter, adapter, redact, self._hear)
+        self._delivery = Delivery(exporter, adapter, redact, self._note_line)
         self.queue: ExportQueue | None = None
 
     @property
     def trouble(self) -> str:
-        """Why the last export failed, in one line that names the address; empty after a success."""
+        """The reason of the last failure, in one line with the address; empty after a success."""
         return self._delivery.trouble
 
     @property
@@ -170,7 +170,7 @@ class QuietExporter(SpanExporter):
 
     @property
     def retry_after_s(self) -> float | None:
-        """How long the endpoint asks to wait before the next export, at most a minute; None where it does not say."""
+        """The wait that the endpoint requests before the next export, at most a minute; None if it requests none."""
         failure = self._delivery.failure
         return failure.retry_after_s if failure is not None else None
 
@@ -179,21 +179,21 @@ class QuietExporter(SpanExporter):
         return self._delivery.export(lambda: self._exporter.export(spans), SpanExportResult.FAILURE)
 
     def shutdown(self) -> None:
-        """Close the connection and interrupt a wait between attempts."""
+        """Close the connection and end a wait between attempts."""
         self._delivery.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True: nothing is kept here."""
+        """Return True, because `export` buffers nothing."""
         del timeout_millis
         return True
 
-    def _hear(self, line: str) -> None:
+    def _note_line(self, line: str) -> None:
         if self.queue is not None and line.startswith("Transient error"):
             self.queue.failing = True
 
 
 def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
-    """Return a queue that exports by OTLP, configured by the standard variables."""
+    """Return a queue that exports by OTLP as the standard variables configure it."""
     exporter, adapter = official(protocol, "traces")
     quiet = QuietExporter(exporter, redact, adapter)
     quiet.queue = ExportQueue(quiet, "otlp", batch_bytes=BATCH_BYTES[protocol])
@@ -201,10 +201,10 @@ def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
 
 
 def official(protocol: str, signal: str) -> tuple[Any, OtlpAdapter | None]:
-    """Return the official exporter for a signal, and the adapter that it sends with over HTTP. Imports both only here.
+    """Import and return the official exporter for a signal and, over HTTP, its adapter.
 
     Raises:
-        ConfigurationError: the exporter cannot be made with the `OTEL_EXPORTER_OTLP_*` variables as they are.
+        ConfigurationError: the exporter refuses the `OTEL_EXPORTER_OTLP_*` variables.
     """
     try:
         return _grpc(signal) if protocol == "grpc" else _http(signal)
@@ -213,7 +213,7 @@ def official(protocol: str, signal: str) -> tuple[Any, OtlpAdapter | None]:
 
 
 def _http(signal: str) -> tuple[Any, OtlpAdapter]:
-    from lmspan.export.http import OtlpAdapter, session  # noqa: PLC0415
+    from lmspan.export.http import OtlpAdapter, session  # noqa: PLC0415 - gRPC does not need it
 
     adapter = OtlpAdapter()
     return _kind("http", signal)(session=session(adapter, signal, os.environ)), adapter
@@ -227,6 +227,6 @@ def _grpc(signal: str) -> tuple[Any, None]:
     return kind(retryable_error_codes=[statuses[name] for name in _RETRYABLE]), None
 
 
-def _kind(road: str, signal: str) -> Any:
+def _kind(protocol: str, signal: str) -> Any:
     module, name = _EXPORTERS[signal]
-    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{road}.{module}"), name)
+    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}"), name)

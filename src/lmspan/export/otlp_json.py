@@ -1,7 +1,7 @@
-"""Ended spans as OTLP JSON: the form of the OpenTelemetry file exporter, one request object a line.
+"""Encode ended spans as OTLP JSON, in the form of the OpenTelemetry file exporter: one request object a line.
 
-Written by hand because protobuf's JSON would have ids in base64, and because it runs for every span of every program.
-Only what is public of a `ReadableSpan` is read.
+This module does not use protobuf's JSON, which spells ids in base64 and is slow: every span of every program passes
+through here. It reads only the public attributes of a `ReadableSpan`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).enco
 
 
 class Line(NamedTuple):
-    """A whole export request, and the ids of the spans in it."""
+    """A whole export request, and the ids of its spans."""
 
     text: str
     span_ids: tuple[int, ...]
@@ -42,7 +42,8 @@ def _parts(encoded: list[tuple[int, str]], max_bytes: int) -> Iterator[list[tupl
     for each in encoded:
         if part and size + len(each[1]) > max_bytes:
             yield part
-            part, size = [], 0
+            part = []
+            size = 0
         part.append(each)
         size += len(each[1])
     if part:
@@ -56,8 +57,8 @@ def _grouped(spans: Iterable[ReadableSpan]) -> dict[int, tuple[Any, dict[int, tu
         _, scopes = resources.setdefault(id(span.resource), (span.resource, {}))
         scope = span.instrumentation_scope
         if id(scope) not in scopes:
-            named = {"name": scope.name, "version": scope.version or ""} if scope is not None else {}
-            scopes[id(scope)] = (_encode(named), [])
+            head = {"name": scope.name, "version": scope.version or ""} if scope is not None else {}
+            scopes[id(scope)] = (_encode(head), [])
         scopes[id(scope)][1].append((_id(span), _encode(span_object(span))))
     return resources
 
@@ -103,8 +104,11 @@ def _event(event: Event) -> dict[str, Any]:
 
 
 def _link(link: Link) -> dict[str, Any]:
-    trace_id, span_id = f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}"
-    return {"traceId": trace_id, "spanId": span_id, "attributes": _attributes(link.attributes or {})}
+    return {
+        "traceId": f"{link.context.trace_id:032x}",
+        "spanId": f"{link.context.span_id:016x}",
+        "attributes": _attributes(link.attributes or {}),
+    }
 
 
 def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -120,7 +124,7 @@ def _value(value: Any) -> dict[str, Any]:
     if kind is int:
         return {"intValue": str(value)}
     if kind is float:
-        # JSON has no NaN and no infinities; protobuf's JSON spells them so.
+        # JSON has no NaN and no infinities; this is protobuf's spelling of them.
         if value - value != 0:
             return {"doubleValue": {"inf": "Infinity", "-inf": "-Infinity"}.get(str(value), "NaN")}
         return {"doubleValue": value}

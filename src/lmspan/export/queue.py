@@ -1,15 +1,15 @@
-"""A span processor that hands ended spans to an exporter on a thread of its own, counted in bytes.
+"""A span processor that passes ended spans to an exporter on its own thread; the size of its queue is in bytes.
 
     on_end (program's thread)      appends to a deque; wakes the worker when a batch is full
     worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter
-    force_flush / shutdown         wait for the worker until one deadline, then leave it
+    force_flush / shutdown         wait for the worker until one deadline, then return
 
-A batch that cannot be delivered now is kept and tried again, later each time. One that the endpoint refuses for what is
-in it (`exporter.batch_refused`) is halved until the refused span is alone; that span is dropped. What does not fit in
-the queue is dropped and counted. One line is logged when trouble begins and one when it ends.
+The queue keeps a batch that it cannot deliver and tries again, after a longer pause each time. If the endpoint refuses
+a batch for its content (`exporter.batch_refused`), the queue halves it until the refused span is alone, and drops that
+span. It drops and counts spans that do not fit. It logs one line at the start of a failure and one at the end.
 
-A signal handler or a finaliser may call any method while the same thread is inside another one, so nothing here waits
-for a lock that the thread itself may hold: the locks are reentrant, and the worker is woken by a `SimpleQueue`.
+A signal handler or a finaliser may call any method while the same thread is inside another method. No method may wait
+for a lock that its own thread holds: the locks are reentrant, and a `SimpleQueue` wakes the worker.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
     Batch = list["ReadableSpan"]
 
-logger = logging.getLogger("lmspan.export")
+logger: Final = logging.getLogger("lmspan.export")
 
-_SPAN_BYTES: Final = 1_024  # ids, times, names, small attributes: about what an encoded span has beside its texts
+_SPAN_BYTES: Final = 1_024  # an encoded span without its texts: ids, times, names, small attributes
 _SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
 _CLOSE_S: Final = 0.1
 _CHILD_DELAY_S: Final = 0.05
-"""In a forked child: many of them leave by `os._exit` or a signal as soon as their task is done."""
+"""In a forked child: many children exit by `os._exit` or by a signal as soon as their task is done."""
 _LONGEST_PAUSE_S: Final = 30.0
 _MOST_REQUESTS: Final = 128
-"""How many requests the search for refused spans in one batch may cost."""
+"""The limit of requests in the search for refused spans of one batch."""
 
 _queues: weakref.WeakSet[ExportQueue] = weakref.WeakSet()
 
@@ -75,13 +75,13 @@ class ExportQueue(SpanProcessor):
         pause_s: float = 1.0,
         is_local: bool = False,
     ) -> None:
-        """Export spans that are at most `delay_s` old; after a failure wait `pause_s`, then twice as long each time.
+        """Export spans after at most `delay_s`; after a failure wait `pause_s`, then twice as long each time.
 
-        `is_local` says that nothing leaves this machine: the spans are exported with their local content.
+        `is_local` states that the exporter keeps the spans on this machine: it receives them with their local content.
         """
         self.exporter = exporter
         self.name = name
-        self.dropped = 0
+        self.dropped: int = 0
         self._delay_s = delay_s
         self._batch_spans = batch_spans
         self._batch_bytes = batch_bytes
@@ -92,25 +92,25 @@ class ExportQueue(SpanProcessor):
         _queues.add(self)
 
     def _reset(self) -> None:
-        """Begin anew: at construction, and in a forked child, whose parent exports what was queued."""
+        """Set the initial state: at construction, and in a forked child, because the parent exports its own queue."""
         self._queue: deque[_Queued] = deque()
         self._calls = OpenCalls()
         self._bytes = 0
         self._count = threading.RLock()
         self._put = self._taken = self._failed = self._attempts_failed = 0
-        self._due = 0  # how many of those that were put are not to wait for a full batch
+        self._due = 0  # the worker exports this many spans, of those put so far, without waiting for a full batch
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._progress = threading.Condition()
         self._worker: threading.Thread | None = None
         self._starting = self._stopping = False
         self._troubled = self._refused = self._refuses_all = False
-        self.failing = False
+        self.failing: bool = False
 
     # the program's threads ---------------------------------------------------------------------------------------
 
     @guarded
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Remember a call of ours: it knows how much content its span carries, and weighing a span is slow."""
+        """Remember the call of a span: it counts the content of its span, and `weigh` is slow."""
         self._calls.note(span, parent_context)
 
     @guarded
@@ -138,7 +138,7 @@ class ExportQueue(SpanProcessor):
 
     @guarded
     def _start(self) -> None:
-        """Start the worker. Where no thread can be started, the next span tries again, and a flush exports here."""
+        """Start the worker. If no thread can start, the next span tries again, and a flush exports by itself."""
         with self._progress:
             if self._worker is not None or self._starting:
                 return
@@ -159,15 +159,17 @@ class ExportQueue(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export what has ended so far; True only if all of it was delivered before the deadline."""
         deadline = time.monotonic() + timeout_millis / 1000
-        wanted, failed, attempts = self._put, self._failed, self._attempts_failed
+        wanted = self._put
+        failed_before = self._failed
+        attempts_before = self._attempts_failed
         self._work(deadline, wanted)
         with self._progress:
-            while self._taken < wanted and self._attempts_failed == attempts and time.monotonic() < deadline:
+            while self._taken < wanted and self._attempts_failed == attempts_before and time.monotonic() < deadline:
                 self._progress.wait(max(deadline - time.monotonic(), 0))
-        return self._taken >= wanted and self._failed == failed
+        return self._taken >= wanted and self._failed == failed_before
 
     def shutdown(self, timeout_millis: int = 2_000) -> None:
-        """Export what is queued until the deadline; give up sooner when the endpoint is known to refuse."""
+        """Export the queued spans until the deadline, or for a short time only if the last export failed."""
         if self._stopping:
             return
         self._stopping = True
@@ -183,7 +185,7 @@ class ExportQueue(SpanProcessor):
         run_within(_CLOSE_S, guarded(self.exporter.shutdown))  # a hung connection must not hold the exit
 
     def _work(self, deadline: float, wanted: int) -> None:
-        """Have the worker export at once; where there is none and cannot be one, do its work here."""
+        """Make the worker export at once; if no worker can start, export on this thread."""
         if self._worker is None and self._taken < wanted:
             self._start()
         self._due = max(self._due, wanted)
@@ -206,18 +208,18 @@ class ExportQueue(SpanProcessor):
             pause = 0.0 if delivered else max(longer, getattr(self.exporter, "retry_after_s", None) or 0.0)
 
     def _step(self) -> bool:
-        """Export one batch; False when it cannot be delivered now: then it is at the head of the queue again."""
+        """Export one batch; return False if a part of it goes back to the head of the queue, to be tried again."""
         batch = self._take()
-        kept = [] if not batch else self._export([with_content(span, content) for span, _, content in batch])
-        back = len(batch) - len(kept)
+        undelivered = self._export([with_content(span, content) for span, _, content in batch]) if batch else []
+        done = len(batch) - len(undelivered)
         with self._count:
-            self._bytes -= sum(each.size for each in batch[:back])
-            self._queue.extendleft(reversed(batch[back:]))
+            self._bytes -= sum(each.size for each in batch[:done])
+            self._queue.extendleft(reversed(batch[done:]))
         with self._progress:
-            self._taken += back
-            self._attempts_failed += bool(kept)
+            self._taken += done
+            self._attempts_failed += bool(undelivered)
             self._progress.notify_all()
-        return not kept
+        return not undelivered
 
     def _take(self) -> list[_Queued]:
         batch: list[_Queued] = []
@@ -232,25 +234,28 @@ class ExportQueue(SpanProcessor):
         return batch
 
     def _export(self, batch: Batch) -> Batch:
-        """Export a batch; return the end of it that is to be tried again."""
+        """Export a batch; return the last part of it, which the queue is to try again."""
         if self._delivers(batch):
             self._recover()
             return []
         if self._refused:
             return self._export_parts(batch)
         self.failing = True
-        self._trouble("they are kept and tried again until the queue is full or the program ends")
+        self._warn("they are kept and tried again until the queue is full or the program ends")
         return batch
 
     def _export_parts(self, batch: Batch) -> Batch:
-        """Find the spans for which an endpoint refuses a batch, and drop them; drop all when it refuses everything."""
-        parts, requests, accepted = [batch], 0, False
+        """Drop the spans for which an endpoint refuses a batch, or all spans if it refuses everything."""
+        parts = [batch]
+        requests = 0
+        accepted = False
         while parts:
             part = parts.pop()
             middle = len(part) // 2
             requests += part is not batch
             if part is not batch and self._delivers(part):
-                accepted, self._refuses_all = True, False
+                accepted = True
+                self._refuses_all = False
             elif not self._refused:
                 return [span for each in (part, *reversed(parts)) for span in each]
             elif len(part) > 1 and requests < _MOST_REQUESTS and not self._refuses_all:
@@ -262,7 +267,7 @@ class ExportQueue(SpanProcessor):
 
     def _delivers(self, batch: Batch) -> bool:
         result = guarded(self.exporter.export)(batch)
-        # An exporter that raises cannot encode the batch; one that does not know what failed has tried all it could.
+        # An exporter that raises cannot encode the batch; an exporter without `batch_refused` has retried by itself.
         self._refused = result is None or getattr(self.exporter, "batch_refused", True)
         return result is SpanExportResult.SUCCESS
 
@@ -270,7 +275,7 @@ class ExportQueue(SpanProcessor):
 
     def _recover(self) -> None:
         self.failing = self._refuses_all = False
-        if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint: the queue would be full again
+        if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint would log a line each time
             self._troubled = False
             logger.info("lmspan: %s: exporting again, %d spans were lost", self.name, self.dropped)
 
@@ -279,9 +284,9 @@ class ExportQueue(SpanProcessor):
             self.dropped += count
             self._failed += count
         dropped[reason] += count
-        self._trouble(f"they are being lost: {reason}")
+        self._warn(f"they are being lost: {reason}")
 
-    def _trouble(self, consequence: str) -> None:
+    def _warn(self, consequence: str) -> None:
         if not self._troubled:
             self._troubled = True
             cause = getattr(self.exporter, "trouble", "")
@@ -291,7 +296,7 @@ class ExportQueue(SpanProcessor):
 
 
 def _wait(wake: SimpleQueue[None], timeout_s: float) -> None:
-    """Wait until the worker is woken or the time is over, and forget further calls of the same kind."""
+    """Wait for a wake-up or the timeout, and drop further wake-ups."""
     try:
         wake.get(timeout=timeout_s)
         while True:
@@ -301,7 +306,7 @@ def _wait(wake: SimpleQueue[None], timeout_s: float) -> None:
 
 
 def weigh(span: ReadableSpan) -> int:
-    """Return about how many bytes a span will be on the wire: its long texts, and a constant for the rest."""
+    """Estimate the bytes of an encoded span: its long texts, and a constant for the rest."""
     total = _SPAN_BYTES
     for value in (span.attributes or {}).values():
         if type(value) is str and len(value) > _SHORT:
@@ -315,7 +320,7 @@ def weigh(span: ReadableSpan) -> int:
 
 def _reset_in_child() -> None:
     for queue in list(_queues):
-        queue._reset()  # noqa: SLF001 - our own class, after a fork
+        queue._reset()  # noqa: SLF001 - a class of this module
         queue._delay_s = min(queue._delay_s, _CHILD_DELAY_S)  # noqa: SLF001 - the same
 
 

@@ -1,11 +1,11 @@
-"""Metrics and log records by OTLP, where they are asked for: the SDK's pipelines, made quiet and bounded in time."""
+"""Export metrics and log records through the SDK's pipelines, without its log lines and with a bound on the time."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from lmspan.config import Config
     from lmspan.export.http import OtlpAdapter
 
-logger = logging.getLogger("lmspan.export")
+logger: Final = logging.getLogger("lmspan.export")
 
 
 class _Signal:
-    """Delivers one signal and counts the exports that failed; the first failure is one warning."""
+    """Delivers one signal and counts the failed exports. The first failure logs one warning."""
 
     def __init__(
         self, name: str, exporter: Any, adapter: OtlpAdapter | None, redact: Callable[[str], str], failed: Any
@@ -57,18 +57,18 @@ class _Signal:
         self.failures += 1
         if self.failures == 1:
             logger.warning(
-                "lmspan: %s cannot be delivered: %s", self._name, self.delivery.trouble or "no reason is given"
+                "lmspan: %s cannot be delivered: %s", self._name, self.delivery.trouble or "the reason is unknown"
             )
 
 
 class QuietMetrics(MetricExporter):
-    """A metric exporter that warns once."""
+    """A metric exporter that logs one warning, however many exports fail."""
 
     def __init__(self, exporter: Any, redact: Callable[[str], str], adapter: OtlpAdapter | None = None) -> None:
-        # the exporter has read its preferred aggregation and temporality from the standard variables
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001
+        # The exporter reads its preferences from the standard variables, and has no public name for them.
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - the same
         self._exporter = exporter
-        self.signal = _Signal("metrics", exporter, adapter, redact, MetricExportResult.FAILURE)
+        self.signal: _Signal = _Signal("metrics", exporter, adapter, redact, MetricExportResult.FAILURE)
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Export the collected metrics; called on the reader's thread."""
@@ -78,7 +78,7 @@ class QuietMetrics(MetricExporter):
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Return True: nothing is kept here."""
+        """Return True, because `export` buffers nothing."""
         del timeout_millis
         return True
 
@@ -88,11 +88,11 @@ class QuietMetrics(MetricExporter):
 
 
 class QuietLogs(LogRecordExporter):
-    """A log exporter that warns once."""
+    """A log exporter that logs one warning, however many exports fail."""
 
     def __init__(self, exporter: Any, redact: Callable[[str], str], adapter: OtlpAdapter | None = None) -> None:
         self._exporter = exporter
-        self.signal = _Signal("log records", exporter, adapter, redact, LogRecordExportResult.FAILURE)
+        self.signal: _Signal = _Signal("log records", exporter, adapter, redact, LogRecordExportResult.FAILURE)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export one batch; called on the processor's thread."""
@@ -100,7 +100,7 @@ class QuietLogs(LogRecordExporter):
         return result
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
-        """Return True: nothing is kept here."""
+        """Return True, because `export` buffers nothing."""
         del timeout_millis
         return True
 
@@ -110,23 +110,23 @@ class QuietLogs(LogRecordExporter):
 
 
 class Meters(MeterProvider):
-    """A MeterProvider whose flush is True only if everything was delivered in time: the SDK's own is always True."""
+    """A MeterProvider whose flush returns True only after a delivery in time; the SDK's flush always returns True."""
 
     def __init__(self, exporter: QuietMetrics, resource: Resource) -> None:
         self._signal = exporter.signal
         super().__init__([PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Export what has been measured so far."""
+        """Export the measurements so far."""
         return _flushed(lambda: super(Meters, self).force_flush(timeout_millis), self._signal, timeout_millis)
 
     def shutdown_within(self, timeout_s: float) -> None:
-        """Export for the last time, on the reader's thread, and stop; an endpoint that hangs is left alone."""
+        """Export for the last time, on the reader's thread; return at the deadline if the endpoint hangs."""
         self.shutdown(timeout_s * 1000)
 
 
 class Loggers(LoggerProvider):
-    """A LoggerProvider whose flush and shutdown are bounded: the SDK's own wait for as long as an export takes."""
+    """A LoggerProvider with a bounded flush and shutdown; the SDK's wait as long as an export takes."""
 
     def __init__(self, exporter: QuietLogs, resource: Resource) -> None:
         super().__init__(resource, shutdown_on_exit=False)
@@ -135,17 +135,17 @@ class Loggers(LoggerProvider):
         self.add_log_record_processor(self._batches)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export the log records that are queued."""
+        """Export the queued log records."""
         return _flushed(lambda: super(Loggers, self).force_flush(timeout_millis), self._signal, timeout_millis)
 
     def shutdown_within(self, timeout_s: float) -> None:
-        """Export for the last time, on the processor's thread, and stop; an endpoint that hangs is left alone."""
+        """Export for the last time, on the processor's thread; return at the deadline if the endpoint hangs."""
         self._batches.timeout_millis = int(timeout_s * 1000)
         self.shutdown()
 
 
 class _Batches(BatchLogRecordProcessor):
-    """A processor whose shutdown has a timeout, which a LoggerProvider cannot hand on."""
+    """A processor whose shutdown has a timeout, which a LoggerProvider does not pass on."""
 
     timeout_millis = 30_000
 
@@ -154,7 +154,7 @@ class _Batches(BatchLogRecordProcessor):
 
 
 def meter_provider(config: Config, resource: Resource, redact: Callable[[str], str]) -> Meters:
-    """Return a provider that exports as `OTEL_METRICS_EXPORTER` says, every `OTEL_METRIC_EXPORT_INTERVAL`."""
+    """Return a provider that exports to `OTEL_METRICS_EXPORTER`, every `OTEL_METRIC_EXPORT_INTERVAL`."""
     if config.metrics == "console":
         return Meters(QuietMetrics(ConsoleMetricExporter(), redact), resource)
     exporter, adapter = official(config.protocol, "metrics")
@@ -168,17 +168,18 @@ def logger_provider(config: Config, resource: Resource, redact: Callable[[str], 
 
 
 def _flushed(flush: Callable[[], bool], signal: _Signal, timeout_millis: float) -> bool:
-    """Flush on a thread, since the SDK does not bound an export; True only if nothing failed and time was enough."""
+    """Flush on a thread, because the SDK does not bound an export; return True only if all was delivered in time."""
     deadline = time.monotonic() + timeout_millis / 1000
     if not signal.flushing.acquire(timeout=timeout_millis / 1000):  # one thread at a time waits for a hung endpoint
         return False
-    before, done = signal.failures, [False]
+    failures_before = signal.failures
+    flushed: list[bool] = []
 
     def run() -> None:
         try:
-            done[0] = bool(guarded(flush)())
+            flushed.append(bool(guarded(flush)()))
         finally:
             signal.flushing.release()
 
     run_within(max(deadline - time.monotonic(), 0.0), run)
-    return done[0] and signal.failures == before
+    return flushed == [True] and signal.failures == failures_before

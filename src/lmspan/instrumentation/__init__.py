@@ -1,6 +1,6 @@
 """Sources: one package per library, each an instrumentor in OpenTelemetry's sense, found by name.
 
-Another library is one more line in `LIBRARIES`.
+Another library is one more line in `LIBRARIES`. Which versions of it can be instrumented stands on its instrumentor.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ if TYPE_CHECKING:
 
 
 class Library(NamedTuple):
-    """A supported library: what it is imported as, and where its instrumentor is."""
+    """A supported library: the module that programs import, and where its instrumentor is."""
 
     module: str
     instrumentor: str
     class_name: str
-    requirement: str
 
 
 LIBRARIES: Final[dict[str, Library]] = {
-    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor", "dspy>=3.1"),
-    "logillm": Library("logillm", "lmspan.instrumentation.logillm", "LogiLLMInstrumentor", "logillm>=0.2.17,<0.3"),
-    "llmproc": Library("llmproc", "lmspan.instrumentation.llmproc", "LLMProcInstrumentor", "llmproc>=0.9.5,<0.10"),
+    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor"),
+    "logillm": Library("logillm", "lmspan.instrumentation.logillm", "LogiLLMInstrumentor"),
+    "llmproc": Library("llmproc", "lmspan.instrumentation.llmproc", "LLMProcInstrumentor"),
 }
 
 
-def choose(asked: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return the libraries to instrument: all that are installed, or those asked for, each of which must be there.
+def choose(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the libraries to instrument: all that are installed, or those that are named, which must be installed.
 
-    Raises `InstrumentationError` for a name that is unknown or a library that is missing.
+    Raises `InstrumentationError` for an unknown name or a library that is not installed.
     """
-    if asked is None:
+    if names is None:
         return tuple(name for name, library in LIBRARIES.items() if _is_installed(library))
-    if asked == ("all",):
+    if names == ("all",):
         instrument_others()
         return choose(None)
-    for name in asked:
+    for name in names:
         library = LIBRARIES.get(name)
         if library is None:
             raise InstrumentationError(f'instrument: {name!r} is not known; use {", ".join(LIBRARIES)} or "all"')
         if not _is_installed(library):
             raise InstrumentationError(
-                f"instrument: {name!r} is not installed ({library.requirement} is wanted); "
+                f"instrument: {name!r} is not installed ({load(name).requirement} is wanted); "
                 f"install it with: pip install 'lmspan[{name}]'"
             )
-    return asked
+    return names
 
 
 def load(name: str) -> Instrumentor:
     """Return the instrumentor of a library, one per process. Does not import the library."""
     library = LIBRARIES[name]
-    return getattr(import_module(library.instrumentor), library.class_name)()  # type: ignore[no-any-return]
+    instrumentor: Instrumentor = getattr(import_module(library.instrumentor), library.class_name)()
+    return instrumentor
 
 
 def instrument_others() -> None:
-    """Turn on every other installed OpenTelemetry instrumentor; one that fails is reported and left out."""
+    """Turn on every other installed OpenTelemetry instrumentor; leave out and report one that raises."""
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
         if not entry_point.name.startswith("lmspan-"):
             guarded(_instrument)(entry_point)

@@ -1,4 +1,4 @@
-"""Replace this process by Python, which runs a program with our start hook."""
+"""Replace this process by Python, which runs a program with lmspan's start hook."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 STARTUP: Final = str(Path(__file__).parent / "startup")
-_OF_OUR_COMMAND: Final = re.compile("-[IEsSP]+")  # isolates `lmspan` from the user, as some packagers do
+_ISOLATING_OPTION: Final = re.compile("-[IEsSP]+")  # some packagers isolate the `lmspan` command from the user
 
 
 def run_program(program: str, arguments: Sequence[str], *, as_module: bool) -> int:
-    """Run a script, a directory or an archive, or a module, recorded. Returns only where there is no exec (Windows)."""
+    """Run and record a script, a directory, an archive or a module. Returns only on Windows, which has no exec."""
     command = [sys.executable, *_interpreter_options(), *(["-m"] if as_module else []), program, *arguments]
     environ = environment(program if as_module else Path(program).stem, os.environ)
     if sys.platform != "win32":
-        os.execve(sys.executable, command, environ)  # noqa: S606 - no shell is wanted
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program receives it too, and decides
+        os.execve(sys.executable, command, environ)  # noqa: S606 - needs no shell
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program receives the signal too and handles it
     return subprocess.call(command, env=environ)  # noqa: S603 - the command is the user's own
 
 
 def environment(service_name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which Python records itself and its children, if recording is not disabled."""
+    """Return the environment that makes Python record itself and its children, unless recording is disabled."""
     if config.is_disabled(environ):
         return dict(environ)
     inherited = environ.get("PYTHONPATH")
@@ -41,7 +41,7 @@ def environment(service_name: str, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def _interpreter_options() -> list[str]:
-    """Return the options of `python -X dev -m lmspan run`: they are meant for the program."""
+    """Return the options of Python in `python -X dev -m lmspan run`, which the user means for the program."""
     before = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
     options = takewhile(lambda option: option not in ("-m", "-c"), before)
-    return [option for option in options if not _OF_OUR_COMMAND.fullmatch(option)]
+    return [option for option in options if not _ISOLATING_OPTION.fullmatch(option)]

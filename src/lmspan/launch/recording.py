@@ -1,4 +1,4 @@
-"""Record this process because its environment says so: called by the start hook of `lmspan run`."""
+"""Record this process. The start hook of `lmspan run` calls it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
 
     from lmspan.session.init import Session
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 RUN: Final = "LMSPAN_RUN"
-_ENV_PLACE: Final = 10  # of `env` among the arguments of Popen, where it is not given by name
+_ENV_POSITION: Final = 10  # position of `env` among the arguments of Popen
 
 
 def start(*, first: bool) -> None:
-    """Call `init()` for this process. Never raises; a child (not `first`) also says nothing of its configuration.
+    """Call `init()` for this process. Never raises; a child (not `first`) logs nothing about its configuration.
 
-    `LMSPAN_RUN` is away meanwhile: what `init()` itself starts, as detectors of resources do, is not recorded.
+    It removes `LMSPAN_RUN` during the call, so that lmspan does not record the processes that `init()` itself starts,
+    for example those of a resource detector.
     """
     service_name = os.environ.pop(RUN)
     try:
         with _silent(not first):
             session = init(os.environ.get("OTEL_SERVICE_NAME") or service_name)
             _carry_into_subprocesses(session)
-    except Exception as error:  # noqa: BLE001 - the program runs whatever happens here
+    except Exception as error:  # noqa: BLE001 - the program runs, recorded or not
         if first:
             logger.warning("lmspan: run: nothing is recorded (%s: %s)", type(error).__name__, error)
     finally:
@@ -45,7 +46,7 @@ def start(*, first: bool) -> None:
 
 @contextmanager
 def _silent(silent: bool) -> Iterator[None]:
-    """Keep `init()` from repeating in a child what its parent has reported."""
+    """Keep `init()` in a child from logging the messages of its parent again."""
     level = logger.level
     if silent:
         logger.setLevel(logging.CRITICAL)
@@ -56,7 +57,7 @@ def _silent(silent: bool) -> Iterator[None]:
 
 
 def _carry_into_subprocesses(session: Session) -> None:
-    """Have `subprocess` start children in the current trace, until the session ends."""
+    """Patch `subprocess` to start children in the current trace, until the session ends."""
     patches = Patches()
 
     def patch(module: Any) -> None:
@@ -67,10 +68,10 @@ def _carry_into_subprocesses(session: Session) -> None:
 
 
 def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Add the current context to the environment of a child that will be recorded."""
+    """Add the current context to the environment of a recorded child."""
     try:
-        if len(args) <= _ENV_PLACE and CURRENT in otel_context.get_current():
-            kwargs = _joined(kwargs) or kwargs
+        if len(args) <= _ENV_POSITION and CURRENT in otel_context.get_current():
+            kwargs = _with_context(kwargs) or kwargs
         return wrapped(*args, **kwargs)
     except BaseException as error:
         leave_no_trace(error)
@@ -78,12 +79,12 @@ def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: d
 
 
 @guarded
-def _joined(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of Popen with TRACEPARENT, unless the program names one or keeps our hook from the child."""
-    given: Mapping[str, str] | None = kwargs.get("env")
-    if given is None:
+def _with_context(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of Popen with TRACEPARENT, unless the program sets it or keeps LMSPAN_RUN from the child."""
+    environ: Mapping[str, str] | None = kwargs.get("env")
+    if environ is None:
         return {**kwargs, "env": processes.environ()}
-    if RUN not in given or "TRACEPARENT" in given:
+    if RUN not in environ or "TRACEPARENT" in environ:
         return kwargs
     context = {name.upper(): value for name, value in processes.headers().items()}
-    return {**kwargs, "env": {**given, **context}}
+    return {**kwargs, "env": {**environ, **context}}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
     from opentelemetry.trace import SpanContext
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _AGENT_SECONDS: Final = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6]
@@ -94,7 +94,7 @@ class Metrics:
         self._taking = threading.Lock()
         _all.add(self)
 
-    def record(self, call: Call, duration_s: float, *, missing: bool) -> None:
+    def record(self, call: LiveCall, duration_s: float, *, missing: bool) -> None:
         """Let an ended call wait to be measured; its facts no longer change."""
         outermost = call.parent is None and not _is_remote(getattr(call.span, "parent", None))
         self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, outermost))

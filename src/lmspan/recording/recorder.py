@@ -1,33 +1,38 @@
-"""The recorder turns calls into spans: the only file that starts, annotates or ends one.
+"""The recorder turns calls into spans: the only file that starts, annotates or ends a span.
 
-    source -> Recorder.start(...)   starts the span with its sampling facts, makes it current
-              call.found[...] = ...  what becomes known on the way
-              Recorder.capture(...)  content, if the content rule allows
-              Recorder.add_event(..) a point in time
-              Recorder.end(call)     facts first, then the end; the context is as it was before
+    source -> Recorder.announce(...)   has a source start a call, if anything is to be recorded
+              Recorder.start(...)      starts the span with its sampling facts and makes it current
+              call.found[...] = ...    facts that become known after the start
+              Recorder.capture(..)     content, if the content rule allows it
+              Recorder.add_event(..)   a point in time
+              Recorder.end(call)       content first, then the facts, then the end; the context is as it was before
 
-The parent is the call named by `parent_id`, else the one in the current OpenTelemetry context, else there is none. A
-call is in the context given to `start_span` under `STARTING`, so that a span processor finds the live object, and in
-the attached one under `CURRENT`, where the program's own code finds the innermost; a foreign span carries none.
+The parent is the call that `parent_id` names, else the one in the current OpenTelemetry context, else there is none. A
+call is in the context that `start_span` receives under `STARTING`, where a span processor reads the live object, and in
+the attached one under `CURRENT`, where lmspan reads the innermost call; a foreign span carries neither.
+
+`lifecycle.Life` draws the life of a call. Each step is taken under one reentrant lock, because a finaliser may end a
+stream on the thread that is inside. An interrupt may arrive at any point: each place that could lose a call ends it.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
 from lmspan.content.payload import Content, qualified_name
 from lmspan.context import silence
-from lmspan.context.current import BAGGAGE, SPAN, restore, surroundings, who, with_entries
+from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
 from lmspan.context.processes import from_environment
 from lmspan.guard import guarded
-from lmspan.lifecycle import CURRENT, STARTING, Call, Event, LocalContent, Operation
+from lmspan.lifecycle import CURRENT, STARTING, Event, Life, LiveCall, LocalContent, Operation
 from lmspan.recording.totals import count, totals_of
 from lmspan.semconv.spans import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES, first_facts
 
@@ -58,27 +63,44 @@ class Recorder:
         openinference: bool = False,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Record through `tracer`; `events` is where events go: "span", "log" (then `event_logger`) or "both"."""
+        """Record through `tracer`; `events` names where events go: "span", "log" (to `event_logger`) or "both"."""
         self.enabled = True
         self.tracer = tracer
-        self.content = content or Content()
+        self.content: Content = content or Content()
         self.metrics = metrics
         self.clock = clock
-        self.outer = from_environment(os.environ)
-        self.open: dict[str, Call] = {}
+        self.process_context = from_environment(os.environ)
+        self.open: dict[str, LiveCall] = {}
+        self.lock = threading.RLock()
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
 
+    # the start -------------------------------------------------------------------------------------------------------
+
     def ready(self) -> Context | None:
         """Return the current context if an operation that starts in it is to be recorded, else None: sources ask first.
 
-        OpenTelemetry's `suppress_instrumentation()` is one of the reasons why it is not.
+        OpenTelemetry's `suppress_instrumentation()` is one of the reasons for None.
         """
         if not self.enabled:
             return None
         context = otel_context.get_current()
         return None if context.get(_SUPPRESSED) else context
+
+    def announce(self, start: Callable[..., LiveCall | None], *arguments: Any) -> LiveCall | None:
+        """Have a source start a call by `start(recorder, *arguments)`; None where nothing is recorded, or it stays out.
+
+        An interrupt in there passes, and ends the call that was about to be returned.
+        """
+        before = self.ready()
+        if before is None:
+            return None
+        try:
+            return start(self, *arguments)
+        except BaseException as error:
+            self._unwind(before, error)
+            raise
 
     def start(
         self,
@@ -94,66 +116,64 @@ class Recorder:
         owned: bool = True,
         links: tuple[Link, ...] = (),
         start_time: int | None = None,
-    ) -> Call:
+    ) -> LiveCall:
         """Start a span and make it current. `facts` are known now: samplers and processors see them.
 
-        A call that is not `owned` ends with its parent at the latest. Raises only what a subscriber wants raised.
+        A call that is not `owned` ends with its parent at the latest. Raises only what a subscriber raises on purpose.
         """
-        call = Call(operation, name, source, instance, inputs)
+        call = LiveCall(operation, name, source, instance, inputs)
+        call.call_id = call_id
+        call.start_time_unix_nano = start_time or self.clock()
         try:
-            self._start(call, call_id, parent_id, facts or {}, links, start_time)
+            self._place(call, parent_id, facts or {}, links)
             if not owned:
-                call.wait_for_parent()
+                self._depend(call)
         except BaseException as error:  # an interrupt: the source does not know of the call yet
             if call.span is not None:
                 self.end(call, error=error)
             raise
-        wanted = call.raises or (call.root.stop.again() if call.root.stop is not None else None)
-        if wanted is not None:
-            self.end(call, error=wanted)
-            raise wanted
+        stop = call.raises or (call.root.stop.again() if call.root.stop is not None else None)
+        if stop is not None:
+            self.end(call, error=stop)
+            raise stop
         return call
 
-    def _start(
-        self,
-        call: Call,
-        call_id: str,
-        parent_id: str,
-        facts: Mapping[str, Any],
-        links: tuple[Link, ...],
-        start_time: int | None,
-    ) -> None:
-        found = otel_context.get_current()
-        parent, context = surroundings(found, self.open.get(parent_id) if parent_id else None, self.outer)
-        if parent_id and parent_id not in self.open:
+    def _place(self, call: LiveCall, parent_id: str, facts: Mapping[str, Any], links: tuple[Link, ...]) -> None:
+        """Start the span of a call under its parent, and attach both."""
+        before = otel_context.get_current()
+        named = self.open.get(parent_id) if parent_id else None
+        parent, context = surroundings(before, named, self.process_context)
+        if parent_id and named is None:
             call.orphan = call.found[sc.ORPHAN] = True
-        call.parent, call.root = parent, parent.root if parent is not None else call
-        call.totals = totals_of(call)
+        if parent is not None:
+            call.parent = parent
+            call.root = parent.root
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
-        call.start_time_unix_nano = start_time or self.clock()
-        call.call_id = call_id
+        call.totals = totals_of(call)
+        call.previous = before
         span = self._start_span(call, facts, context, links)
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
-        call.previous = found
-        call.context = with_entries(found, {CURRENT: call, SPAN: span, **(silence.entries(call.operation) or {})})
+        call.context = with_entries(before, {CURRENT: call, SPAN: span, **(silence.entries(call.operation) or {})})
         otel_context.attach(call.context)
         self.open[call.call_id] = call
 
-    def announce(self, begin: Callable[..., Call | None], *given: Any) -> Call | None:
-        """Have a source start a call by `begin(recorder, *given)`; None where nothing is recorded, or it stays out.
-
-        An interrupt in there passes, and ends the call that was about to be returned.
-        """
-        before = self.ready()
-        if before is None:
-            return None
-        try:
-            return begin(self, *given)
-        except BaseException as error:
-            self._unwind(before, error)
-            raise
+    def _start_span(self, call: LiveCall, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
+        shape = SHAPES[call.operation]
+        shown = self.content.redactor.name(call.name)
+        name, attributes = first_facts(call, shape, facts, shown, openinference=self._openinference)
+        if BAGGAGE in context:
+            attributes.update(session_facts(context))
+        call.facts = self.content.facts(attributes)
+        return self.tracer.start_span(
+            name,
+            with_entries(context, {STARTING: call}),
+            shape.kind,
+            call.facts,
+            links,
+            start_time=call.start_time_unix_nano,
+        )
 
     def _unwind(self, before: Context, error: BaseException) -> None:
         """End what has started since a context was current, and leave current what was so around it."""
@@ -164,45 +184,43 @@ class Recorder:
             self.end(call, error=error)
         otel_context.attach(before)
 
-    def hold(self, call: Call) -> None:
-        """Keep the span of a call open for events until its parent ends; its end time is its own all the same."""
-        call.held = call.wait_for_parent()
+    def hold(self, call: LiveCall) -> None:
+        """Keep the span of a call open for events until its parent ends; its end time stays its own."""
+        call.held = self._depend(call)
 
-    def _start_span(self, call: Call, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
-        shape = SHAPES[call.operation]
-        name = self.content.redactor.name(call.name)
-        name, attributes = first_facts(call, shape, facts, name, openinference=self._openinference)
-        if BAGGAGE in context:
-            attributes.update(who(context))
-        call.facts = attributes = self.content.facts(attributes)
-        return self.tracer.start_span(
-            name,
-            with_entries(context, {STARTING: call}),
-            shape.kind,
-            attributes,
-            links,
-            start_time=call.start_time_unix_nano,
-        )
+    def _depend(self, call: LiveCall) -> bool:
+        """Let the end of a call's parent reach the call; False when there is no parent, or its end has started."""
+        parent = call.parent
+        with self.lock:
+            if parent is None or parent.life > Life.OPEN:
+                return False
+            if parent.dependents is None:
+                parent.dependents = {}
+            parent.dependents[call.call_id] = call
+            return True
 
-    def captures(self, call: Call) -> bool:
-        """Tell whether content of this call is wanted at all: ask before touching it."""
+    # while it runs ---------------------------------------------------------------------------------------------------
+
+    def captures(self, call: LiveCall) -> bool:
+        """Tell whether content of this call is recorded at all: ask before touching it."""
         return call.recording and bool(self.content.capture)
 
-    def capture(self, call: Call, payload: Mapping[str, Any]) -> None:
+    def capture(self, call: LiveCall, payload: Mapping[str, Any]) -> None:
         """Record content: attribute names of `semconv` and the values as the program has them."""
+        capture = self.content.capture
         encoded = self.content.attributes(payload, openinference=self._openinference)
-        if self.content.capture.event and call.operation is Operation.LM:
-            call.notes.setdefault("details", {}).update(encoded)
-        if self.content.capture.span or self.content.capture.local:
+        if capture.event and call.operation is Operation.LM:
+            call.event_content = {**(call.event_content or {}), **encoded}
+        if capture.span or capture.local:
             call.content_size += sum(map(len, encoded.values()))
-        if self.content.capture.span:
+        if capture.span:
             call.span.set_attributes(encoded)
-        elif self.content.capture.local:
+        elif capture.local:
             _local(call).attributes.update(encoded)
 
     def add_event(
         self,
-        call: Call,
+        call: LiveCall,
         event: Event | str,
         attributes: Mapping[str, Any],
         *,
@@ -210,7 +228,7 @@ class Recorder:
         redacted: bool = False,
         severity: SeverityNumber = SeverityNumber.INFO,
     ) -> None:
-        """Add a point in time to a call: a span event, or a log record. `content` is heard as it is."""
+        """Add a point in time to a call: a span event, or a log record. Subscribers receive `content` as it is."""
         if not call.recording:
             return
         name = EVENT_NAMES.get(event, f"lmspan.{event}")
@@ -232,7 +250,7 @@ class Recorder:
             )
 
     def _without_local_content(
-        self, call: Call, attributes: Mapping[str, Any], event: tuple[str, int] | None = None
+        self, call: LiveCall, attributes: Mapping[str, Any], event: tuple[str, int] | None = None
     ) -> Mapping[str, Any]:
         """Return what may be on a span, or on its event; keep the rest beside it if content is not to leave."""
         if not self.content.capture.local or not (names := attributes.keys() & sc.CONTENT):
@@ -244,99 +262,109 @@ class Recorder:
             _local(call).events.append((*event, content))
         return {name: value for name, value in attributes.items() if name not in names}
 
-    def mark_internal(self, call: Call) -> None:
-        """Make a call that the process itself answered INTERNAL: known late, and the SDK has no public way for it."""
+    def mark_internal(self, call: LiveCall) -> None:
+        """Make a call INTERNAL that the process itself answered: this is known late, and the SDK has no public way."""
         if call.recording and hasattr(call.span, "_kind"):
-            call.span._kind = SpanKind.INTERNAL  # noqa: SLF001
+            call.span._kind = SpanKind.INTERNAL  # noqa: SLF001 - guarded by the look before
+
+    # the end ---------------------------------------------------------------------------------------------------------
 
     @guarded
     def end(
         self,
-        call: Call,
+        call: LiveCall,
         outputs: Any = None,
         error: BaseException | None = None,
         *,
         missing: bool = False,
         end_time: int | None = None,
     ) -> None:
-        """End the call's span, and the calls under it that nobody else will end. A second end is nothing."""
-        if call.inherited or not call.claim("_end"):
-            restore(call)  # it was ended from another thread, where its context was not current
+        """End the call's span, and those calls under it that depend on it. Ending a call twice has no effect."""
+        if call.inherited or not self._step(call, Life.OPEN, Life.ENDING):
+            restore(call)  # it was ended on another thread, where its context was not current
             return
-        waiting, call.waiting = call.waiting, None
-        call.outputs, call.error = outputs, error
+        call.outputs = outputs
+        call.error = error
         try:
-            for child in tuple((waiting or {}).values()):
+            for child in tuple((call.dependents or {}).values()):
                 self.end(child, error=error, missing=True)
-                if child.held and child.ended:
-                    self._close(child)
+                self._close(child)
             if call.observed:
                 self._annotate(call, error, missing=missing)
-        finally:  # an interrupt may come at any time, and nobody would end the span again
+        finally:  # no other thread would end the span, so an interrupt does not keep it from its end
             try:
-                self._finish(call, end_time or self.clock(), missing=missing)
+                self._complete(call, end_time or self.clock(), missing=missing)
             except BaseException:
-                if not call.ended:
-                    self._finish(call, end_time or self.clock(), missing=missing)
+                self._complete(call, end_time or self.clock(), missing=missing)
                 raise
 
-    def _finish(self, call: Call, ended: int, *, missing: bool) -> None:
-        call.end_time_unix_nano = ended
-        call.ended = True
-        self.open.pop(call.call_id, None)
+    def _complete(self, call: LiveCall, end_time: int, *, missing: bool) -> None:
+        if not self._step(call, Life.ENDING, Life.ENDED):
+            return
         try:
+            call.end_time_unix_nano = end_time
+            self.open.pop(call.call_id, None)
             restore(call)
             for watcher in call.watchers:
                 watcher.end(call)
         finally:
             if self.metrics is not None:
-                self.metrics.record(call, (ended - call.start_time_unix_nano) / 1e9, missing=missing)
+                self.metrics.record(call, (end_time - call.start_time_unix_nano) / 1e9, missing=missing)
             call.observed = False
-            call.instance = call.inputs = call.outputs = None
-            call.notes = {}
-            if not call.held or call.parent is None or call.parent.waiting is None:
+            call.instance = call.inputs = call.outputs = call.response = call.tool_results = None
+            call.kept = call.failure_below = call.event_content = None
+            if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)
 
-    def _close(self, call: Call) -> None:
-        if call.held and not call.claim("_close"):
-            return  # its parent ended in the same moment, in another thread
+    def _close(self, call: LiveCall) -> None:
+        if not self._step(call, Life.ENDED, Life.CLOSED):
+            return
         call.span.end(call.end_time_unix_nano)
-        call.recording = False  # who ends it once more, after a shutdown, is not listened to
-        if call.parent is not None and call.parent.waiting:
-            call.parent.waiting.pop(call.call_id, None)
+        call.recording = False
+        if call.parent is not None and call.parent.dependents:
+            call.parent.dependents.pop(call.call_id, None)
+
+    def _step(self, call: LiveCall, before: Life, after: Life) -> bool:
+        """Take a call one step on; False if it is elsewhere, because another thread has taken the step."""
+        with self.lock:
+            if call.life is not before:
+                return False
+            call.life = after
+            return True
 
     @guarded
-    def _annotate(self, call: Call, error: BaseException | None, *, missing: bool) -> None:
-        found = call.found
+    def _annotate(self, call: LiveCall, error: BaseException | None, *, missing: bool) -> None:
+        facts = call.found
         if call.stop is not None:
-            found[sc.STOP_REASON] = " ".join(map(str, call.stop.args))
+            facts[sc.STOP_REASON] = " ".join(map(str, call.stop.args))
         if missing:
-            found[sc.END_MISSING] = True
+            facts[sc.END_MISSING] = True
         if error is not None or missing:
-            found.setdefault(sc.ERROR_TYPE, qualified_name(type(error)) if error is not None else "_OTHER")
-            call.failed = error is None or call.notes.get("error") is not error
+            facts.setdefault(sc.ERROR_TYPE, qualified_name(type(error)) if error is not None else "_OTHER")
+            call.failed = error is None or call.failure_below is not error
             if error is not None and call.parent is not None:
-                call.parent.notes["error"] = error
+                call.parent.failure_below = error
         if self._openinference:
-            found.update({other: found[name] for name, other in OPENINFERENCE_TOKENS.items() if name in found})
-        found.update(self.content.facts(found))
+            facts.update({other: facts[name] for name, other in OPENINFERENCE_TOKENS.items() if name in facts})
+        facts.update(self.content.facts(facts))
         total = count(call)
         if total and call.parent is None:
             self.add_event(call, Event.TRACE_COMPLETE, total)
         if call.recording:
-            found[sc.CALL_ID] = call.call_id
-            call.span.set_attributes(self._without_local_content(call, found))
-        if call.recording and sc.ERROR_TYPE in found:
+            facts[sc.CALL_ID] = call.call_id
+            call.span.set_attributes(self._without_local_content(call, facts))
+        if call.recording and sc.ERROR_TYPE in facts:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
-            self.add_event(call, Event.INFERENCE_DETAILS, call.facts | call.notes.get("details", {}), redacted=True)
+            self.add_event(call, Event.INFERENCE_DETAILS, call.facts | (call.event_content or {}), redacted=True)
 
-    def _record_error(self, call: Call, error: BaseException | None) -> None:
-        """Set the status; describe the exception once, where it was raised: outer calls only point to it."""
+    def _record_error(self, call: LiveCall, error: BaseException | None) -> None:
+        """Set the status; describe the exception once, where it was raised: outer calls only refer to it."""
         capture = self.content.capture
         message = self.content.message(error) if error is not None and capture else None
         if capture.local:
-            _local(call).status, message = message, None
+            _local(call).status = message
+            message = None
         call.span.set_status(StatusCode.ERROR, message or (call.found[sc.ERROR_TYPE] if error is not None else None))
         if error is not None and call.failed:
             facts = self.content.exception(error, told=bool(capture))
@@ -351,7 +379,7 @@ class Recorder:
             self.end(call, missing=True)
 
 
-def _enclosing(context: Context) -> Iterator[Call]:
+def _enclosing(context: Context) -> Iterator[LiveCall]:
     """Yield the call that is current in a context, then the one in which that was started, and so on."""
     call: Any = context.get(CURRENT)
     while call is not None:
@@ -359,27 +387,29 @@ def _enclosing(context: Context) -> Iterator[Call]:
         call = call.previous.get(CURRENT) if call.previous is not None else None
 
 
-def _local(call: Call) -> LocalContent:
+def _local(call: LiveCall) -> LocalContent:
     call.local = call.local or LocalContent()
     return call.local
 
 
-active: Recorder  # the one that sources use: until `init()`, that of `lmspan.default`
+active = Recorder(NoOpTracer())
+"""The recorder of the sources: that of `lmspan.session.default`, and of a session while there is one."""
 
 
 def install(recorder: Recorder) -> Recorder:
-    """Make `recorder` the one that sources use from now on; return the one before."""
+    """Make a recorder the one of the sources; return the one before."""
     global active  # noqa: PLW0603 - the one of this process
-    before: Recorder = globals().get("active", recorder)
+    before = active
     active = recorder
     return before
 
 
-def _inherit() -> None:
-    """Leave what was open in the parent of a forked process to that parent."""
+def _leave_to_the_parent() -> None:
+    """In a forked child: leave what is open to the process that started it, and free the lock of its threads."""
+    active.lock = threading.RLock()
     for call in active.open.values():
         call.inherited = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_inherit)
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

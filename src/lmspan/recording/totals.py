@@ -16,7 +16,7 @@ from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _KEEPERS: Final = frozenset(
     (Operation.WORKFLOW, Operation.AGENT, Operation.EVALUATE, Operation.OPTIMIZE, Operation.CANDIDATE)
@@ -45,13 +45,13 @@ _PATIENCE_S: Final = 0.05
 _COST_DIGITS: Final = 12  # what binary fractions add beyond that is no money
 
 
-def totals_of(call: Call) -> Totals:
+def totals_of(call: LiveCall) -> Totals:
     """Return the totals that a starting call counts in: its own, else its parent's."""
     outer: Totals | None = call.parent.totals if call.parent is not None else None
     return Totals(outer) if outer is None or call.operation in _KEEPERS else outer
 
 
-def count(call: Call) -> dict[str, Any]:
+def count(call: LiveCall) -> dict[str, Any]:
     """Count an ended call; put on it what it and all below it came to, if it keeps totals, and return that."""
     call.facts.update(call.found)
     call.totals.add(call)
@@ -73,16 +73,16 @@ class Totals:
 
     def __init__(self, outer: Totals | None = None) -> None:
         """`outer` is the totals that these are a part of."""
-        self.outer = outer
-        self.closed = False
+        self.outer: Totals | None = outer
+        self.closed: bool = False
         self._nodes = itertools.count()
-        self._waiting: deque[Call | Totals] = deque()
+        self._waiting: deque[LiveCall | Totals] = deque()
         self._numbers: Counter[str] = Counter()
         self._costs: Counter[str] = Counter()
         self._sources: dict[str, None] = {}
         self._adding = threading.Lock()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: LiveCall) -> None:
         """Count an ended call. Only its `facts` are kept, and not for long."""
         totals = self._open()
         next(totals._nodes)  # noqa: SLF001 - another of this class
@@ -105,7 +105,7 @@ class Totals:
             totals = totals.outer
         return totals
 
-    def _wait(self, ended: Call | Totals) -> None:
+    def _wait(self, ended: LiveCall | Totals) -> None:
         self._waiting.append(ended)
         if len(self._waiting) > _WAITING:
             self._add_up(0)
@@ -125,7 +125,7 @@ class Totals:
         self._costs.update(inner._costs)
         self._sources.update(inner._sources)
 
-    def _add_call(self, call: Call) -> None:
+    def _add_call(self, call: LiveCall) -> None:
         numbers, facts = self._numbers, call.facts
         numbers[sc.TOTAL_ERRORS] += call.failed
         numbers[sc.TOTAL_ORPHANS] += call.orphan

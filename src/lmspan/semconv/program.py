@@ -1,195 +1,111 @@
-"""Names on the program's own operations: tools, modules, agents, evaluations, optimizers, and sums of them."""
+"""Attributes of the program's own operations: tools, modules, agents, evaluations, optimizers; and totals of a run."""
 
+# fmt: off
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Final
 
-from lmspan.semconv.naming import BOOL, DOUBLE, GENAI, INT, INTS, JSON, MCP, OWN, SCALAR, STRING, STRINGS, Meta
+from lmspan.semconv.naming import BOOL, DOUBLE, INT, INTS, SCALAR, STRING, STRINGS, attribute
 
 # Tools, retrieval, embeddings --------------------------------------------------------------------------------------
-TOOL_NAME: Annotated[str, Meta(STRING, GENAI, "the tool's name")] = "gen_ai.tool.name"
-TOOL_TYPE: Annotated[str, Meta(STRING, GENAI, "function, extension or datastore")] = "gen_ai.tool.type"
-TOOL_DESCRIPTION: Annotated[str, Meta(STRING, GENAI, "what the tool says of itself")] = "gen_ai.tool.description"
-TOOL_CALL_ID: Annotated[str, Meta(STRING, GENAI, "the id that the model gave the tool call")] = "gen_ai.tool.call.id"
-TOOL_CALLER: Annotated[str, Meta(STRING, OWN, "interpreter, when generated code called the tool")] = (
-    "lmspan.tool.caller"
-)
-TOOL_SENTINEL: Annotated[str, Meta(BOOL, OWN, "true for the tool by which an agent says that it is done")] = (
-    "lmspan.tool.sentinel"
-)
-TOOL_ALIAS_OF: Annotated[str, Meta(STRING, OWN, "the tool's own name, where the model knows it by an alias")] = (
-    "lmspan.tool.alias_of"
-)
-TOOL_ABORTS: Annotated[str, Meta(BOOL, OWN, "true when the tool asks that the rest of the answer be left")] = (
-    "lmspan.tool.aborts"
-)
-MCP_METHOD: Annotated[str, Meta(STRING, MCP, "tools/call, on a tool that an MCP server runs")] = "mcp.method.name"
-MCP_PROTOCOL_VERSION: Annotated[str, Meta(STRING, MCP, "the version that was agreed on")] = "mcp.protocol.version"
-RETRIEVAL_TOP_K: Annotated[str, Meta(INT, GENAI, "documents asked for")] = "gen_ai.retrieval.top_k"
-DATA_SOURCE_ID: Annotated[str, Meta(STRING, GENAI, "what is searched")] = "gen_ai.data_source.id"
-RETRIEVAL_DOCUMENT_COUNT: Annotated[str, Meta(INT, OWN, "documents found")] = "lmspan.retrieval.document_count"
-EMBEDDING_INPUT_COUNT: Annotated[str, Meta(INT, OWN, "texts embedded")] = "lmspan.embedding.input_count"
-EMBEDDINGS_DIMENSION_COUNT: Annotated[str, Meta(INT, GENAI, "dimensions of an embedding")] = (
-    "gen_ai.embeddings.dimension.count"
-)
+TOOL_NAME: Final = attribute("gen_ai.tool.name", STRING, "the tool's name")
+TOOL_TYPE: Final = attribute("gen_ai.tool.type", STRING, "function, extension or datastore")
+TOOL_DESCRIPTION: Final = attribute("gen_ai.tool.description", STRING, "the tool's own description")
+TOOL_CALL_ID: Final = attribute("gen_ai.tool.call.id", STRING, "the id that the model assigned to the tool call")
+TOOL_CALLER: Final = attribute("lmspan.tool.caller", STRING, "interpreter, when generated code called the tool")
+TOOL_SENTINEL: Final = attribute("lmspan.tool.sentinel", BOOL, "true for the tool by which an agent ends its loop")
+TOOL_ALIAS_OF: Final = attribute("lmspan.tool.alias_of", STRING, "the tool's own name, where the model uses an alias")
+TOOL_ABORTS: Final = attribute("lmspan.tool.aborts", BOOL, "true when the tool aborts the processing of the response")
+MCP_METHOD: Final = attribute("mcp.method.name", STRING, "tools/call, on a tool that an MCP server runs")
+MCP_PROTOCOL_VERSION: Final = attribute("mcp.protocol.version", STRING, "the protocol version of the session")
+RETRIEVAL_TOP_K: Final = attribute("gen_ai.retrieval.top_k", INT, "number of requested documents")
+DATA_SOURCE_ID: Final = attribute("gen_ai.data_source.id", STRING, "the data source of the retrieval")
+RETRIEVAL_DOCUMENT_COUNT: Final = attribute("lmspan.retrieval.document_count", INT, "number of retrieved documents")
+EMBEDDING_INPUT_COUNT: Final = attribute("lmspan.embedding.input_count", INT, "number of embedded texts")
+EMBEDDINGS_DIMENSION_COUNT: Final = attribute("gen_ai.embeddings.dimension.count", INT, "dimensions of an embedding")
 
 # The program's own structure ---------------------------------------------------------------------------------------
-CALL_ID: Annotated[str, Meta(STRING, OWN, "the call id: the program's own, else the span id")] = "lmspan.call.id"
-CALL_PARENT_ID: Annotated[str, Meta(STRING, OWN, "the call id of the parent")] = "lmspan.call.parent_id"
-SOURCE: Annotated[str, Meta(STRING, OWN, "dspy, logillm, llmproc, python, ...")] = "lmspan.source"
-ORPHAN: Annotated[str, Meta(BOOL, OWN, "true when nobody knows the parent that it names")] = "lmspan.orphan"
-STOP_REASON: Annotated[str, Meta(STRING, OWN, "on the outermost operation: why a callback stopped the run")] = (
-    "lmspan.stop.reason"
-)
-END_MISSING: Annotated[str, Meta(BOOL, OWN, "true when nobody announced the end")] = "lmspan.end.missing"
-MODULE_NAME: Annotated[str, Meta(STRING, OWN, "the module's class")] = "lmspan.module.name"
-MODULE_PATH: Annotated[str, Meta(STRING, OWN, "where the module sits in its program")] = "lmspan.module.path"
-SIGNATURE_NAME: Annotated[str, Meta(STRING, OWN, "the signature's name")] = "lmspan.signature.name"
-SIGNATURE_INPUT_FIELDS: Annotated[str, Meta(STRINGS, OWN, "its input fields")] = "lmspan.signature.input_fields"
-SIGNATURE_OUTPUT_FIELDS: Annotated[str, Meta(STRINGS, OWN, "its output fields")] = "lmspan.signature.output_fields"
-ADAPTER_NAME: Annotated[str, Meta(STRING, OWN, "the adapter's class")] = "lmspan.adapter.name"
-ADAPTER_PHASE: Annotated[str, Meta(STRING, OWN, "format or parse")] = "lmspan.adapter.phase"
-ADAPTER_ATTEMPT: Annotated[str, Meta(INT, OWN, "1 for the first format-call-parse of a predictor, 2 for a re-ask")] = (
-    "lmspan.adapter.attempt"
-)
-ADAPTER_MESSAGE_COUNT: Annotated[str, Meta(INT, OWN, "messages that format made")] = "lmspan.adapter.message_count"
-ADAPTER_DEMO_COUNT: Annotated[str, Meta(INT, OWN, "demonstrations in the prompt")] = "lmspan.adapter.demo_count"
-ADAPTER_RESPONSE_LENGTH: Annotated[str, Meta(INT, OWN, "characters that parse was given")] = (
-    "lmspan.adapter.response_length"
-)
-ADAPTER_FALLBACK: Annotated[str, Meta(STRING, OWN, "the adapter that takes over after a parse failure")] = (
-    "lmspan.adapter.fallback"
-)
-AGENT_MAX_ITERATIONS: Annotated[str, Meta(INT, OWN, "turns that the run may take")] = "lmspan.agent.max_iterations"
-AGENT_ACCESS_LEVEL: Annotated[str, Meta(STRING, OWN, "what the process's tools may do: read, write or admin")] = (
-    "lmspan.agent.access_level"
-)
-LINK_TYPE: Annotated[str, Meta(STRING, OWN, "on a link: fork")] = "lmspan.link.type"
-AGENT_FORKED_FROM: Annotated[str, Meta(STRING, OWN, "call id of the run whose history a forked process has")] = (
-    "lmspan.agent.forked_from"
-)
-TURN_INDEX: Annotated[str, Meta(INT, OWN, "which iteration of an agent's loop, from 0")] = "lmspan.turn.index"
-TURN_TOOL_COUNT: Annotated[str, Meta(INT, OWN, "tools called in the turn")] = "lmspan.turn.tool_count"
-INTERPRETER_NAME: Annotated[str, Meta(STRING, OWN, "the interpreter's class")] = "lmspan.interpreter.name"
-INTERPRETER_LANGUAGE: Annotated[str, Meta(STRING, OWN, "the language it runs")] = "lmspan.interpreter.language"
-INTERPRETER_CODE_LENGTH: Annotated[str, Meta(INT, OWN, "characters of the code")] = "lmspan.interpreter.code_length"
+CALL_ID: Final = attribute("lmspan.call.id", STRING, "the program's own call id, otherwise the span id")
+CALL_PARENT_ID: Final = attribute("lmspan.call.parent_id", STRING, "the call id of the parent")
+SOURCE: Final = attribute("lmspan.source", STRING, "dspy, logillm, llmproc, python, ...")
+ORPHAN: Final = attribute("lmspan.orphan", BOOL, "true when the parent that the program names is unknown")
+STOP_REASON: Final = attribute("lmspan.stop.reason", STRING, "on the outermost operation: a callback's reason to stop the run")
+END_MISSING: Final = attribute("lmspan.end.missing", BOOL, "true when the program reported no end")
+SESSION_ID: Final = attribute("session.id", STRING, "the application's session id")
+USER_ID: Final = attribute("user.id", STRING, "the application's user id")
+MODULE_NAME: Final = attribute("lmspan.module.name", STRING, "the module's class")
+MODULE_PATH: Final = attribute("lmspan.module.path", STRING, "the module's place in its program")
+SIGNATURE_NAME: Final = attribute("lmspan.signature.name", STRING, "the signature's name")
+SIGNATURE_INPUT_FIELDS: Final = attribute("lmspan.signature.input_fields", STRINGS, "input fields of the signature")
+SIGNATURE_OUTPUT_FIELDS: Final = attribute("lmspan.signature.output_fields", STRINGS, "output fields of the signature")
+ADAPTER_NAME: Final = attribute("lmspan.adapter.name", STRING, "the adapter's class")
+ADAPTER_PHASE: Final = attribute("lmspan.adapter.phase", STRING, "format or parse")
+ADAPTER_ATTEMPT: Final = attribute("lmspan.adapter.attempt", INT, "1 for a predictor's first round of format, call and parse; 2 for the second")
+ADAPTER_MESSAGE_COUNT: Final = attribute("lmspan.adapter.message_count", INT, "number of messages in the prompt")
+ADAPTER_DEMO_COUNT: Final = attribute("lmspan.adapter.demo_count", INT, "number of demonstrations in the prompt")
+ADAPTER_RESPONSE_LENGTH: Final = attribute("lmspan.adapter.response_length", INT, "number of characters to parse")
+ADAPTER_FALLBACK: Final = attribute("lmspan.adapter.fallback", STRING, "the adapter that takes over after a parse failure")
+AGENT_MAX_ITERATIONS: Final = attribute("lmspan.agent.max_iterations", INT, "largest number of turns that the run may take")
+AGENT_ACCESS_LEVEL: Final = attribute("lmspan.agent.access_level", STRING, "access of the process's tools: read, write or admin")
+LINK_TYPE: Final = attribute("lmspan.link.type", STRING, "on a link: fork")
+AGENT_FORKED_FROM: Final = attribute("lmspan.agent.forked_from", STRING, "call id of the run from which a forked process has its history")
+TURN_INDEX: Final = attribute("lmspan.turn.index", INT, "the iteration of an agent's loop, from 0")
+TURN_TOOL_COUNT: Final = attribute("lmspan.turn.tool_count", INT, "number of tool calls in the turn")
+INTERPRETER_NAME: Final = attribute("lmspan.interpreter.name", STRING, "the interpreter's class")
+INTERPRETER_LANGUAGE: Final = attribute("lmspan.interpreter.language", STRING, "the language of the code")
+INTERPRETER_CODE_LENGTH: Final = attribute("lmspan.interpreter.code_length", INT, "number of characters of the code")
 
 # Evaluation and optimization ---------------------------------------------------------------------------------------
-EVALUATION_NAME: Annotated[str, Meta(STRING, GENAI, "the metric's name")] = "gen_ai.evaluation.name"
-EVALUATION_SCORE: Annotated[str, Meta(DOUBLE, GENAI, "the score")] = "gen_ai.evaluation.score.value"
-EVALUATION_EXAMPLE_COUNT: Annotated[str, Meta(INT, OWN, "examples evaluated")] = "lmspan.evaluation.example_count"
-EVALUATION_NUM_THREADS: Annotated[str, Meta(INT, OWN, "threads asked for")] = "lmspan.evaluation.num_threads"
-EVALUATION_FAILURE_COUNT: Annotated[str, Meta(INT, OWN, "examples whose program or metric raised")] = (
-    "lmspan.evaluation.failure_count"
-)
-EVALUATION_LABEL: Annotated[str, Meta(STRING, GENAI, "failed, when the program or the metric raised")] = (
-    "gen_ai.evaluation.score.label"
-)
-EXAMPLE_INDEX: Annotated[str, Meta(INT, OWN, "which example of the data set, from 0")] = (
-    "lmspan.evaluation.example.index"
-)
-EVALUATION_SCOPE: Annotated[str, Meta(STRING, OWN, "dataset or example")] = "lmspan.evaluation.scope"
-EVALUATION_METADATA: Annotated[str, Meta(JSON, OWN, "the metadata that the caller gave", content=True)] = (
-    "lmspan.evaluation.metadata"
-)
-OPTIMIZER_NAME: Annotated[str, Meta(STRING, OWN, "the optimizer's class")] = "lmspan.optimizer.name"
-OPTIMIZER_DATASET_SIZE: Annotated[str, Meta(INT, OWN, "examples to train on")] = "lmspan.optimizer.dataset.size"
-OPTIMIZER_VALSET_SIZE: Annotated[str, Meta(INT, OWN, "examples to validate on")] = "lmspan.optimizer.valset.size"
-OPTIMIZER_FIRST_SCORE: Annotated[
-    str, Meta(DOUBLE, OWN, "the student's score, else the first of a whole evaluation")
-] = "lmspan.optimizer.first_score"
-OPTIMIZER_BEST_SCORE: Annotated[str, Meta(DOUBLE, OWN, "the best score of a whole evaluation")] = (
-    "lmspan.optimizer.best_score"
-)
-OPTIMIZER_IMPROVEMENT: Annotated[str, Meta(DOUBLE, OWN, "best score less first score")] = "lmspan.optimizer.improvement"
-OPTIMIZER_CANDIDATE_COUNT: Annotated[str, Meta(INT, OWN, "different programs that were evaluated")] = (
-    "lmspan.optimizer.candidate_count"
-)
-OPTIMIZER_STRATEGY: Annotated[str, Meta(STRING, OWN, "how it searches, in its own word")] = "lmspan.optimizer.strategy"
-OPTIMIZER_ITERATIONS: Annotated[str, Meta(INT, OWN, "iterations, as the optimizer counts them")] = (
-    "lmspan.optimizer.iterations"
-)
-CANDIDATE_ID: Annotated[str, Meta(STRING, OWN, "digest of its instructions, fields, demonstrations, models")] = (
-    "lmspan.optimizer.candidate.id"
-)
-CANDIDATE_INDEX: Annotated[str, Meta(INT, OWN, "its number in the run, the optimizer's own if it has one, from 0")] = (
-    "lmspan.optimizer.candidate.index"
-)
-CANDIDATE_STEP: Annotated[str, Meta(INT, OWN, "the optimizer's step or iteration, from 0")] = (
-    "lmspan.optimizer.candidate.step"
-)
-CANDIDATE_SEED: Annotated[str, Meta(INT, OWN, "the seed of a random search; below 0 are its three fixed programs")] = (
-    "lmspan.optimizer.candidate.seed"
-)
-HYPERPARAMETER: Annotated[str, Meta(SCALAR, OWN, "what the optimizer chose for the candidate, by name")] = (
-    "lmspan.optimizer.hyperparameter."
-)
-CANDIDATE_PARENT_IDS: Annotated[str, Meta(STRINGS, OWN, "the candidates that it was made from")] = (
-    "lmspan.optimizer.candidate.parent_ids"
-)
-CANDIDATE_SCORE: Annotated[str, Meta(DOUBLE, OWN, "its score")] = "lmspan.optimizer.candidate.score"
-CANDIDATE_METRICS: Annotated[str, Meta(DOUBLE, OWN, "mean of each other number that the metric gave")] = (
-    "lmspan.optimizer.candidate.metrics."
-)
-CANDIDATE_SCOPE: Annotated[str, Meta(STRING, OWN, "full, or minibatch when evaluated on a part of the data")] = (
-    "lmspan.optimizer.candidate.scope"
-)
-CANDIDATE_ACCEPTED: Annotated[str, Meta(BOOL, OWN, "kept by GEPA, else the best so far; absent on a minibatch")] = (
-    "lmspan.optimizer.candidate.accepted"
-)
-CANDIDATE_REASON: Annotated[str, Meta(STRING, OWN, "why it was not kept, in the optimizer's words")] = (
-    "lmspan.optimizer.candidate.reason"
-)
-CANDIDATE_CHANGED: Annotated[str, Meta(STRINGS, OWN, "what differs from its parent, or from the student")] = (
-    "lmspan.optimizer.candidate.changed"
-)
-CANDIDATE_PREDICTORS: Annotated[str, Meta(STRINGS, OWN, "its predictors; the next four are in this order")] = (
-    "lmspan.optimizer.candidate.predictors"
-)
-CANDIDATE_INSTRUCTIONS_HASHES: Annotated[str, Meta(STRINGS, OWN, "digests of their instructions")] = (
-    "lmspan.optimizer.candidate.instructions.hashes"
-)
-CANDIDATE_INSTRUCTIONS_LENGTHS: Annotated[str, Meta(INTS, OWN, "characters of their instructions")] = (
-    "lmspan.optimizer.candidate.instructions.lengths"
-)
-CANDIDATE_DEMOS_HASHES: Annotated[str, Meta(STRINGS, OWN, "digests of their demonstrations")] = (
-    "lmspan.optimizer.candidate.demos.hashes"
-)
-CANDIDATE_DEMOS_COUNTS: Annotated[str, Meta(INTS, OWN, "how many demonstrations they have")] = (
-    "lmspan.optimizer.candidate.demos.counts"
-)
+EVALUATION_NAME: Final = attribute("gen_ai.evaluation.name", STRING, "the metric's name")
+EVALUATION_SCORE: Final = attribute("gen_ai.evaluation.score.value", DOUBLE, "the score")
+EVALUATION_LABEL: Final = attribute("gen_ai.evaluation.score.label", STRING, "failed, when the program or the metric raised")
+EVALUATION_EXAMPLE_COUNT: Final = attribute("lmspan.evaluation.example_count", INT, "number of evaluated examples")
+EVALUATION_NUM_THREADS: Final = attribute("lmspan.evaluation.num_threads", INT, "number of requested threads")
+EVALUATION_FAILURE_COUNT: Final = attribute("lmspan.evaluation.failure_count", INT, "number of examples whose program or metric raised")
+EVALUATION_SCOPE: Final = attribute("lmspan.evaluation.scope", STRING, "dataset or example")
+EXAMPLE_INDEX: Final = attribute("lmspan.evaluation.example.index", INT, "the example's position in the data set, from 0")
+OPTIMIZER_NAME: Final = attribute("lmspan.optimizer.name", STRING, "the optimizer's class")
+OPTIMIZER_DATASET_SIZE: Final = attribute("lmspan.optimizer.dataset.size", INT, "number of training examples")
+OPTIMIZER_VALSET_SIZE: Final = attribute("lmspan.optimizer.valset.size", INT, "number of validation examples")
+OPTIMIZER_FIRST_SCORE: Final = attribute("lmspan.optimizer.first_score", DOUBLE, "the student's score, otherwise the first score of a whole evaluation")
+OPTIMIZER_BEST_SCORE: Final = attribute("lmspan.optimizer.best_score", DOUBLE, "the best score of a whole evaluation")
+OPTIMIZER_IMPROVEMENT: Final = attribute("lmspan.optimizer.improvement", DOUBLE, "the best score minus the first score")
+OPTIMIZER_CANDIDATE_COUNT: Final = attribute("lmspan.optimizer.candidate_count", INT, "number of different programs that were evaluated")
+OPTIMIZER_STRATEGY: Final = attribute("lmspan.optimizer.strategy", STRING, "the search strategy, as the optimizer names it")
+OPTIMIZER_ITERATIONS: Final = attribute("lmspan.optimizer.iterations", INT, "number of iterations, as the optimizer counts them")
+CANDIDATE_ID: Final = attribute("lmspan.optimizer.candidate.id", STRING, "digest of the candidate's instructions, fields, demonstrations and models")
+CANDIDATE_INDEX: Final = attribute("lmspan.optimizer.candidate.index", INT, "the candidate's number in the run, the optimizer's own if it has one, from 0")
+CANDIDATE_STEP: Final = attribute("lmspan.optimizer.candidate.step", INT, "the optimizer's step or iteration, from 0")
+CANDIDATE_SEED: Final = attribute("lmspan.optimizer.candidate.seed", INT, "the seed of a random search; its three fixed programs are below 0")
+HYPERPARAMETER: Final = attribute("lmspan.optimizer.hyperparameter.", SCALAR, "the optimizer's choice for the candidate, by hyperparameter")
+CANDIDATE_PARENT_IDS: Final = attribute("lmspan.optimizer.candidate.parent_ids", STRINGS, "ids of the candidates that it derives from")
+CANDIDATE_SCORE: Final = attribute("lmspan.optimizer.candidate.score", DOUBLE, "the candidate's score")
+CANDIDATE_METRICS: Final = attribute("lmspan.optimizer.candidate.metrics.", DOUBLE, "mean of each other number that the metric returns")
+CANDIDATE_SCOPE: Final = attribute("lmspan.optimizer.candidate.scope", STRING, "full, or minibatch for an evaluation on part of the data")
+CANDIDATE_ACCEPTED: Final = attribute("lmspan.optimizer.candidate.accepted", BOOL, "true when GEPA keeps it; elsewhere when it is the best so far; absent on a minibatch")
+CANDIDATE_REASON: Final = attribute("lmspan.optimizer.candidate.reason", STRING, "the optimizer's reason for not keeping the candidate")
+CANDIDATE_CHANGED: Final = attribute("lmspan.optimizer.candidate.changed", STRINGS, "the differences from its parent, or from the student")
+CANDIDATE_PREDICTORS: Final = attribute("lmspan.optimizer.candidate.predictors", STRINGS, "the candidate's predictors; the next four attributes are in this order")
+CANDIDATE_INSTRUCTIONS_HASHES: Final = attribute("lmspan.optimizer.candidate.instructions.hashes", STRINGS, "digests of the predictors' instructions")
+CANDIDATE_INSTRUCTIONS_LENGTHS: Final = attribute("lmspan.optimizer.candidate.instructions.lengths", INTS, "numbers of characters of the predictors' instructions")
+CANDIDATE_DEMOS_HASHES: Final = attribute("lmspan.optimizer.candidate.demos.hashes", STRINGS, "digests of the predictors' demonstrations")
+CANDIDATE_DEMOS_COUNTS: Final = attribute("lmspan.optimizer.candidate.demos.counts", INTS, "numbers of the predictors' demonstrations")
 
-# Totals of an operation and all below it; on the outermost of a trace, and on agents, evaluations, optimizers ----
-TOTAL_NODES: Annotated[str, Meta(INT, OWN, "operations; on the outermost of a trace only")] = "lmspan.total.nodes"
-TOTAL_LLM_CALLS: Annotated[str, Meta(INT, OWN, "LM calls, cache hits included")] = "lmspan.total.llm_calls"
-TOTAL_EMBEDDING_CALLS: Annotated[str, Meta(INT, OWN, "embedding calls")] = "lmspan.total.embedding_calls"
-TOTAL_TOOL_CALLS: Annotated[str, Meta(INT, OWN, "tool calls")] = "lmspan.total.tool_calls"
-TOTAL_INPUT_TOKENS: Annotated[str, Meta(INT, OWN, "input tokens billed", "{token}")] = "lmspan.total.input_tokens"
-TOTAL_OUTPUT_TOKENS: Annotated[str, Meta(INT, OWN, "output tokens billed", "{token}")] = "lmspan.total.output_tokens"
-TOTAL_CACHE_READ_TOKENS: Annotated[str, Meta(INT, OWN, "of the input: from the provider's cache", "{token}")] = (
-    "lmspan.total.cache_read_tokens"
-)
-TOTAL_CACHE_WRITE_TOKENS: Annotated[str, Meta(INT, OWN, "of the input: into that cache", "{token}")] = (
-    "lmspan.total.cache_write_tokens"
-)
-TOTAL_REASONING_TOKENS: Annotated[str, Meta(INT, OWN, "of the output: reasoning", "{token}")] = (
-    "lmspan.total.reasoning_tokens"
-)
-TOTAL_COST_AMOUNT: Annotated[str, Meta(DOUBLE, OWN, "known cost; absent when none is known, or in several units")] = (
-    "lmspan.total.cost.amount"
-)
-TOTAL_COST_UNIT: Annotated[str, Meta(STRING, OWN, "currency of the cost")] = "lmspan.total.cost.unit"
-TOTAL_COST_SOURCES: Annotated[str, Meta(STRINGS, OWN, "who computed the cost, and from which prices")] = (
-    "lmspan.total.cost.sources"
-)
-TOTAL_COST_UNKNOWN: Annotated[str, Meta(INT, OWN, "LM calls whose cost nobody knows")] = (
-    "lmspan.total.cost.unknown_calls"
-)
-TOTAL_CACHE_HITS: Annotated[str, Meta(INT, OWN, "LM calls that the program's own cache answered")] = (
-    "lmspan.total.cache_hits"
-)
-TOTAL_CACHE_SAVED_TOKENS: Annotated[str, Meta(INT, OWN, "tokens that those hits did not spend again", "{token}")] = (
-    "lmspan.total.cache_saved_tokens"
-)
-TOTAL_ERRORS: Annotated[str, Meta(INT, OWN, "failures, each counted once, where it happened")] = "lmspan.total.errors"
-TOTAL_ORPHANS: Annotated[str, Meta(INT, OWN, "operations whose named parent nobody knows")] = "lmspan.total.orphans"
+# Totals of an operation and all below it; on the outermost of a trace, and on agents, evaluations, optimizers ------
+TOTAL_NODES: Final = attribute("lmspan.total.nodes", INT, "number of operations; on the outermost of a trace only")
+TOTAL_LLM_CALLS: Final = attribute("lmspan.total.llm_calls", INT, "number of LM calls, cache hits included")
+TOTAL_EMBEDDING_CALLS: Final = attribute("lmspan.total.embedding_calls", INT, "number of embedding calls")
+TOTAL_TOOL_CALLS: Final = attribute("lmspan.total.tool_calls", INT, "number of tool calls")
+TOTAL_INPUT_TOKENS: Final = attribute("lmspan.total.input_tokens", INT, "billed input tokens", "{token}")
+TOTAL_OUTPUT_TOKENS: Final = attribute("lmspan.total.output_tokens", INT, "billed output tokens", "{token}")
+TOTAL_CACHE_READ_TOKENS: Final = attribute("lmspan.total.cache_read_tokens", INT, "input tokens read from the provider's cache", "{token}")
+TOTAL_CACHE_WRITE_TOKENS: Final = attribute("lmspan.total.cache_write_tokens", INT, "input tokens written to the provider's cache", "{token}")
+TOTAL_REASONING_TOKENS: Final = attribute("lmspan.total.reasoning_tokens", INT, "output tokens of reasoning", "{token}")
+TOTAL_COST_AMOUNT: Final = attribute("lmspan.total.cost.amount", DOUBLE, "known cost; absent when no cost is known, or when there are several units")
+TOTAL_COST_UNIT: Final = attribute("lmspan.total.cost.unit", STRING, "currency of the cost")
+TOTAL_COST_SOURCES: Final = attribute("lmspan.total.cost.sources", STRINGS, "the libraries that computed the cost, and their price lists")
+TOTAL_COST_UNKNOWN: Final = attribute("lmspan.total.cost.unknown_calls", INT, "number of LM calls with an unknown cost")
+TOTAL_CACHE_HITS: Final = attribute("lmspan.total.cache_hits", INT, "number of LM calls that the program's own cache answered")
+TOTAL_CACHE_SAVED_TOKENS: Final = attribute("lmspan.total.cache_saved_tokens", INT, "tokens that those cache hits did not spend again", "{token}")
+TOTAL_ERRORS: Final = attribute("lmspan.total.errors", INT, "number of failures; each counts once, in the operation where it happened")
+TOTAL_ORPHANS: Final = attribute("lmspan.total.orphans", INT, "number of operations whose parent is unknown")

@@ -1,4 +1,4 @@
-"""How operations and events look in OpenTelemetry: the tables that the recorder reads."""
+"""The form of operations and events in OpenTelemetry: the tables that the recorder reads."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 
 class Shape(NamedTuple):
-    """How an operation looks as a span; `word` begins the name and is the GenAI operation where `genai` says so."""
+    """The form of an operation as a span.
+
+    A span's name begins with `word`, which is also the GenAI operation where `genai` is true. `synonyms` are further
+    GenAI operations that mean the same operation of lmspan.
+    """
 
     word: str
     kind: SpanKind = SpanKind.INTERNAL
     genai: bool = False
     openinference: str = "CHAIN"
+    synonyms: tuple[str, ...] = ()
 
 
 SHAPES: Final[dict[Operation, Shape]] = {
     Operation.WORKFLOW: Shape("invoke_workflow", genai=True),
     Operation.AGENT: Shape("invoke_agent", genai=True, openinference="AGENT"),
-    Operation.LM: Shape("chat", SpanKind.CLIENT, genai=True, openinference="LLM"),
+    Operation.LM: Shape("chat", SpanKind.CLIENT, True, "LLM", ("text_completion", "generate_content")),
     Operation.EMBEDDING: Shape("embeddings", SpanKind.CLIENT, genai=True, openinference="EMBEDDING"),
     Operation.RETRIEVAL: Shape("retrieval", SpanKind.CLIENT, genai=True, openinference="RETRIEVER"),
     Operation.TOOL: Shape("execute_tool", genai=True, openinference="TOOL"),
@@ -44,23 +49,15 @@ SHAPES: Final[dict[Operation, Shape]] = {
     Operation.INTERPRETER_SHUTDOWN: Shape("interpreter.shutdown"),
 }
 
-OPERATIONS: Final = {
-    # the conventions' word for an operation -> ours
-    "chat": Operation.LM,
-    "text_completion": Operation.LM,
-    "generate_content": Operation.LM,
-    "execute_tool": Operation.TOOL,
-    "invoke_agent": Operation.AGENT,
-    "invoke_workflow": Operation.WORKFLOW,
-    "embeddings": Operation.EMBEDDING,
-    "retrieval": Operation.RETRIEVAL,
+OPERATION_OF_WORD: Final = {
+    word: operation for operation, shape in SHAPES.items() for word in (shape.word, *shape.synonyms)
 }
+"""The operation of a span, by the first word of its name."""
 
-OPENINFERENCE_TOKENS: Final = {
-    # what those who read OpenInference know by its name only
-    sc.USAGE_CACHE_WRITE_TOKENS: sc.OI_CACHE_WRITE_TOKENS,
-    sc.USAGE_REASONING_TOKENS: sc.OI_REASONING_TOKENS,
-}
+OPERATIONS: Final = {word: operation for word, operation in OPERATION_OF_WORD.items() if SHAPES[operation].genai}
+"""The operation of a span, by its `gen_ai.operation.name`."""
+
+OPENINFERENCE_TOKENS: Final = sc.OPENINFERENCE_TOKENS
 
 EVENT_NAMES: Final[dict[str, str]] = {
     Event.RETRY: sc.EVENT_RETRY,
@@ -80,8 +77,12 @@ EVENT_NAMES: Final[dict[str, str]] = {
 def first_facts(
     call: Call, shape: Shape, facts: Mapping[str, Any], name: str, *, openinference: bool
 ) -> tuple[str, dict[str, Any]]:
-    """Return the name of a call's span, given the call's as it may be recorded, and the attributes to start with."""
-    attributes, word = {sc.SOURCE: call.source}, shape.word
+    """Return the name of a call's span and its first attributes.
+
+    `facts` and `name` are those of the call after redaction.
+    """
+    word = shape.word
+    attributes: dict[str, Any] = {sc.SOURCE: call.source}
     if shape.genai:
         word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
     attributes.update(facts)

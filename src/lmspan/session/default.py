@@ -1,7 +1,7 @@
-"""The recorder of a program that never calls `init()`: the global providers, and no content unless asked.
+"""The recorder of a program that never calls `init()`: it uses the global providers and records no content by default.
 
-So `opentelemetry-instrument` and an application's own provider work without a line of lmspan; and while nobody has
-set a provider, no call is announced at all.
+Therefore `opentelemetry-instrument` and an application's own provider work without a line of lmspan. While the process
+has no provider, the recorder records no call at all.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from lmspan.recording.recorder import Recorder
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-_NOBODY = (ProxyTracerProvider, NoOpTracerProvider)
+_PLACEHOLDERS = (ProxyTracerProvider, NoOpTracerProvider)
 
 
 class DefaultRecorder(Recorder):
-    """Records when the process has a provider, which may be set at any time."""
+    """Records while the process has a provider, which the program may set at any time."""
 
     def ready(self) -> Context | None:
-        """Return the current context if there is a provider, and recording is neither off nor suppressed."""
-        return super().ready() if self.enabled and type(self._provider()) not in _NOBODY else None
+        """Return the current context if there is a provider, and recording is neither disabled nor suppressed."""
+        return super().ready() if self.enabled and type(self._provider()) not in _PLACEHOLDERS else None
 
     def _provider(self) -> object:
         try:
             return trace.get_tracer_provider()
-        except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER names nothing; the API has logged why
+        except Exception:  # noqa: BLE001 - OTEL_PYTHON_TRACER_PROVIDER is wrong; the API has logged the reason
             self.enabled = False
             return None
 
 
 def recorder() -> DefaultRecorder:
-    """Return the recorder, from the environment as it is now."""
+    """Return a recorder as the environment configures it now."""
     capture = CAPTURE_MODES[capture_from_environment(os.environ) or "none"]
     content = Content(capture, Redactor(environ=os.environ))
-    with without_wrong_variables(warn=False):  # the API raises where the name of a provider is wrong
+    with without_wrong_variables(warn=False):  # the API raises for a wrong name of a provider
         return DefaultRecorder(trace.get_tracer("lmspan", __version__), content=content, metrics=global_metrics())

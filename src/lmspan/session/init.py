@@ -1,9 +1,8 @@
-"""`init()` puts the parts together: configuration, provider, exporters, recorder, instrumentors. `Session` undoes."""
+"""`init()` puts configuration, provider, exporters, recorder and instrumentors together; `Session` takes them apart."""
 
 from __future__ import annotations
 
 import atexit
-import inspect
 import logging
 import os
 import threading
@@ -20,10 +19,12 @@ from lmspan.guard import guarded
 from lmspan.patching import Patches
 from lmspan.recording import recorder
 from lmspan.session import providers
+from lmspan.session.arguments import Arguments
 from lmspan.subscribers.subscriptions import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from opentelemetry._logs import LoggerProvider
@@ -31,31 +32,33 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.sampling import Sampler
 
-logger = logging.getLogger("lmspan")
+    from lmspan.session.arguments import CaptureContent, EventTarget, Exporter, ExporterName, LibraryName
+
+logger: Final = logging.getLogger("lmspan")
 
 _EXIT_TIMEOUT_S = 1.5
 
 
 class Session:
-    """What one `init()` set up; leaving it takes away what it added. Usable as a context manager, from any thread."""
+    """Everything that one `init()` added to the process. A context manager, on any thread: leaving it shuts it down."""
 
     def __init__(self) -> None:
-        self.trace_directory: Any = None
-        """Where the file sink writes (a `pathlib.Path`), or None when there is none."""
+        self.trace_directory: Path | None = None
+        """The directory that the file sink writes to, or None without a file sink."""
         self.instrumented: tuple[str, ...] = ()
-        """The libraries that are instrumented, or will be when the program imports them."""
+        """The libraries that are instrumented, now or when the program imports them."""
         self._undo: list[Callable[[], Any]] = []
         self._processors: list[SpanProcessor] = []
         self._provider: Any = None
-        self._signals: list[Any] = []  # the providers of metrics and log records that are ours
+        self._signals: list[Any] = []  # our own providers of metrics and log records
         self._patches = Patches()
         self._closed = False
-        self._asked: dict[str, Any] = {}
+        self._arguments = Arguments()
         self._config: config.Config | None = None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
-        """Export what has ended so far; True only if everything was delivered in time. Never raises."""
+        """Export the spans that have ended; return whether all were delivered in time. Never raises."""
         deadline = time.monotonic() + timeout_s
         flushed = [
             guarded(each.force_flush)(max(int((deadline - time.monotonic()) * 1000), 0))
@@ -64,8 +67,8 @@ class Session:
         return all(flushed)
 
     def shutdown(self, timeout_s: float = 2.0) -> None:
-        """Take our patches, recorder and exporters away, exporting what is queued until one deadline. Never raises."""
-        global _session  # noqa: PLW0603
+        """Remove our patches, recorder and exporters, and export what is queued until one deadline. Never raises."""
+        global _session  # noqa: PLW0603 - one session for the process
         with _lock:
             if self._closed:
                 return
@@ -84,20 +87,14 @@ class Session:
     def _exit(self) -> None:
         self.shutdown(_EXIT_TIMEOUT_S)
 
-    def _tell_what_is_left_out(self, asked: Mapping[str, Any]) -> None:
-        """Say once of each option that a later `init()` asks for another value than this session has."""
-        other = [
-            name
-            for name, parameter in inspect.signature(init).parameters.items()
-            if asked[name] is not parameter.default
-            and name not in self._told
-            and _plain(asked[name]) not in (_plain(self._asked[name]), _plain(getattr(self._config, name, None)))
-        ]
-        if other:
-            self._told.update(other)
+    def _warn_of_changes(self, arguments: Arguments) -> None:
+        """Warn, once for each argument, that a later `init()` asks for another value than this session has."""
+        changes = [name for name in arguments.changes(self._arguments, self._config) if name not in self._reported]
+        if changes:
+            self._reported.update(changes)
             logger.warning(
                 "lmspan: init() has been called before (`lmspan run` does so); this call does not change %s",
-                ", ".join(other),
+                ", ".join(changes),
             )
 
     def __enter__(self) -> Self:
@@ -116,12 +113,12 @@ _session: Session | None = None
 def init(
     service_name: str | None = None,
     *,
-    exporters: Iterable[Any] | str | None = None,
-    instrument: Iterable[str] | str | None = None,
+    exporters: Iterable[ExporterName | Exporter] | ExporterName | Exporter | None = None,
+    instrument: Iterable[LibraryName] | LibraryName | None = None,
     callbacks: Iterable[Any] = (),
-    capture_content: str | None = None,
+    capture_content: CaptureContent | None = None,
     redact: Callable[[str], str] | None = None,
-    events: str = "span",
+    events: EventTarget = "span",
     openinference: bool = False,
     sampler: Sampler | None = None,
     resource_attributes: Mapping[str, Any] | None = None,
@@ -129,66 +126,77 @@ def init(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> Session:
-    """Record this program from now on. A second call returns the same session, changes nothing, and says what not.
+    """Record this program from now on. A second call returns the same session unchanged, and warns of other arguments.
 
     Args:
         service_name: else `OTEL_SERVICE_NAME`, else the script's name.
-        exporters: "file", "otlp", "console", "none", or SpanExporter and SpanProcessor objects. None: what the `OTEL_*`
-            variables say, else "file"; with a TracerProvider already there, that stack alone.
+        exporters: "file", "otlp", "console", "none", or SpanExporter and SpanProcessor objects. None: the exporters of
+            the `OTEL_*` variables, else "file"; if the process has a TracerProvider, only that provider's exporters.
         instrument: names of libraries. None: every supported one that is installed; "all": also the other
             OpenTelemetry instrumentors that are installed.
         callbacks: each is subscribed as with `subscribe()`, until the session is shut down.
         capture_content: "none", "span", "event" or "both". None: on spans while they only go to the local file or
-            the terminal, else what OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for, else none.
-        redact: sees every string before it is recorded and returns what may be. Secrets are never recorded anyway.
-        events: where events go: "span", "log" (then `logger_provider`, or the global one) or "both".
-        openinference: also set OpenInference's span kind, input and output; `LMSPAN_OPENINFERENCE=1` does so as well.
-        sampler: for the provider that init makes; one that is already there keeps its own.
+            the terminal, else as OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, else none.
+        redact: takes every string before it is recorded and returns the string to record. Secrets are never recorded.
+        events: record events on the "span", as "log" records of `logger_provider`, or "both".
+        openinference: also set OpenInference's span kind, input and output; so does `LMSPAN_OPENINFERENCE=1`.
+        sampler: for the provider that init makes; an existing provider keeps its own.
         resource_attributes: added to the resource of that provider.
-        tracer_provider: use this one. None: the global one if the process has one, else a new one.
-        meter_provider: use this one. None: the global one if the process has one, else what `OTEL_METRICS_EXPORTER`
-            asks for ("otlp" or "console"), else no metrics.
-        logger_provider: for `events="log"`. None: the global one if the process has one, else OTLP where spans go there
-            or `OTEL_LOGS_EXPORTER=otlp` says so.
+        tracer_provider: None: the global one if the process has one, else a new one.
+        meter_provider: None: the global one if the process has one, else one that exports as `OTEL_METRICS_EXPORTER`
+            says ("otlp" or "console"), else no metrics.
+        logger_provider: for `events="log"`. None: the global one if the process has one, else OTLP if spans go there
+            or `OTEL_LOGS_EXPORTER=otlp` is set.
 
-    Where the environment does not let it start (no thread or descriptor is to be had, OpenTelemetry refuses one of its
-    variables), it logs one warning and returns a session that records nothing: the program runs.
+    If the environment prevents the start, for lack of threads or descriptors or because OpenTelemetry refuses a
+    variable, init logs one warning and returns a session that records nothing, and the program runs.
 
     Raises:
         ConfigurationError: an argument that cannot be used.
         CallbackError: a callback that could never be called.
-        InstrumentationError: a library asked for by name that is unknown or missing.
+        InstrumentationError: the name of a library that is unknown or not installed.
     """
-    asked = locals()
+    arguments = Arguments(
+        service_name, exporters, instrument, callbacks, capture_content, redact, events, openinference, sampler,
+        resource_attributes, tracer_provider, meter_provider, logger_provider,
+    )  # fmt: skip
     with _lock:
         if _session is not None:
-            _session._tell_what_is_left_out(asked)
+            _session._warn_of_changes(arguments)
             return _session
         if config.is_disabled(os.environ):
             return Session()
         with environment.without_wrong_variables():
-            return _start(asked)
+            return _start(arguments)
 
 
-def _start(asked: dict[str, Any]) -> Session:
-    """Start a session. Raises for arguments; where the environment is the reason, the session records nothing."""
-    global _session  # noqa: PLW0603 - the one of this process
-    existing = asked["tracer_provider"] or providers.existing()
-    options = ("service_name", "exporters", "instrument", "capture_content", "events", "openinference")
-    resolved = config.resolve(**{name: asked[name] for name in options}, provider_exists=existing is not None)
+def _start(arguments: Arguments) -> Session:
+    """Start a session. Raises for a wrong argument; if the environment is the reason, the session records nothing."""
+    global _session  # noqa: PLW0603 - one session for the process
+    existing = arguments.tracer_provider or providers.existing()
+    resolved = config.resolve(
+        service_name=arguments.service_name,
+        exporters=arguments.exporters,
+        instrument=arguments.instrument,
+        capture_content=arguments.capture_content,
+        events=arguments.events,
+        openinference=arguments.openinference,
+        provider_exists=existing is not None,
+    )
     names = instrumentation.choose(resolved.instrument)
-    _check(asked)
-    redactor = Redactor(asked["redact"], os.environ)
+    arguments.check()
+    redactor = Redactor(arguments.redact, os.environ)
     session = Session()
-    session._asked, session._config = asked, resolved
+    session._arguments = arguments
+    session._config = resolved
     try:
-        for callback in asked["callbacks"]:
+        for callback in arguments.callbacks:
             session._undo.append(subscribe(callback).cancel)
         session._provider = existing or providers.make(
-            resolved, asked["sampler"], asked["resource_attributes"], redactor
+            resolved, arguments.sampler, arguments.resource_attributes, redactor
         )
         _add_processors(session, resolved, redactor)
-        _install_recorder(session, resolved, redactor, asked["meter_provider"], asked["logger_provider"])
+        _install_recorder(session, resolved, redactor, arguments.meter_provider, arguments.logger_provider)
         _instrument(session, names)
     except BaseException as error:
         session.shutdown(timeout_s=0)
@@ -202,42 +210,15 @@ def _start(asked: dict[str, Any]) -> Session:
     return session
 
 
-_PROVIDERS: Final = (
-    ("tracer_provider", "add_span_processor"),
-    ("meter_provider", "get_meter"),
-    ("logger_provider", "get_logger"),
-)
-
-
-def _check(asked: Mapping[str, Any]) -> None:
-    redact = asked["redact"]
-    if redact is not None and not callable(redact):
-        raise ConfigurationError(f"redact: {type(redact).__name__} cannot be called; it takes a string and returns one")
-    for name, method in _PROVIDERS:
-        given = asked[name]
-        if given is not None and not hasattr(given, method):
-            raise ConfigurationError(f"{name}: {type(given).__name__} has no {method}(); give a provider of the SDK")
-
-
 def _warn_of_no_start(error: Exception) -> None:
-    """Say why the environment does not let lmspan start, such as a lack of threads or descriptors."""
+    """Log why lmspan cannot start, such as a lack of threads or descriptors."""
     reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
     logger.warning("lmspan: cannot start, so the program runs without being recorded (%s)", reason)
     logger.debug("lmspan: the cause", exc_info=error)
 
 
-def _plain(value: Any) -> Any:
-    """Return what tells two options apart, without asking objects of the program whether they are equal."""
-    kind = type(value)
-    if kind is list or kind is tuple:
-        return _plain(value[0]) if len(value) == 1 else [_plain(each) for each in value]
-    if kind is dict:
-        return {name: _plain(each) for name, each in value.items() if type(name) is str}
-    return value if kind is str or kind is bool else id(value)
-
-
 def disable() -> None:
-    """Record nothing until `enable()`; calls that are open end as usual. Instrumented code costs next to nothing."""
+    """Record nothing until `enable()`; open calls end as usual. Instrumented code then costs next to nothing."""
     recorder.active.enabled = False
 
 
@@ -252,13 +233,13 @@ def is_enabled() -> bool:
 
 
 def _add_processors(session: Session, resolved: config.Config, redactor: Redactor) -> None:
-    from lmspan.subscribers.processor import CallbackProcessor  # noqa: PLC0415
+    from lmspan.subscribers.processor import CallbackProcessor  # noqa: PLC0415 - loads the SDK
 
-    made: list[SpanProcessor] = [CallbackProcessor()]
+    processors: list[SpanProcessor] = [CallbackProcessor()]
     for exporter in resolved.exporters:
-        made.append(providers.processor(exporter, resolved, redactor))
-        session.trace_directory = getattr(made[-1], "directory", session.trace_directory)
-    for each in made:
+        processors.append(providers.processor(exporter, resolved, redactor))
+        session.trace_directory = getattr(processors[-1], "directory", session.trace_directory)
+    for each in processors:
         session._processors.append(each)
         session._provider.add_span_processor(each)
     if any(hasattr(each, "on_end") for each in resolved.exporters):
@@ -272,15 +253,15 @@ def _install_recorder(
     meter_provider: MeterProvider | None,
     logger_provider: LoggerProvider | None,
 ) -> None:
-    from opentelemetry._logs import get_logger  # noqa: PLC0415
+    from opentelemetry._logs import get_logger  # noqa: PLC0415 - only an init() needs it
 
-    from lmspan.recording.metrics import Metrics, global_metrics  # noqa: PLC0415
+    from lmspan.recording.metrics import Metrics, global_metrics  # noqa: PLC0415 - the same
 
     if meter_provider is None and (meter_provider := providers.meters(resolved, session._provider, redactor)):
         session._signals.append(meter_provider)
     if logger_provider is None and (logger_provider := providers.loggers(resolved, session._provider, redactor)):
         session._signals.append(logger_provider)
-    made = recorder.Recorder(
+    new = recorder.Recorder(
         session._provider.get_tracer("lmspan", __version__),
         content=Content(CAPTURE_MODES[resolved.capture_content], redactor, max_bytes=resolved.content_max_bytes),
         metrics=Metrics(meter_provider) if meter_provider is not None else global_metrics(),
@@ -288,12 +269,12 @@ def _install_recorder(
         event_logger=get_logger("lmspan", __version__, logger_provider) if resolved.events != "span" else None,
         openinference=resolved.openinference,
     )
-    before = recorder.install(made)
-    session._undo += [lambda: recorder.install(before), made.close]
+    before = recorder.install(new)
+    session._undo += [lambda: recorder.install(before), new.close]
 
 
 def _instrument(session: Session, names: tuple[str, ...]) -> None:
-    """Instrument the chosen libraries; the patches of a session go away with it."""
+    """Instrument the chosen libraries until the session is shut down."""
     propagation.install()
     session._undo.append(propagation.uninstall)
     for name in names:

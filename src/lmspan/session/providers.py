@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan._version import __version__
 from lmspan.errors import ConfigurationError
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from lmspan import config
     from lmspan.content.redaction import Redactor
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _own_provider: TracerProvider | None = None
 
 
 def existing() -> Any:
-    """Return the process's TracerProvider if somebody else has set one; the API's placeholder is none."""
-    from opentelemetry import trace  # noqa: PLC0415
+    """Return the process's TracerProvider, or None for lmspan's own and for the API's placeholder."""
+    from opentelemetry import trace
 
     provider = trace.get_tracer_provider()
     return provider if hasattr(provider, "add_span_processor") and provider is not _own_provider else None
@@ -37,20 +37,20 @@ def make(
     resource_attributes: Mapping[str, Any] | None,
     redactor: Redactor,
 ) -> TracerProvider:
-    """Return the provider of this process, made the first time. OpenTelemetry lets it be set only once."""
-    global _own_provider  # noqa: PLW0603
+    """Return lmspan's provider, which the first call creates and sets: OpenTelemetry allows one for each process."""
+    global _own_provider  # noqa: PLW0603 - one provider for the process
     if _own_provider is not None:
         return _own_provider
-    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry import trace
 
     try:
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
     except ValueError as error:  # the SDK reads its limits from the environment when it is imported
         raise ConfigurationError(f"OpenTelemetry cannot be loaded: {error}") from error
-    from lmspan.export.ids import UniqueIds  # noqa: PLC0415
-    from lmspan.subscribers.sampling import ListeningSampler  # noqa: PLC0415
-    from lmspan.subscribers.subscriptions import anybody  # noqa: PLC0415
+    from lmspan.export.ids import UniqueIds
+    from lmspan.subscribers.sampling import ListeningSampler
+    from lmspan.subscribers.subscriptions import anybody
 
     attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
     resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})
@@ -67,64 +67,64 @@ def make(
 
 
 def meters(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
-    """Return a MeterProvider of our own where one is asked for and the process has none; else None."""
-    from opentelemetry import metrics  # noqa: PLC0415
+    """Return a new MeterProvider if an exporter is configured and the process has no provider, else None."""
+    from opentelemetry import metrics
 
     if resolved.metrics == "none" or hasattr(metrics.get_meter_provider(), "force_flush"):
         return None
-    from lmspan.export.signals import meter_provider  # noqa: PLC0415
+    from lmspan.export.signals import meter_provider
 
     return meter_provider(resolved, provider.resource, redactor.secrets)
 
 
 def loggers(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:
-    """Return a LoggerProvider of our own where events go to the log and the process has none; else None."""
-    from opentelemetry import _logs  # noqa: PLC0415
+    """Return a new LoggerProvider if events go to the log and the process has no provider, else None."""
+    from opentelemetry import _logs
 
     if resolved.events == "span" or hasattr(_logs.get_logger_provider(), "force_flush"):
         return None
     if resolved.logs == "none":
         logger.warning(
-            'lmspan: events="%s": there is no LoggerProvider and no OTLP endpoint, so nobody hears the log records; '
-            "set OTEL_EXPORTER_OTLP_ENDPOINT or give logger_provider=",
+            'lmspan: events="%s": there is no LoggerProvider and no OTLP endpoint, so the log records are lost; '
+            "set OTEL_EXPORTER_OTLP_ENDPOINT or pass logger_provider=",
             resolved.events,
         )
         return None
-    from lmspan.export.signals import logger_provider  # noqa: PLC0415
+    from lmspan.export.signals import logger_provider
 
     return logger_provider(resolved, provider.resource, redactor.secrets)
 
 
 def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any:
     """Return the span processor for an exporter of the configuration: a name, an exporter or a processor."""
-    from lmspan.export.queue import ExportQueue  # noqa: PLC0415
+    from lmspan.export.queue import ExportQueue
 
     if exporter == "file":
-        from lmspan.export.file import FileSink, trace_directory  # noqa: PLC0415
+        from lmspan.export.file import FileSink, trace_directory
 
         directory = trace_directory()
-        made: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True)
-        made.directory = directory
-        return made
+        queue: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True)
+        queue.directory = directory
+        return queue
     if exporter == "otlp":
-        from lmspan.export.otlp import otlp_queue  # noqa: PLC0415
+        from lmspan.export.otlp import otlp_queue
 
         return otlp_queue(resolved.protocol, redactor.secrets)
     if exporter == "console":
         return _console()
     if hasattr(exporter, "on_end"):
-        from lmspan.export.foreign import ForeignProcessor  # noqa: PLC0415 - nothing of export at package import
+        from lmspan.export.foreign import ForeignProcessor
 
         return ForeignProcessor(exporter)
     return ExportQueue(exporter, type(exporter).__name__)
 
 
 def _console() -> Any:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lmspan.export.console import ConsoleTraces  # noqa: PLC0415
-    from lmspan.terminal import tree  # noqa: PLC0415
-    from lmspan.traces import store  # noqa: PLC0415
+    from lmspan.export.console import ConsoleTraces
+    from lmspan.terminal import tree
+    from lmspan.traces import store
 
     def show(requests: list[dict[str, Any]]) -> None:
         for trace in store.read_requests(requests).traces.values():
@@ -134,16 +134,16 @@ def _console() -> Any:
 
 
 def prepare_to_close() -> None:
-    """Have a thread ready that shuts down a processor which may hang, since none can be started at the end."""
-    from lmspan.export import closing  # noqa: PLC0415 - nothing of export at package import
+    """Start a spare thread for the shutdown of processors that may hang, because no thread can start at the exit."""
+    from lmspan.export import closing
 
     closing.prepare()
 
 
 def shut_down(each: Any, timeout_s: float) -> None:
-    """Shut down a processor, or a provider of metrics or log records, and return in time whatever hangs."""
-    from lmspan.export.closing import run_within  # noqa: PLC0415 - nothing of export at package import
-    from lmspan.export.queue import ExportQueue  # noqa: PLC0415 - the same
+    """Shut down a processor, or a provider of metrics or log records, and return in time even if it hangs."""
+    from lmspan.export.closing import run_within
+    from lmspan.export.queue import ExportQueue
 
     if isinstance(each, ExportQueue):
         each.shutdown(int(timeout_s * 1000))
@@ -154,8 +154,8 @@ def shut_down(each: Any, timeout_s: float) -> None:
 
 
 def remove(provider: Any, ours: list[SpanProcessor]) -> None:
-    """Take our processors out of a provider that lives on; where the SDK looks otherwise, they stay, silent."""
+    """Remove lmspan's processors from a provider of the program; in an unknown SDK they stay, and do nothing."""
     registry: Any = getattr(provider, "_active_span_processor", None)
     if isinstance(getattr(registry, "_span_processors", None), tuple):
-        kept = tuple(each for each in registry._span_processors if each not in ours)  # noqa: SLF001 - no public way
-        registry._span_processors = kept  # noqa: SLF001
+        others = tuple(each for each in registry._span_processors if each not in ours)  # noqa: SLF001 - no public way
+        registry._span_processors = others  # noqa: SLF001 - the same

@@ -1,1 +1,1 @@
-"""The engine behind callbacks: hooks are found, bound, ordered and called."""
+"""The engine behind callbacks: it detects, binds, orders and calls hooks."""

@@ -1,9 +1,9 @@
-"""A hook and what it wants to be called with, matched once, when it is subscribed.
+"""Match the parameters of a hook with the arguments of its dialect, once, at subscription.
 
-    a parameter gets the argument of its name, else the one that has its name as an alias, else, when it must be given,
-    the one at its position; `*args` gets what is left in order, `**kwargs` by name
+    a parameter takes the argument of its name, else the argument that has its name as an alias, else, if it has no
+    default, the argument at its position; `*args` takes the remaining arguments in order, `**kwargs` takes them by name
 
-At an event nothing is inspected: `bind` returns a function of what was heard.
+`bind` returns a function of one moment, so that an event needs no inspection.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from lmspan.errors import CallbackError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lmspan.subscribers.hooks import Argument, Getter, Heard
+    from lmspan.subscribers.hooks import Argument, Getter, Moment
 
 
-def bind(function: Callable[..., Any], arguments: Sequence[Argument], hook: str) -> Callable[[Heard], Any]:
-    """Return what calls a hook. Raises `CallbackError` for a parameter that must be given and that nothing fits."""
+def bind(function: Callable[..., Any], arguments: Sequence[Argument], hook: str) -> Callable[[Moment], Any]:
+    """Return a function that calls a hook. Raises `CallbackError` for a required parameter that no argument fits."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # implemented in C: all there is, by position
+    except (TypeError, ValueError):  # implemented in C: it takes all arguments, by position
         return _caller(function, [each.get for each in arguments if not each.by_name_only], {})
-    plan = _Plan(arguments, hook)
-    for parameter in parameters:  # by name first, wherever it stands: a later one must not lose its own to a position
-        plan.take_by_name(parameter)
+    assignment = _Assignment(arguments, hook)
+    for parameter in parameters:  # names first, so that no argument goes by position past its name
+        assignment.take_by_name(parameter)
     for index, parameter in enumerate(parameters):
-        plan.add(index, parameter)
-    return _caller(function, plan.positional, plan.named)
+        assignment.add(index, parameter)
+    return _caller(function, assignment.positional, assignment.named)
 
 
 def fits_by_name(function: Callable[..., Any], arguments: Sequence[Argument]) -> int:
-    """Count the parameters of a hook that an argument fits by name: what tells dialects apart."""
+    """Count the parameters of a hook that an argument fits by name; detection compares dialects by it."""
     try:
         names = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -42,8 +42,8 @@ def fits_by_name(function: Callable[..., Any], arguments: Sequence[Argument]) ->
     return sum(any(argument.is_called(name) for argument in arguments) for name in names)
 
 
-class _Plan:
-    """Which argument goes to which parameter, as far as it has been made."""
+class _Assignment:
+    """The assignment of arguments to parameters, built one parameter at a time."""
 
     def __init__(self, arguments: Sequence[Argument], hook: str) -> None:
         self.arguments = arguments
@@ -56,10 +56,10 @@ class _Plan:
     def take_by_name(self, parameter: inspect.Parameter) -> None:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             return
-        found = next((each for each in self.left if each.is_called(parameter.name)), None)
-        if found is not None:
-            self.by_name[parameter.name] = found
-            self.left.remove(found)
+        argument = next((each for each in self.left if each.is_called(parameter.name)), None)
+        if argument is not None:
+            self.by_name[parameter.name] = argument
+            self.left.remove(argument)
 
     def add(self, index: int, parameter: inspect.Parameter) -> None:
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -69,18 +69,18 @@ class _Plan:
             self.named.update((each.name, each.get) for each in self.left)
             self.left = []
         else:
-            self.give(parameter, self.by_name.get(parameter.name) or self.at_position(index, parameter))
+            self.assign(parameter, self.by_name.get(parameter.name) or self.at_position(index, parameter))
 
     def at_position(self, index: int, parameter: inspect.Parameter) -> Argument | None:
         if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
             return None
-        found = self.arguments[index] if index < len(self.arguments) else None
-        if found is None or found.by_name_only or found not in self.left:
+        argument = self.arguments[index] if index < len(self.arguments) else None
+        if argument is None or argument.by_name_only or argument not in self.left:
             return None
-        self.left.remove(found)
-        return found
+        self.left.remove(argument)
+        return argument
 
-    def give(self, parameter: inspect.Parameter, argument: Argument | None) -> None:
+    def assign(self, parameter: inspect.Parameter, argument: Argument | None) -> None:
         if argument is None and parameter.default is parameter.empty:
             offered = ", ".join(each.name for each in self.arguments) or "nothing"
             raise CallbackError(
@@ -95,18 +95,20 @@ class _Plan:
 
 def _caller(
     function: Callable[..., Any], positional: Sequence[Getter], named: Mapping[str, Getter]
-) -> Callable[[Heard], Any]:
-    """Return the shortest function that calls a hook so."""
+) -> Callable[[Moment], Any]:
+    """Return the shortest function that calls a hook with these arguments."""
     if named:
         pairs = tuple(named.items())
-        return lambda heard: function(*[get(heard) for get in positional], **{name: get(heard) for name, get in pairs})
+        return lambda moment: function(
+            *[get(moment) for get in positional], **{name: get(moment) for name, get in pairs}
+        )
     match positional:
         case []:
             return lambda _: function()
         case [first]:
-            return lambda heard: function(first(heard))
+            return lambda moment: function(first(moment))
         case [first, second]:
-            return lambda heard: function(first(heard), second(heard))
+            return lambda moment: function(first(moment), second(moment))
         case [first, second, third]:
-            return lambda heard: function(first(heard), second(heard), third(heard))
-    return lambda heard: function(*[get(heard) for get in positional])
+            return lambda moment: function(first(moment), second(moment), third(moment))
+    return lambda moment: function(*[get(moment) for get in positional])

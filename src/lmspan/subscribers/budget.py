@@ -1,28 +1,29 @@
-"""A budget for each run: a callback that stops a run which spends more."""
+"""A callback that stops a run at a limit of cost, tokens, LM calls or time."""
 
 from __future__ import annotations
 
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.errors import CallbackError, StopRun
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
-    from lmspan.subscribers.hooks import Heard
+    from lmspan.lifecycle import LiveCall
+    from lmspan.subscribers.hooks import Moment
     from lmspan.subscribers.result import RunResult
 
 
 class Budget:
-    """Stop a run at its next LM call when it has spent more than it may; subscribe it like any callback.
+    """Stop a run at its next LM call once the run has reached a limit; subscribe it like any callback.
 
         with lmspan.subscribed(lmspan.Budget(max_cost_usd=0.5)):
             program(...)
 
-    A run is an outermost operation with all below it, on whichever threads. LM calls that run at the same time may go
-    over the limit together, by what they then cost. Cache hits are free. Raises `CallbackError` without any limit.
+    A run is an outermost operation with all operations below it, on any thread. LM calls that run at the same time may
+    exceed the limit together. Cache hits are free. Raises `CallbackError` without any limit.
     """
 
     def __init__(
@@ -33,39 +34,40 @@ class Budget:
         max_lm_calls: int | None = None,
         max_seconds: float | None = None,
     ) -> None:
-        """At least one limit: US dollars, input and output tokens, LM calls, seconds since the run began."""
+        """Take at least one limit: US dollars, input and output tokens, LM calls, seconds since the run's start."""
         limits = {
             "cost": max_cost_usd,
             "tokens": max_tokens,
             "LM calls": max_lm_calls,
             "seconds": max_seconds,
         }
-        self.limits = {name: limit for name, limit in limits.items() if limit is not None}
+        self.limits: dict[str, float] = {name: limit for name, limit in limits.items() if limit is not None}
         if not self.limits:
             raise CallbackError("Budget: say at least one of max_cost_usd, max_tokens, max_lm_calls, max_seconds")
         self._lock = threading.Lock()
+        self._lm_calls: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()  # by the outermost call of the run
 
-    def on_budget_start(self, heard: Heard) -> None:
-        """Count an LM call before it is sent; raise `StopRun` when the run has nothing left."""
-        root = heard.call.root
+    def on_budget_start(self, moment: Moment) -> None:
+        """Count an LM call before it is sent; raise `StopRun` if the run has reached a limit."""
+        root = moment.live.root
         with self._lock:
-            spent = self._spent(root, heard.call.result)
+            spent = self._spent(root, moment.call.result)
             over = next((name for name, limit in self.limits.items() if spent[name] >= limit), None)
-            root.notes["budget calls"] = root.notes.get("budget calls", 0) + 1
+            self._lm_calls[root] = self._lm_calls.get(root, 0) + 1
         if over is not None:
             raise StopRun(f"the budget of {self.limits[over]:g} {over} is spent")
 
-    def on_budget_end(self, heard: Heard) -> None:
-        """Give back the LM call that the cache answered."""
-        if heard.call.facts.get(sc.CACHE_HIT):
+    def on_budget_end(self, moment: Moment) -> None:
+        """Take an LM call that the cache answered out of the count."""
+        if moment.call.facts.get(sc.CACHE_HIT):
             with self._lock:
-                heard.call.root.notes["budget calls"] -= 1
+                self._lm_calls[moment.live.root] -= 1
 
-    def _spent(self, root: Call, result: RunResult) -> dict[str, Any]:
+    def _spent(self, root: LiveCall, result: RunResult) -> dict[str, Any]:
         return {
             "cost": result.usd_cost,
             "tokens": result.total_tokens,
-            "LM calls": root.notes.get("budget calls", 0),
+            "LM calls": self._lm_calls.get(root, 0),
             "seconds": time.time() - root.start_time_unix_nano / 1e9,
         }
 

@@ -1,7 +1,7 @@
-"""Hooks, called: each isolated from the program and from the others, counted, and stopped from hearing itself.
+"""Call hooks: isolate each from the program and the others, count failures, keep a hook from hearing its own calls.
 
-Async hooks run one after the other for each subscription: on the program's loop while a run is awaited there, else on
-a loop of our own, on a thread that is started when it is first needed.
+The async hooks of a subscription run one after the other: on the program's event loop if a run is awaited there, else
+on a loop of lmspan's own, on a thread that starts at the first use.
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ from lmspan.content.payload import qualified_name
 from lmspan.context.awaiting import awaited
 from lmspan.errors import StopRun
 from lmspan.subscribers import queued
-from lmspan.subscribers.hooks import Heard
+from lmspan.subscribers.hooks import Moment
 from lmspan.subscribers.patience import SLOW_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from lmspan.lifecycle import Call
-    from lmspan.subscribers.subscriptions import Bound, Subscription
+    from lmspan.lifecycle import LiveCall
+    from lmspan.subscribers.subscriptions import SubscribedHook, Subscription
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _inside: ContextVar[frozenset[int]] = ContextVar("lmspan-inside", default=frozenset())
-"""The subscriptions whose hooks are running here: they do not hear what those hooks do."""
+"""The numbers of the subscriptions whose hooks run in this context, and which therefore do not hear its calls."""
 
 _STOP: Final = "stop"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def deliver(
-    hooks: Sequence[Bound],
-    call: Call,
+    hooks: Sequence[SubscribedHook],
+    call: LiveCall,
     event: str = "",
     attributes: Mapping[str, Any] = _NOTHING,
     *,
     starting: bool = False,
 ) -> None:
-    """Call hooks in order. An `Exception` of their own is logged the first time and counted; it goes no further.
+    """Call hooks in order. The first exception of a subscription is logged, all are counted, and none is passed on.
 
-    So does any other `BaseException` but `StopRun`, `KeyboardInterrupt` and `SystemExit`. What a start hook raises into
-    the program is noted on the call: the recorder raises it when the call is known and can be ended.
+    Only `StopRun`, `KeyboardInterrupt` and `SystemExit` pass into the program. If a start hook raises one of them,
+    `call.raises` is set, and the recorder raises it when the call is registered and can be ended.
     """
-    heard, inside = Heard(call, event, attributes), _inside.get()
+    moment = Moment(call, event, attributes)
+    inside = _inside.get()
     for bound in hooks:
         subscription, _, run, when = bound
         if not subscription.active or subscription.number in inside:
@@ -64,9 +65,9 @@ def deliver(
             if (subscription.gate is not None and not subscription.gate()) or (when is not None and not when(call)):
                 continue
             if subscription.queue is not None:
-                subscription.queue.put(bound, heard, _run_queued)
+                subscription.queue.put(bound, moment, _run_queued)
                 continue
-            result = run(heard)
+            result = run(moment)
             if result is not None and hasattr(type(result), "__await__"):
                 _schedule(bound, call, result)
         except BaseException as error:
@@ -78,10 +79,11 @@ def deliver(
             subscription.patience.wear(seconds)
 
 
-def _passes(bound: Bound, error: BaseException, call: Call, *, starting: bool) -> bool:
-    """Tell whether what a hook raised goes on into the program at once; else see to it."""
+def _passes(bound: SubscribedHook, error: BaseException, call: LiveCall, *, starting: bool) -> bool:
+    """Return whether to raise a hook's exception into the program now; else handle it."""
     if isinstance(error, StopRun):
-        call.root.stop, call.raises = error, error if starting else None
+        call.root.stop = error
+        call.raises = error if starting else None
         return False
     if not guard.ends_the_program(error):
         _failed(bound, error, call if starting else None)
@@ -91,18 +93,18 @@ def _passes(bound: Bound, error: BaseException, call: Call, *, starting: bool) -
     return not starting
 
 
-async def _run_queued(bound: Bound, heard: Heard, inside: frozenset[int]) -> None:
+async def _run_queued(bound: SubscribedHook, moment: Moment, inside: frozenset[int]) -> None:
     """Run a hook on the thread of its queue."""
     _inside.set(inside)
     try:
-        result = bound.call(heard)
+        result = bound.call(moment)
         if result is not None and hasattr(type(result), "__await__"):
             await result
-    except BaseException as error:  # noqa: BLE001 - it is on a thread of ours, and the program has gone on
+    except BaseException as error:  # noqa: BLE001 - this thread is ours, and the program has gone on
         _failed(bound, error, None)
 
 
-def _failed(bound: Bound, error: BaseException, starting: Call | None) -> None:
+def _failed(bound: SubscribedHook, error: BaseException, starting: LiveCall | None) -> None:
     subscription = bound.subscription
     subscription.failures += 1
     if starting is not None and subscription.on_error == _STOP:
@@ -123,13 +125,13 @@ def _failed(bound: Bound, error: BaseException, starting: Call | None) -> None:
 # Async hooks -------------------------------------------------------------------------------------------------------
 
 _last: dict[tuple[int, int], asyncio.Future[Any]] = {}
-"""The last async hook of each subscription on each loop: the next one waits for it."""
+"""The last async hook of each subscription on each loop; the next hook waits for it."""
 
 _under_way: set[concurrent.futures.Future[Any]] = set()
 
 
-def _schedule(bound: Bound, call: Call, result: Awaitable[Any]) -> None:
-    """Have an async hook run on the program's loop, if the run is awaited there and can wait for it; else on ours."""
+def _schedule(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any]) -> None:
+    """Run an async hook on the program's loop if the run is awaited there and can wait for it, else on our own."""
     loop = _running_loop() if awaited.get() else None
     future: Any
     if loop is not None:
@@ -153,7 +155,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-async def _in_order(bound: Bound, result: Awaitable[Any]) -> None:
+async def _in_order(bound: SubscribedHook, result: Awaitable[Any]) -> None:
     subscription: Subscription = bound.subscription
     key = subscription.number, id(asyncio.get_running_loop())
     mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -162,7 +164,7 @@ async def _in_order(bound: Bound, result: Awaitable[Any]) -> None:
         if before is not None:
             await before
         await result
-    except Exception as error:  # noqa: BLE001 - as of a sync hook
+    except Exception as error:  # noqa: BLE001 - handled like the exception of a sync hook
         _failed(bound, error, None)
     finally:
         if not mine.done():
@@ -176,22 +178,22 @@ _loop_lock = threading.RLock()  # a signal handler may run a hook inside
 
 
 def _own_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop of our own thread; None where no thread can be started, as while the interpreter shuts down."""
+    """Return the loop of lmspan's own thread, or None if no thread can start, as during interpreter shutdown."""
     global _loop  # noqa: PLW0603 - one for the process
     with _loop_lock:
         if _loop is None:
-            made = asyncio.new_event_loop()
+            loop = asyncio.new_event_loop()
             try:
-                threading.Thread(target=made.run_forever, name="lmspan-callbacks", daemon=True).start()
+                threading.Thread(target=loop.run_forever, name="lmspan-callbacks", daemon=True).start()
             except RuntimeError:
-                made.close()
+                loop.close()
                 return None
-            _loop = made
+            _loop = loop
         return _loop
 
 
 def _after_fork() -> None:
-    """Forget a loop whose thread did not come along, and what ran on it: that is the parent's."""
+    """Forget the loop and its hooks: its thread does not exist in the child, and the parent runs the hooks."""
     global _loop, _loop_lock
     _loop, _loop_lock = None, threading.RLock()
     _under_way.clear()
@@ -203,7 +205,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def drain(timeout_s: float, *, cancel: bool = False) -> bool:
-    """Wait for queued hooks and for async ones on our own loop; False, and a warning, when the time is over before."""
+    """Wait for queued hooks and for async hooks on lmspan's loop; warn and return False if some are left in the end."""
     deadline = time.monotonic() + timeout_s
     left = queued.drain(deadline)
     done = concurrent.futures.wait(tuple(_under_way), timeout=max(deadline - time.monotonic(), 0))

@@ -1,4 +1,4 @@
-"""The nouns of the engine: what a hook is, what it is given, and what a dialect is."""
+"""The nouns of the engine: a hook, the moment that it hears, the arguments that it takes, and a dialect."""
 
 from __future__ import annotations
 
@@ -9,79 +9,80 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lmspan.lifecycle import Call, Operation, Phase
+    from lmspan.lifecycle import LiveCall, Operation, Phase
 
-    Getter = Callable[["Heard"], Any]
+    Getter = Callable[["Moment"], Any]
 
 ANY_EVENT: Final = "*"
-"""Stands for every event that has no name in the vocabulary: the program's own."""
+"""Stands for every event that the vocabulary does not name: the program's own events."""
 
 
-class Heard:
-    """What hooks hear: a call, and of its events the name and what was told. All hooks of one event are given one."""
+class Moment:
+    """A point in the life of a call, as hooks hear it: its start, one of its events, or its end.
 
-    __slots__ = ("_made", "attributes", "call", "event")
+    All hooks that run inline at one moment share this object. A queued hook runs later: it reads a copy of the call, as
+    the call was at that moment, and `live` is the call itself.
+    """
 
-    def __init__(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
-        self.call = call
-        self.event = event
-        self.attributes = attributes
-        self._made: dict[Any, Any] | None = None
+    __slots__ = ("_results", "attributes", "call", "event", "live")
+
+    def __init__(self, call: LiveCall, event: str, attributes: Mapping[str, Any], live: LiveCall | None = None) -> None:
+        self.call: LiveCall = call
+        self.event: str = event
+        self.attributes: Mapping[str, Any] = attributes
+        self.live: LiveCall = call if live is None else live
+        self._results: dict[Getter, Any] | None = None
 
     def once(self, make: Getter) -> Any:
-        """Return what is made from this, made once for all who want it."""
-        if self._made is None:
-            self._made = {}
-        if make not in self._made:
-            self._made[make] = make(self)
-        return self._made[make]
+        """Return `make(self)`, computed once for all hooks that share this moment."""
+        if self._results is None:
+            self._results = {}
+        if make not in self._results:
+            self._results[make] = make(self)
+        return self._results[make]
 
 
 class Argument(NamedTuple):
-    """One thing that a hook may be given, under any of its names."""
+    """One argument that a hook may take, under any of its names."""
 
     name: str
     get: Getter
     aliases: tuple[str, ...] = ()
     by_name_only: bool = False
-    """Given to who asks for it by name; no position of the documents is its own."""
+    """Passed only to a parameter of that name; the documents give it no position."""
+    wants_result: bool = False
+    """Computed from the run's result, which is filled only while a hook with such an argument is subscribed."""
 
     def is_called(self, name: str) -> bool:
-        """Tell whether a parameter of this name means it."""
+        """Tell whether a parameter of this name takes this argument."""
         return name == self.name or name in self.aliases
 
 
-class Found(NamedTuple):
-    """A hook of a callback, bound."""
-
-    name: str
-    hook: Hook
-    call: Callable[[Heard], Any]
-
-
-def name_of(callback: Any) -> str:
-    """Return what a callback is called: a function by its own name, an object by its class."""
-    own = getattr(callback, "__name__", None) if inspect.isroutine(callback) else None
-    return own if isinstance(own, str) else type(callback).__name__
-
-
 class Hook(NamedTuple):
-    """One hook of a dialect: of which operations it hears, when, and what it may be given, in the order documented.
+    """One hook of a dialect: the operations and the phase that it hears, and its arguments in the documented order.
 
-    `event` is the event that an EVENT hook hears; `when` keeps a hook to some of its calls.
+    `event` is the event that an EVENT hook hears; `when` restricts a hook to some of its calls.
     """
 
     operations: frozenset[Operation]
     phase: Phase
     arguments: tuple[Argument, ...]
     event: str = ""
-    when: Callable[[Call], bool] | None = None
+    when: Callable[[LiveCall], bool] | None = None
+
+
+class BoundHook(NamedTuple):
+    """A hook of a dialect, and the function of a callback that is bound to its arguments."""
+
+    name: str
+    hook: Hook
+    call: Callable[[Moment], Any]
 
 
 class Dialect(NamedTuple):
-    """One callback system's way: its hooks by name, and the classes that its callbacks derive from.
+    """How one callback system spells its hooks: hooks by name, and the classes that its callbacks derive from.
 
-    `function` is how a bare function is called, if the system has that: the first argument says what happened.
+    `function` holds the hooks by event for a system that calls bare functions; their first argument is the event.
     """
 
     name: str
@@ -91,10 +92,16 @@ class Dialect(NamedTuple):
 
 
 class Priority(IntEnum):
-    """Who hears first: the highest. A subscription's own number may be any other too."""
+    """The order of subscriptions: the highest hears first. Any other integer is a priority too."""
 
     LOWEST = 1
     LOW = 2
     NORMAL = 3
     HIGH = 4
     HIGHEST = 5
+
+
+def name_of(callback: Any) -> str:
+    """Return the name of a callback in messages: a function's own name, an object's class."""
+    own = getattr(callback, "__name__", None) if inspect.isroutine(callback) else None
+    return own if isinstance(own, str) else type(callback).__name__

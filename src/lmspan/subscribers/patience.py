@@ -1,20 +1,20 @@
-"""How long the program waits for a subscription's hooks: a slow one is reported once, with its cost."""
+"""Measure how long the program waits for the hooks of a subscription, and report slow hooks once."""
 
 from __future__ import annotations
 
 import logging
 from typing import Final
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 SLOW_S: Final = 0.005
-"""A hook that takes longer is added up."""
+"""A hook that takes longer counts as slow."""
 
 _TOO_LONG_S: Final = 0.25
 
 
 class Patience:
-    """Adds up the slow hooks of one subscription. Called on the program's thread."""
+    """The time that the program has waited for the slow hooks of one subscription. Used on the program's thread."""
 
     __slots__ = ("_count", "_name", "_spent_s")
 
@@ -24,7 +24,7 @@ class Patience:
         self._spent_s = 0.0
 
     def wear(self, seconds: float) -> None:
-        """Add a slow hook; log a line when they have come to a quarter of a second together, and never again."""
+        """Add the duration of a slow hook; log one line, once, when the sum reaches a quarter of a second."""
         before, self._spent_s = self._spent_s, self._spent_s + seconds
         self._count += 1
         if before < _TOO_LONG_S <= self._spent_s:

@@ -1,8 +1,8 @@
-"""The span processor that lets subscribers hear: at the start of a span the hooks of its operation, later its watcher.
+"""The span processor that runs hooks.
 
-on_start   the live call is in the context: its start hooks run, here and now, on the program's thread
-Watch      one for each call that somebody hears the end or the events of; the recorder tells it
-on_end     only for spans of other instrumentations: their calls are made from the span's attributes
+on_start   runs the start hooks of the call in the context, on the program's thread, and leaves a watcher on the call
+Watch      runs the hooks of events and of the end; the recorder, or a replay, reports both to it
+on_end     ends the calls of other instrumentations' spans, which are built from the attributes of the span
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from lmspan import semconv as sc
 from lmspan.guard import guarded
-from lmspan.lifecycle import LISTENING, STARTING, Call, Event
+from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall
 from lmspan.semconv.spans import OPERATIONS
 from lmspan.subscribers import delivery, subscriptions
 from lmspan.subscribers.hooks import ANY_EVENT
@@ -31,22 +31,22 @@ _KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION}
 
 
 class CallbackProcessor(SpanProcessor):
-    """Let every subscriber hear the spans of one provider. Costs a look at a table when nobody is subscribed."""
+    """Run the hooks of all subscriptions for the spans of one provider. Without a subscription it costs one look-up."""
 
     def __init__(self) -> None:
-        self._foreign: dict[int, Call] = {}
+        self._foreign: dict[int, LiveCall] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Run the start hooks of a call; on the program's thread, before the span is current."""
+        """Run the start hooks of a call. Called on the program's thread, before the span is current."""
         if not subscriptions.anybody():
             return
         scopes: Any = parent_context.get(LISTENING, ()) if parent_context is not None else ()
         call: Any = parent_context.get(STARTING) if parent_context is not None else None
         if call is None:
-            call = self._made_from(span)
+            call = self._foreign_call(span)
         if call is not None:
             call.identify(span)
-            begin(call, subscriptions.table(scopes))
+            start(call, subscriptions.table(scopes))
 
     def on_end(self, span: ReadableSpan) -> None:
         """End the call of another instrumentation's span."""
@@ -55,30 +55,30 @@ class CallbackProcessor(SpanProcessor):
             _end_foreign(call, span)
 
     @guarded
-    def _made_from(self, span: Span) -> Call | None:
-        """Return a call for a span that is not ours, if it says what it is in the GenAI conventions' words."""
+    def _foreign_call(self, span: Span) -> LiveCall | None:
+        """Return a call for another instrumentation's span, if the span names an operation of the GenAI conventions."""
         attributes = dict(span.attributes or {})
         operation = OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
         if operation is None or span.context is None:
             return None
         name = span.name.partition(" ")[2] or span.name
-        call = Call(operation, name, "otel")
+        call = LiveCall(operation, name, "otel")
         call.facts = attributes
         call.parent_id = f"{span.parent.span_id:016x}" if span.parent is not None else ""
         self._foreign[span.context.span_id] = call
         return call
 
     def shutdown(self) -> None:
-        """Let what is still under way in async hooks come to its end, for a while."""
+        """Wait for queued and async hooks, for two seconds; cancel the async hooks that are left."""
         delivery.drain(2.0, cancel=True)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait for async hooks that are under way."""
+        """Wait for queued and async hooks."""
         return delivery.drain(timeout_millis / 1000)
 
 
-def begin(call: Call, table: Table) -> None:
-    """Run the start hooks of a call, and leave a watcher on it if anything else of it is heard."""
+def start(call: LiveCall, table: Table) -> None:
+    """Run the start hooks of a call; leave a watcher on it if a hook or the run's result needs its events or end."""
     operation = call.operation
     if call.parent is not None:
         call.result = call.parent.result
@@ -91,7 +91,7 @@ def begin(call: Call, table: Table) -> None:
 
 
 @guarded
-def _end_foreign(call: Call, span: ReadableSpan) -> None:
+def _end_foreign(call: LiveCall, span: ReadableSpan) -> None:
     call.facts = dict(span.attributes or {})
     for event in span.events:
         for watcher in call.watchers:
@@ -101,22 +101,22 @@ def _end_foreign(call: Call, span: ReadableSpan) -> None:
 
 
 class Watch:
-    """Who hears of one call, as it was when the call began."""
+    """Runs the hooks of one call that were subscribed at its start."""
 
     __slots__ = ("_table",)
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def event(self, call: Call, event: str, attributes: Mapping[str, Any]) -> None:
+    def event(self, call: LiveCall, event: str, attributes: Mapping[str, Any]) -> None:
         """Run the hooks of an event."""
-        heard = self._table.events.get(event, ())
+        hooks = self._table.events.get(event, ())
         if event not in _KNOWN:
-            heard = (*heard, *self._table.events.get(ANY_EVENT, ()))
-        delivery.deliver(heard, call, event, attributes)
+            hooks = (*hooks, *self._table.events.get(ANY_EVENT, ()))
+        delivery.deliver(hooks, call, event, attributes)
 
-    def end(self, call: Call) -> None:
-        """Run the end hooks of the call."""
+    def end(self, call: LiveCall) -> None:
+        """Add the call to the run's result, then run its end hooks."""
         if call.result is not None:
             call.result.add(call)
         delivery.deliver(self._table.ends.get(call.operation, ()), call)

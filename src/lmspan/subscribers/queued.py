@@ -1,10 +1,10 @@
-"""Hooks that the program does not wait for: `subscribe(..., delivery="queued")`.
+"""Run hooks on another thread, so that the program does not wait for them: `subscribe(..., delivery="queued")`.
 
-    deliver (program's thread)     appends what was heard, with the call as it is now
-    worker (daemon thread)         runs the hooks of one subscription in order; async ones on a loop of its own
+    deliver (program's thread)     queues the moment, with a copy of the call as it is now
+    worker (daemon thread)         runs the hooks of one subscription in order, async hooks on an event loop of its own
 
-A subscription has a worker of its own, so one that hangs holds nobody else. What it cannot keep up with is dropped
-and counted in `Subscription.dropped`.
+Each subscription has its own worker, so a hook that hangs delays no other subscription. A full queue drops moments and
+counts them in `Subscription.dropped`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.subscribers.hooks import Heard
+from lmspan.subscribers.hooks import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from lmspan.subscribers.subscriptions import Bound
+    from lmspan.subscribers.subscriptions import SubscribedHook
 
-    Run = Callable[[Bound, Heard, frozenset[int]], Coroutine[Any, Any, None]]
+    Run = Callable[[SubscribedHook, Moment, frozenset[int]], Coroutine[Any, Any, None]]
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _MOST: Final = 4_096
 
@@ -37,26 +37,26 @@ _all: weakref.WeakSet[HookQueue] = weakref.WeakSet()
 
 
 class HookQueue:
-    """The hooks that one subscription has still to run."""
+    """The hooks of one subscription that wait for its worker."""
 
     def __init__(self, inside: frozenset[int]) -> None:
-        """`inside` is the subscription as its own hooks have it, so that it does not hear what they do."""
+        """`inside` marks the context in which the hooks run, so that the subscription does not hear their calls."""
         self._inside = inside
         self._reset()
         _all.add(self)
 
     def _reset(self) -> None:
-        """Begin anew: at construction, and in a forked child, where what was queued is the parent's."""
-        self._waiting: deque[tuple[Run, Bound, Heard]] = deque()
+        """Start with an empty queue: at construction, and in a forked child, since the parent runs the queued hooks."""
+        self._waiting: deque[tuple[Run, SubscribedHook, Moment]] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._starting = False
         self._put = self._done = 0
 
-    def put(self, bound: Bound, heard: Heard, run: Run) -> None:
-        """Queue a hook, or drop it when too many wait. On the program's thread; never blocks.
+    def put(self, bound: SubscribedHook, moment: Moment, run: Run) -> None:
+        """Queue a hook, or drop it if too many wait. Called on the program's thread; never blocks.
 
-        `run(bound, heard, inside)` calls the hook later, on the worker's thread, and isolates what it raises.
+        `run(bound, moment, inside)` calls the hook later, on the worker's thread, and isolates its exceptions.
         """
         subscription = bound.subscription
         if len(self._waiting) >= _MOST:
@@ -64,23 +64,23 @@ class HookQueue:
             if subscription.dropped == 1:
                 logger.warning("lmspan: %s cannot keep up: its hooks are dropped and counted", subscription.name)
             return
-        call = copy.copy(heard.call)  # it goes on, and lets its inputs and outputs go when it has ended
+        call = copy.copy(moment.call)  # the call goes on, and releases its inputs and outputs at its end
         call.facts = dict(call.facts)
-        self._waiting.append((run, bound, Heard(call, heard.event, dict(heard.attributes))))
+        self._waiting.append((run, bound, Moment(call, moment.event, dict(moment.attributes), moment.live)))
         self._put += 1
         if self._worker is None:
             self._start(subscription.name)
         self._wake.put(None)
 
     def _start(self, name: str) -> None:
-        if self._starting:  # a signal handler is heard while the thread starts
+        if self._starting:  # a hook in a signal handler, while the thread starts
             return
         self._starting = True
         try:
             worker = threading.Thread(target=self._work, name=f"lmspan-{name}", daemon=True)
             worker.start()
             self._worker = worker
-        except RuntimeError:  # too many threads, or the interpreter shuts down: `drain` runs what waits
+        except RuntimeError:  # too many threads, or the interpreter shuts down: `drain` runs the hooks
             return
         finally:
             self._starting = False
@@ -94,28 +94,28 @@ class HookQueue:
     def _step(self, loop: asyncio.AbstractEventLoop) -> bool:
         if not self._waiting:
             return False
-        run, bound, heard = self._waiting.popleft()
+        run, bound, moment = self._waiting.popleft()
         try:
-            loop.run_until_complete(run(bound, heard, self._inside))
+            loop.run_until_complete(run(bound, moment, self._inside))
         finally:
             self._done += 1
         return True
 
     def drain(self, deadline: float) -> int:
-        """Wait until what is queued now has run; return how many hooks have not when the time is over."""
-        wanted = self._put
+        """Wait until the hooks that are queued now have run; return how many have not run by the deadline."""
+        target = self._put
         if self._worker is None and self._waiting:
             loop = asyncio.new_event_loop()
             while time.monotonic() < deadline and self._step(loop):
                 pass
             loop.close()
-        while self._done < wanted and time.monotonic() < deadline:
+        while self._done < target and time.monotonic() < deadline:
             time.sleep(0.005)
-        return max(wanted - self._done, 0)
+        return max(target - self._done, 0)
 
 
 def drain(deadline: float) -> int:
-    """Wait for every queue; return how many hooks have not run when the time is over."""
+    """Wait for every queue; return how many hooks have not run by the deadline."""
     return sum(each.drain(deadline) for each in list(_all))
 
 

@@ -1,7 +1,7 @@
-"""A stored trace, played to whoever is subscribed: starts, events and ends in the order of their times.
+"""Replay a stored trace to the subscriptions: starts, events and ends, in the order of their times.
 
-What the trace does not hold is not there: objects are gone (`instance` is None), and inputs and outputs are what the
-content attributes say, if content was recorded.
+A trace holds no objects, so `instance` is None; inputs and outputs come from the content attributes, if content was
+recorded.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.errors import LmspanError
-from lmspan.lifecycle import Call, Operation
+from lmspan.lifecycle import LiveCall, Operation
 from lmspan.semconv.spans import EVENT_NAMES, OPERATIONS, SHAPES
 from lmspan.subscribers import processor, subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_WORDS: Final = {shape.word: operation for operation, shape in SHAPES.items()}
+_OPERATION_OF_WORD: Final = {shape.word: operation for operation, shape in SHAPES.items()}
 _EVENTS: Final = {name: event for event, name in EVENT_NAMES.items()}
 _INPUTS: Final = (sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS)
 _OUTPUTS: Final = (sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS)
@@ -26,15 +26,15 @@ _START, _EVENT, _END = range(3)
 
 
 class ReplayedError(LmspanError):
-    """What a stored span says had been raised."""
+    """Stands for the error of a stored span, which names only its type."""
 
 
 def replay(spans: Iterable[Any]) -> int:
-    """Play stored spans (`lmspan.traces.trace.StoredSpan`) to the subscribers, on this thread; `StopRun` passes.
+    """Replay stored spans (`lmspan.traces.trace.StoredSpan`) to the subscriptions, on this thread; `StopRun` passes.
 
-    Return how many of them are operations that somebody could hear.
+    Return the number of spans that are operations.
     """
-    calls: dict[str, Call] = {}
+    calls: dict[str, LiveCall] = {}
     table = subscriptions.table(())
     for _, kind, span, event in sorted(_moments(spans), key=lambda each: each[0]):
         if kind == _START:
@@ -42,17 +42,20 @@ def replay(spans: Iterable[Any]) -> int:
             if call is None:
                 continue
             calls[span.span_id] = call
-            processor.begin(call, table)
+            processor.start(call, table)
             if call.raises is not None:
                 raise call.raises
         elif span.span_id in calls:
             call = calls[span.span_id]
-            _tell(call, span, event) if kind == _EVENT else _end(call, span)
+            if kind == _EVENT:
+                _event(call, event)
+            else:
+                _end(call, span)
     return len(calls)
 
 
 def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, Any, Any]]:
-    """Yield starts, events and ends, each with what it is sorted by: at one time parents start first and end last."""
+    """Yield starts, events and ends, each after its sort key: at equal times parents start first and end last."""
     listed = list(spans)
     depths = _depths({span.span_id: span.parent_id for span in listed})
     for span in listed:
@@ -65,7 +68,7 @@ def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, 
 
 
 def _depths(parents: dict[str, str]) -> dict[str, int]:
-    """Return how many parents each span has; where spans are parents of each other, one of them has none."""
+    """Return the depth of each span; where spans are parents of each other, one of them counts as a root."""
     depths: dict[str, int] = {"": -1}
     for span_id in parents:
         path: dict[str, None] = {}
@@ -79,13 +82,13 @@ def _depths(parents: dict[str, str]) -> dict[str, int]:
     return depths
 
 
-def _call(span: Any, parent: Call | None) -> Call | None:
-    """Return the call that a span was, or None when its name and attributes say of none."""
+def _call(span: Any, parent: LiveCall | None) -> LiveCall | None:
+    """Return the call of a stored span, or None if its name and attributes name no operation."""
     word, _, name = span.name.partition(" ")
-    operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _WORDS.get(word)
+    operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _OPERATION_OF_WORD.get(word)
     if operation is None:
         return None
-    call = Call(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
+    call = LiveCall(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
     if operation is Operation.LM and sc.INPUT_MESSAGES in span.facts:
         others = call.inputs if type(call.inputs) is dict else {}
         call.inputs = {**others, "messages": _read(span, (sc.INPUT_MESSAGES,))}
@@ -108,13 +111,12 @@ def _read(span: Any, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _tell(call: Call, span: Any, event: Any) -> None:
-    del span
+def _event(call: LiveCall, event: Any) -> None:
     for watcher in call.watchers:
         watcher.event(call, _EVENTS.get(event.name, event.name), event.facts)
 
 
-def _end(call: Call, span: Any) -> None:
+def _end(call: LiveCall, span: Any) -> None:
     call.end_time_unix_nano = span.end_unix_nano
     call.outputs = _read(span, _OUTPUTS)
     if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:

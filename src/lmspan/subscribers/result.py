@@ -10,7 +10,7 @@ from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _MOST_NODES: Final = 10_000
 _KINDS: Final = (
@@ -23,32 +23,32 @@ _KINDS: Final = (
 
 
 class RunResult:
-    """What a run has come to so far: filled from its spans, whichever library it is written with.
+    """The sums of a run so far, filled from its calls, for a program of any library.
 
-    Fields and meaning are those of LLMProc's `RunResult`; `api_calls` are LM calls that were sent, cache hits are not.
-    Read it at any time, on any thread.
+    The fields are those of LLMProc's `RunResult`; `api_calls` counts the LM calls that were sent, not the cache hits.
+    It may be read at any time, on any thread.
     """
 
-    def __init__(self, owner: str = "", start_time_unix_nano: int = 0, outer: RunResult | None = None) -> None:
-        """Of the run whose outermost call is `owner`; `outer` is the result of a run that this is a part of."""
+    def __init__(self, owner: str = "", start_time_unix_nano: int = 0, parent: RunResult | None = None) -> None:
+        """`owner` is the id of the run's outermost call; `parent` is the result of a run around this one, if any."""
         self._owner = owner
-        self._outer = outer
+        self._parent = parent
         self.api_call_infos: list[dict[str, Any]] = []
         self.tool_calls: list[dict[str, Any]] = []
-        self.start_time = (start_time_unix_nano or time.time_ns()) / 1e9
+        self.start_time: float = (start_time_unix_nano or time.time_ns()) / 1e9
         self.end_time: float | None = None
         self.stop_reason: str | None = None
-        self.node_count = 0
+        self.node_count: int = 0
         self.nodes: list[tuple[str, str, str]] = []
-        self.cache_hits = 0
-        self.errors = 0
+        self.cache_hits: int = 0
+        self.errors: int = 0
         self._cost: Counter[str] = Counter()
 
-    def add(self, call: Call) -> None:
-        """Take in an ended call; the last is the run's own."""
+    def add(self, call: LiveCall) -> None:
+        """Add an ended call. The run's outermost call is the last."""
         facts = call.facts
-        if self._outer is not None:
-            self._outer.add(call)
+        if self._parent is not None:
+            self._parent.add(call)
         if call.call_id == self._owner:
             self.end_time = call.end_time_unix_nano / 1e9
         self.node_count += 1
@@ -59,7 +59,9 @@ class RunResult:
             self.tool_calls.append({"type": "tool_call", "tool_name": call.name, "error": facts.get(sc.ERROR_TYPE)})
         elif call.operation is Operation.LM and facts.get(sc.CACHE_HIT):
             self.cache_hits += 1
-        elif call.operation is Operation.LM and call.raises is None:  # else it was stopped before it was sent
+        elif (
+            call.operation is Operation.LM and call.raises is None
+        ):  # a hook that raises stops the call before it is sent
             self.api_call_infos.append(_api_call_info(call))
             self.stop_reason = next(iter(facts.get(sc.RESPONSE_FINISH_REASONS, ())), self.stop_reason)
             if sc.COST_AMOUNT in facts:
@@ -67,43 +69,69 @@ class RunResult:
 
     @property
     def api_calls(self) -> int:
-        """How many LM calls were sent."""
+        """The number of LM calls that were sent."""
         return len(self.api_call_infos)
 
     @property
     def total_tool_calls(self) -> int:
-        """How many tools were called."""
+        """The number of tool calls."""
         return len(self.tool_calls)
 
     @property
     def duration_ms(self) -> int:
-        """How long the run has taken, in milliseconds."""
+        """The duration of the run so far, in milliseconds."""
         return int(((self.end_time or time.time()) - self.start_time) * 1000)
 
     @property
     def usd_cost(self) -> float:
-        """Known cost in US dollars."""
+        """The known cost in US dollars."""
         return self._cost["USD"]
 
-    cost = usd_cost
+    @property
+    def cost(self) -> float:
+        """The same as `usd_cost`."""
+        return self.usd_cost
 
     def tokens(self, kind: str) -> int:
-        """Return the tokens of a kind: input, output, cache_read, cache_write or reasoning."""
+        """Return the sum of one kind of tokens: input, output, cache_read, cache_write or reasoning."""
         return sum(info["usage"].get(f"{kind}_tokens", 0) for info in self.api_call_infos)
 
-    input_tokens = property(lambda self: self.tokens("input"))
-    output_tokens = property(lambda self: self.tokens("output"))
-    cached_tokens = property(lambda self: self.tokens("cache_read"))
-    cache_write_tokens = property(lambda self: self.tokens("cache_write"))
-    reasoning_tokens = property(lambda self: self.tokens("reasoning"))
-    total_tokens = property(lambda self: self.input_tokens + self.output_tokens)
+    @property
+    def input_tokens(self) -> int:
+        """The tokens of all prompts."""
+        return self.tokens("input")
+
+    @property
+    def output_tokens(self) -> int:
+        """The tokens of all answers."""
+        return self.tokens("output")
+
+    @property
+    def cached_tokens(self) -> int:
+        """The input tokens that providers read from their prompt caches."""
+        return self.tokens("cache_read")
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """The input tokens that providers wrote to their prompt caches."""
+        return self.tokens("cache_write")
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """The output tokens of reasoning."""
+        return self.tokens("reasoning")
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens."""
+        return self.input_tokens + self.output_tokens
 
     def __repr__(self) -> str:
         return f"<RunResult {self.api_calls} API calls, {self.total_tokens} tokens, ${self.usd_cost:.4f}>"
 
 
-def _api_call_info(call: Call) -> dict[str, Any]:
-    """Return what is told of one LM call: model, usage by kind, cost, why it stopped, the provider's id."""
+def _api_call_info(call: LiveCall) -> dict[str, Any]:
+    """Return the summary of an LM call: model, usage by kind, cost, stop reason, the provider's id, the error."""
     facts = call.facts
     info = {
         "type": "api_call",

@@ -1,4 +1,4 @@
-"""Sampling stops at the exporter, not at the callback: while somebody listens, a dropped span is still recorded."""
+"""Keep sampling out of callbacks: while a callback is subscribed, a dropped span is recorded but not exported."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ListeningSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        """Return the other sampler's result, recorded at least while somebody listens."""
+        """Return the other sampler's decision, raised to RECORD_ONLY while `listening()` is true."""
         result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
         if result.decision is not Decision.DROP or not self._listening():
             return result
         return SamplingResult(Decision.RECORD_ONLY, dict(result.attributes or {}), result.trace_state)
 
     def get_description(self) -> str:
-        """Name the sampler that decides."""
+        """Return a description that contains the other sampler's."""
         return f"ListeningSampler{{{self._sampler.get_description()}}}"

@@ -1,8 +1,9 @@
-"""Who is subscribed: bound when subscribed, heard in order of priority, then of reach, then of subscription.
+"""Subscriptions: bind a callback once, and look its hooks up in one table at each moment.
 
-    subscribe(callback) -> hooks found by dialect -> bound -> one table (operation, phase) -> hooks, swapped as a whole
+    subscribe(callback) -> detect the dialect -> bind the hooks -> one table, from operation and phase to hooks
 
-So an event looks its hooks up in one table that nobody changes under it.
+Hooks run in order of priority, then of reach, then of subscription. The table is replaced as a whole, so that a lookup
+needs no lock.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import itertools
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 from opentelemetry import context as otel_context
 
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING, Operation, Phase
-from lmspan.subscribers import detection
+from lmspan.subscribers.detection import bound_hooks
 from lmspan.subscribers.hooks import Priority, name_of
 from lmspan.subscribers.patience import Patience
 from lmspan.subscribers.queued import HookQueue
@@ -24,73 +25,75 @@ from lmspan.subscribers.scope import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from lmspan.lifecycle import Call
-    from lmspan.subscribers.hooks import Found, Heard
+    from lmspan.lifecycle import LiveCall
+    from lmspan.subscribers.hooks import BoundHook, Moment
 
-_ON_ERROR: Final = ("log", "stop")
-_DELIVERY: Final = ("inline", "queued")
+OnError = Literal["log", "stop"]
+Delivery = Literal["inline", "queued"]
+DialectName = Literal["dspy", "logillm", "llmproc", "dsrs", "dspy_ex"]
+
 _PROCESS, _OBJECT, _SCOPE = range(3)
 
 
-class Bound(NamedTuple):
-    """One hook of one subscription, ready to be called."""
+class SubscribedHook(NamedTuple):
+    """One bound hook of one subscription, as the tables hold it."""
 
     subscription: Subscription
     name: str
-    call: Callable[[Heard], Any]
-    when: Callable[[Call], bool] | None
+    call: Callable[[Moment], Any]
+    when: Callable[[LiveCall], bool] | None
 
 
 class Table(NamedTuple):
-    """The hooks of some subscriptions by what they hear, each in order."""
+    """The hooks of some subscriptions, by the moments that they hear, each in order."""
 
-    starts: dict[Operation, tuple[Bound, ...]]
-    ends: dict[Operation, tuple[Bound, ...]]
-    events: dict[str, tuple[Bound, ...]]
+    starts: dict[Operation, tuple[SubscribedHook, ...]]
+    ends: dict[Operation, tuple[SubscribedHook, ...]]
+    events: dict[str, tuple[SubscribedHook, ...]]
     wants_result: bool = False
 
     def hears(self, operation: Operation) -> bool:
-        """Tell whether anything of a call of this operation is heard."""
+        """Tell whether a hook hears a call of this operation."""
         return bool(self.events) or operation in self.starts or operation in self.ends
 
 
 class Subscription:
-    """One callback, subscribed. A context manager: leaving it cancels.
+    """A callback that hears the calls of the program. Leaving it as a context manager cancels it.
 
-    It is one object for ever: a deep copy of a program that holds it, as optimizers make, holds the same one.
+    A deep copy of a program that holds a subscription, as optimizers make, holds the same subscription.
     """
 
-    def __init__(self, found: tuple[Found, ...], callback: Any, priority: int, on_error: str, name: str) -> None:
+    def __init__(
+        self, hooks: tuple[BoundHook, ...], callback: Any, priority: int, on_error: OnError, name: str
+    ) -> None:
         self.callback = callback
         self.priority = priority
-        self.on_error = on_error
+        self.on_error: OnError = on_error
         self.name = name
         self.failures = 0
-        """How often a hook of this callback has raised."""
+        """The number of exceptions that hooks of this callback have raised."""
         self.dropped = 0
-        """How many of its hooks were not run, because those before them take too long; only where they are queued."""
+        """The number of queued hooks that were dropped because the queue was full."""
+        self.hooks: tuple[BoundHook, ...] = hooks
+        self.wants_result: bool = any(argument.wants_result for each in hooks for argument in each.hook.arguments)
+        """Whether the result of each run is filled for this subscription."""
         self.queue: HookQueue | None = None
-        self.patience = Patience(name)
-        self.number = next(_numbers)
-        self.alone = frozenset((self.number,))
-        self.active = True
-        self.reach = _PROCESS
-        """Among those of one priority, whoever hears more hears first: the process, an object, what runs in a scope."""
+        self.patience: Patience = Patience(name)
+        self.number: int = next(_numbers)
+        self.alone: frozenset[int] = frozenset((self.number,))
+        self.active: bool = True
+        self.reach: int = _PROCESS
+        """Orders subscriptions of equal priority: the process first, then an object, then a scope."""
         self.gate: Callable[[], bool] | None = None
-        """Asked at each event, if there is one: while it says False the callback hears nothing."""
-        self.table = _table([(self, found)])
-        self._found = found
+        """Called at each moment, if set; the callback hears the moment only if it returns True."""
 
     def cancel(self) -> None:
-        """Hear nothing more, on any thread, from now on. Harmless when done twice."""
+        """End the subscription, at once and on every thread. Cancelling twice has no effect."""
         self.active = False
         _registry.remove(self)
-
-    def found(self) -> tuple[Found, ...]:
-        """Return its hooks as they were found."""
-        return self._found
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +110,7 @@ class Subscription:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _elsewhere, (self.name,)
+        return _cancelled, (self.name,)
 
     def __repr__(self) -> str:
         state = "" if self.active else ", cancelled"
@@ -117,21 +120,21 @@ class Subscription:
 _numbers = itertools.count()
 
 
-def _elsewhere(name: str) -> Subscription:
-    """Return what a subscription is in another process that unpickles it: one that hears nothing."""
-    gone = Subscription((), None, Priority.NORMAL, "log", name)
-    gone.active = False
-    return gone
+def _cancelled(name: str) -> Subscription:
+    """Return the subscription that another process unpickles; it is cancelled and has no hooks."""
+    subscription = Subscription((), None, Priority.NORMAL, "log", name)
+    subscription.active = False
+    return subscription
 
 
 class _Registry:
-    """The subscriptions of the process. Changed under a lock, read without."""
+    """The subscriptions of the process. Changed under a lock, read without one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
         self.scoped = 0
-        self.table = _table([])
+        self.table = _table(())
         self._with_scopes: dict[tuple[Subscription, ...], Table] = {}
 
     def add(self, subscription: Subscription) -> None:
@@ -145,22 +148,22 @@ class _Registry:
     def all(self) -> tuple[Subscription, ...]:
         return self._subscriptions
 
-    def scope(self, change: int) -> None:
+    def count_scopes(self, change: int) -> None:
         with self._lock:
             self.scoped += change
             self._with_scopes = {}
 
     def with_scopes(self, scopes: tuple[Subscription, ...]) -> Table:
-        """Return who hears in some scopes: made at the first operation there, until a subscription or scope changes."""
-        made = self._with_scopes
-        if scopes not in made:
-            heard = sorted({each for each in (*self._subscriptions, *scopes) if each.active}, key=_order)
-            made[scopes] = _table([(each, each.found()) for each in heard])
-        return made[scopes]
+        """Return the hooks of the process and of some scopes, cached until a subscription or a scope changes."""
+        tables = self._with_scopes
+        if scopes not in tables:
+            active = {each for each in (*self._subscriptions, *scopes) if each.active}
+            tables[scopes] = _table(sorted(active, key=_order))
+        return tables[scopes]
 
     def _set(self, subscriptions: tuple[Subscription, ...]) -> None:
         self._subscriptions = tuple(sorted(subscriptions, key=_order))
-        self.table = _table([(each, each.found()) for each in self._subscriptions])
+        self.table = _table(self._subscriptions)
         self._with_scopes = {}
 
 
@@ -168,21 +171,21 @@ def _order(subscription: Subscription) -> tuple[int, int, int]:
     return -subscription.priority, subscription.reach, subscription.number
 
 
-def _table(found: Iterable[tuple[Subscription, tuple[Found, ...]]]) -> Table:
-    starts: dict[Operation, tuple[Bound, ...]] = {}
-    ends: dict[Operation, tuple[Bound, ...]] = {}
-    events: dict[str, tuple[Bound, ...]] = {}
+def _table(subscriptions: Iterable[Subscription]) -> Table:
+    starts: dict[Operation, tuple[SubscribedHook, ...]] = {}
+    ends: dict[Operation, tuple[SubscribedHook, ...]] = {}
+    events: dict[str, tuple[SubscribedHook, ...]] = {}
     wants_result = False
-    for subscription, hooks in found:
-        for each in hooks:
-            bound = Bound(subscription, each.name, each.call, each.hook.when)
-            wants_result |= any(argument.name in ("run_result", "graph") for argument in each.hook.arguments)
-            if each.hook.phase is Phase.EVENT:
-                events[each.hook.event] = (*events.get(each.hook.event, ()), bound)
+    for subscription in subscriptions:
+        wants_result |= subscription.wants_result
+        for name, hook, call in subscription.hooks:
+            subscribed_hook = SubscribedHook(subscription, name, call, hook.when)
+            if hook.phase is Phase.EVENT:
+                events[hook.event] = (*events.get(hook.event, ()), subscribed_hook)
                 continue
-            phase = starts if each.hook.phase is Phase.START else ends
-            for operation in each.hook.operations:
-                phase[operation] = (*phase.get(operation, ()), bound)
+            phase = starts if hook.phase is Phase.START else ends
+            for operation in hook.operations:
+                phase[operation] = (*phase.get(operation, ()), subscribed_hook)
     return Table(starts, ends, events, wants_result)
 
 
@@ -190,12 +193,12 @@ _registry = _Registry()
 
 
 def table(scopes: tuple[Subscription, ...]) -> Table:
-    """Return who hears: all that are subscribed for the process, and those of the scopes that are open here."""
+    """Return the hooks of all subscriptions of the process, and of the scopes that are open here."""
     return _registry.with_scopes(scopes) if scopes else _registry.table
 
 
 def anybody() -> bool:
-    """Tell whether anybody is subscribed at all, anywhere in the process."""
+    """Tell whether the process has any subscription, in any scope."""
     return bool(_registry.all()) or _registry.scoped > 0
 
 
@@ -204,11 +207,11 @@ def subscribe(
     *,
     hooks: Iterable[str] | None = None,
     priority: int | None = None,
-    on_error: str = "log",
-    dialect: str | None = None,
+    on_error: OnError = "log",
+    dialect: DialectName | None = None,
     name: str | None = None,
     scope: Any = None,
-    delivery: str = "inline",
+    delivery: Delivery = "inline",
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
@@ -216,43 +219,48 @@ def subscribe(
         callback: an object with hooks as any supported system names them; a function `(event, *args)`; a dict of
             functions by hook; a `(handler, state)` tuple. Sync or async.
         hooks: only these of its hooks, by name.
-        priority: the higher hears first; among equals the order of subscription. None: the callback's own `priority`,
+        priority: the highest hears first; among equals the order of subscription. None: the callback's own `priority`,
             else `Priority.NORMAL`.
         on_error: "log" a hook's exception once and go on; or "stop" the run when a start hook raises.
         dialect: the system that the callback is written for, where it could be several.
-        name: what it is called in messages; its class's name by default.
-        scope: an object of the program, such as an LLMProc process or a DSPy module: hear only what it does and what
-            runs below that, and the same of processes forked from it. It is not kept alive.
-        delivery: "inline" runs its sync hooks on the program's thread, where they can stop a run. "queued" runs them on
-            a thread of lmspan, in order, so that the program never waits; what they cannot keep up with is dropped and
+        name: its name in messages; by default the name of its class.
+        scope: an object of the program, such as an LLMProc process or a DSPy module: hear only its calls and the calls
+            below them, and those of processes forked from it. The object is not kept alive.
+        delivery: "inline" runs its sync hooks on the program's thread, where they can stop a run. "queued" runs them in
+            order on a thread of lmspan, so that the program never waits; hooks beyond a full queue are dropped and
             counted. `force_flush()` and the end of the session wait for them.
 
     Raises:
-        CallbackError: nothing to call, a hook that could never be called, or a callback that could mean two systems.
+        CallbackError: a callback without hooks, with a hook that could never be called, or that fits two systems.
     """
-    subscription = _make(callback, hooks, priority, on_error, dialect, name, scope, delivery)
+    subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery)
     _registry.add(subscription)
     return subscription
 
 
-@contextmanager
-def subscribed(callback: Any, **options: Any) -> Iterator[Subscription]:
+def subscribed(
+    callback: Any,
+    *,
+    hooks: Iterable[str] | None = None,
+    priority: int | None = None,
+    on_error: OnError = "log",
+    dialect: DialectName | None = None,
+    name: str | None = None,
+    scope: Any = None,
+    delivery: Delivery = "inline",
+) -> AbstractContextManager[Subscription]:
     """Have a callback hear only what runs under the `with`: across `await`, and on threads that carry its context.
 
-    Options and errors are those of `subscribe`.
+    Arguments and errors are those of `subscribe`.
     """
-    subscription = _make(callback, **options)
-    subscription.reach = _SCOPE
-    before = otel_context.get_current()
-    scopes: Any = before.get(LISTENING, ())
-    otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))
-    _registry.scope(1)
-    try:
-        yield subscription
-    finally:
-        _registry.scope(-1)
-        subscription.active = False
-        otel_context.attach(before)
+    return _scoped(_subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery))
+
+
+def result_filled() -> AbstractContextManager[Subscription]:
+    """Have the result of each run under the `with` filled, although no hook takes it."""
+    subscription = Subscription((), None, Priority.NORMAL, "log", "lmspan.run")
+    subscription.wants_result = True
+    return _scoped(subscription)
 
 
 def unsubscribe_all() -> None:
@@ -261,28 +269,46 @@ def unsubscribe_all() -> None:
         each.cancel()
 
 
-def _make(
+@contextmanager
+def _scoped(subscription: Subscription) -> Iterator[Subscription]:
+    subscription.reach = _SCOPE
+    before = otel_context.get_current()
+    scopes: Any = before.get(LISTENING, ())
+    otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))
+    _registry.count_scopes(1)
+    try:
+        yield subscription
+    finally:
+        _registry.count_scopes(-1)
+        subscription.active = False
+        otel_context.attach(before)
+
+
+def _subscription(
     callback: Any,
-    hooks: Iterable[str] | None = None,
-    priority: int | None = None,
-    on_error: str = "log",
-    dialect: str | None = None,
-    name: str | None = None,
-    scope: Any = None,
-    delivery: str = "inline",
+    hooks: Iterable[str] | None,
+    priority: int | None,
+    on_error: OnError,
+    dialect: DialectName | None,
+    name: str | None,
+    scope: Any,
+    delivery: Delivery,
 ) -> Subscription:
-    if delivery not in _DELIVERY:
-        raise CallbackError(f"delivery: {delivery!r} is not known; use {' or '.join(_DELIVERY)}")
+    _check("delivery", delivery, get_args(Delivery))
     if delivery == "queued" and on_error == "stop":
         raise CallbackError('on_error="stop": a queued hook runs when it is too late to stop; use delivery="inline"')
-    if on_error not in _ON_ERROR:
-        raise CallbackError(f"on_error: {on_error!r} is not known; use {' or '.join(_ON_ERROR)}")
-    found = detection.find(callback, dialect, frozenset(hooks) if hooks is not None else None)
+    _check("on_error", on_error, get_args(OnError))
+    bound = bound_hooks(callback, dialect, frozenset(hooks) if hooks is not None else None)
     if scope is not None:
-        found = within(scope, found)
+        bound = within(scope, bound)
     own = getattr(callback, "priority", None) if priority is None else priority
-    chosen = Priority.NORMAL if not isinstance(own, int) else own
-    made = Subscription(found, callback, int(chosen), on_error, name or name_of(callback))
-    made.reach = _PROCESS if scope is None else _OBJECT
-    made.queue = HookQueue(made.alone) if delivery == "queued" else None
-    return made
+    chosen = own if isinstance(own, int) else Priority.NORMAL
+    subscription = Subscription(bound, callback, int(chosen), on_error, name or name_of(callback))
+    subscription.reach = _PROCESS if scope is None else _OBJECT
+    subscription.queue = HookQueue(subscription.alone) if delivery == "queued" else None
+    return subscription
+
+
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise CallbackError(f"{option}: {value!r} is not known; use {' or '.join(known)}")

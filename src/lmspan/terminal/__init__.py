@@ -1,1 +1,1 @@
-"""Traces in the terminal, as rich renderables."""
+"""Render traces for the terminal with rich."""

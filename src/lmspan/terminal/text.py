@@ -1,4 +1,4 @@
-"""Text of a trace as it may be written to a terminal."""
+"""Make text of a trace safe for a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 _VALUE_LENGTH: Final = 120
 _IN_ASCII: Final = dict(zip("├└│─█▏→✗×…µ·⏎", "|`|-#|>xx.u. ", strict=True))
 PLAIN: Final = "lmspan-plain"
-"""The name of an error handler for encodings: what they lack becomes a character of ASCII that resembles it, or `?`."""
+"""The name of an error handler for encodings: it replaces a missing character by a similar one in ASCII, or by `?`."""
 
 
 def safe_text(value: Any, length: int = _VALUE_LENGTH) -> str:
-    """Return a value of a trace in one line, without control characters, cut to `length` with its full length named."""
+    """Return a value in one line, without control characters, cut to `length`; a cut value ends in its full length."""
     text = value if isinstance(value, str) else str(value)
     shown = text[:length]
     if not shown.isprintable():
@@ -22,7 +22,7 @@ def safe_text(value: Any, length: int = _VALUE_LENGTH) -> str:
 
 
 def _replacement(character: str) -> str:
-    """Return what stands for a control, a bidirectional or invisible mark, a half surrogate, an unknown character."""
+    """Return the replacement of a control or unknown character, a bidirectional mark or half of a surrogate pair."""
     if character == "\n":
         return "⏎"
     return " " if character == "\t" or unicodedata.category(character) == "Zs" else "·"

@@ -1,6 +1,6 @@
-"""A trace as a tree for the terminal: one line a span, with a waterfall, tokens and cost.
+"""Render a trace as a tree for the terminal: one line a span, with a waterfall, tokens and cost.
 
-Every text of a trace passes `safe_text`: a prompt must not be able to drive the terminal.
+Every text of a trace passes `safe_text`, because a prompt may contain control sequences of a terminal.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _WATERFALL: Final = 24
 _CACHED: Final = "cached"
-_DEEPEST: Final = 40  # levels that are indented
+_DEEPEST: Final = 40  # deeper levels are not indented
 _ASTRONOMIC: Final = 1e9
 _BELOW: Final = {"": "", "├─ ": "│  ", "└─ ": "   "}
 
-_NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # which of its kind a span is
+_NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # the number of a span among its siblings
 
 _STYLES: Final = (
     # by the first word of the span's name
@@ -38,28 +38,33 @@ _STYLES: Final = (
     ({"execute_tool", "retrieval"}, "magenta"),
     ({"format", "parse", "interpreter.startup", "interpreter.shutdown"}, "dim"),
 )
-_CONTENT: Final = tuple(name for name, entry in sc.table().items() if entry.meta.content)
+_CONTENT: Final = tuple(name for name, meaning in sc.ATTRIBUTES.items() if meaning.content)
 
 
 def render(trace: Trace, *, content: bool = True) -> RenderableType:
-    """Return the trace as a renderable for rich: a header, the tree, its errors; with `content`, what was said."""
+    """Return the trace as a renderable for rich: a header, the tree, its errors and, with `content`, its content."""
     under = trace.children()
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=False, show_edge=False)
     table.add_column("span", no_wrap=True, ratio=1, overflow="ellipsis")
     table.add_column("", no_wrap=True, width=_WATERFALL)
-    start, end = trace.start_unix_nano, trace.end_unix_nano
+    start = trace.start_unix_nano
+    end = trace.end_unix_nano
     rows = [
         (_label(guide, span), _bar(span, start, end), Text(duration(span.duration_s)), _tokens(span), _cost(span))
         for guide, span in _walk(under)
     ]
-    for index, title in enumerate(("time", "tokens", "cost"), start=2):  # figures are never cut, names may be
+    for index, title in enumerate(("time", "tokens", "cost"), start=2):  # names may be cut, figures must not
         width = max((len(row[index]) for row in rows), default=0)
         table.add_column(title, justify="right", no_wrap=True, min_width=max(width, len(title)))
     for row in rows:
         table.add_row(*row)
-    below = [_errors(trace)] if any(span.failed for span in trace.spans) else []
-    tried = [found for span in trace.spans if (found := candidates(span)) is not None]
-    return Group(_header(trace, under), table, *tried, *below, *([_said(under)] if content else []))
+    parts: list[RenderableType] = [_header(trace, under), table]
+    parts += [part for part in map(candidates, trace.spans) if part is not None]
+    if any(span.failed for span in trace.spans):
+        parts.append(_errors(trace))
+    if content:
+        parts.append(_content_of(under))
+    return Group(*parts)
 
 
 def duration(seconds: float) -> str:
@@ -72,16 +77,16 @@ def duration(seconds: float) -> str:
 
 
 def money(amount: float) -> str:
-    """Return an amount in dollars that keeps its first digits however small it is."""
+    """Return an amount in dollars; small amounts have more digits."""
     if amount >= _ASTRONOMIC:
         return f"${amount:.3g}"
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.6f}".rstrip("0").ljust(5, "0")
 
 
 def _walk(under: dict[str, list[StoredSpan]]) -> Iterator[tuple[str, StoredSpan]]:
-    """Yield each span with the lines that lead to it, depth first. A stack, so that a deep trace is only long.
+    """Yield each span with the lines that lead to it, depth first; a stack allows traces of any depth.
 
-    From level 40 on the lines grow no further, and the level is written in their place.
+    From level 40 on the lines end in the number of the level.
     """
     stack = [(0, "", "", span) for span in reversed(under.get("", ()))]
     seen: set[str] = set()
@@ -99,20 +104,23 @@ def _walk(under: dict[str, list[StoredSpan]]) -> Iterator[tuple[str, StoredSpan]
 
 def _header(trace: Trace, under: dict[str, list[StoredSpan]]) -> Text:
     calls = trace.model_calls()
-    told = [f"{len(trace.spans)} spans", duration(max(trace.end_unix_nano - trace.start_unix_nano, 0) / 1e9)]
-    told.append(f"{len(calls)} LM calls")
+    figures = [
+        f"{len(trace.spans)} spans",
+        duration(max(trace.end_unix_nano - trace.start_unix_nano, 0) / 1e9),
+        f"{len(calls)} LM calls",
+    ]
     hits = sum(bool(span.facts.get(sc.CACHE_HIT)) for span in calls)
     if hits:
-        told.append(f"{hits} from cache")
+        figures.append(f"{hits} from cache")
     tokens = [trace.total(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
     if any(tokens):
-        told.append(f"{tokens[0]:.0f} → {tokens[1]:.0f} tokens")
+        figures.append(f"{tokens[0]:.0f} → {tokens[1]:.0f} tokens")
     if any(sc.COST_AMOUNT in span.facts for span in calls):
-        told.append(money(trace.total(sc.COST_AMOUNT)))
-    failed = sum(  # each failure once: where it happened, not where it passed
+        figures.append(money(trace.total(sc.COST_AMOUNT)))
+    failed = sum(  # a failure counts once, in the innermost span
         span.failed and not any(child.failed for child in under.get(span.span_id, ())) for span in trace.spans
     )
-    text = Text(f"trace {safe_text(trace.trace_id)}\n", style="bold").append("  ".join(told), style="not bold")
+    text = Text(f"trace {safe_text(trace.trace_id)}\n", style="bold").append("  ".join(figures), style="not bold")
     if failed:
         text.append(f"  {failed} failed", style="bold red")
     return text
@@ -121,7 +129,7 @@ def _header(trace: Trace, under: dict[str, list[StoredSpan]]) -> Text:
 def _label(guide: str, span: StoredSpan) -> Text:
     word = span.name.split(" ", 1)[0]
     style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
-    lines = guide.lstrip()  # blanks are blanks, not styled text: a picture of the terminal may drop those
+    lines = guide.lstrip()  # leading blanks have no style, because a picture of the terminal may drop styled blanks
     text = Text(" " * (len(guide) - len(lines))).append(lines, style="dim").append(safe_text(span.name), style=style)
     number = next((span.facts[name] for name in _NUMBERS if name in span.facts), None)
     if number is not None:
@@ -138,7 +146,7 @@ def _label(guide: str, span: StoredSpan) -> Text:
 
 
 def _bar(span: StoredSpan, start: int, end: int) -> Text:
-    """Return where a span lies between the start and the end of its trace."""
+    """Return a bar that shows a span between the start and the end of its trace."""
     whole = max(end - start, 1)
     first = max(min(int((span.start_unix_nano - start) * _WATERFALL // whole), _WATERFALL - 1), 0)
     last = round((span.end_unix_nano - start) * _WATERFALL / whole)
@@ -150,10 +158,11 @@ def _bar(span: StoredSpan, start: int, end: int) -> Text:
 def _tokens(span: StoredSpan) -> Text:
     if span.facts.get(sc.CACHE_HIT):
         return Text(_CACHED, style="green")
-    spent = span.facts.get(sc.USAGE_INPUT_TOKENS), span.facts.get(sc.USAGE_OUTPUT_TOKENS)
-    if sc.PROVIDER_NAME not in span.facts or spent == (None, None):
+    sent = span.facts.get(sc.USAGE_INPUT_TOKENS)
+    received = span.facts.get(sc.USAGE_OUTPUT_TOKENS)
+    if sc.PROVIDER_NAME not in span.facts or (sent is None and received is None):
         return Text("")
-    return Text(f"{spent[0] or 0} → {spent[1] or 0}")
+    return Text(f"{sent or 0} → {received or 0}")
 
 
 def _cost(span: StoredSpan) -> Text:
@@ -164,7 +173,7 @@ def _cost(span: StoredSpan) -> Text:
 
 
 def _errors(trace: Trace) -> Text:
-    """Return each exception once: as the innermost span tells it."""
+    """Return the exceptions; only the innermost span of an exception carries its event."""
     text = Text("\nerrors\n", style="bold red")
     for span in trace.spans:
         for event in span.events:
@@ -178,8 +187,8 @@ def _exception(event: StoredEvent) -> str:
     return f"{safe_text(event.facts[sc.EXCEPTION_TYPE])}{message and ': '}{safe_text(message, 300)}"
 
 
-def _said(under: dict[str, list[StoredSpan]]) -> Text:
-    """Return the content of the roots: what went in and what came out."""
+def _content_of(under: dict[str, list[StoredSpan]]) -> Text:
+    """Return the content of the roots, such as their inputs and outputs."""
     text = Text()
     for span in under.get("", ()):
         for name in _CONTENT:
@@ -192,7 +201,7 @@ def _said(under: dict[str, list[StoredSpan]]) -> Text:
 
 
 def readable(value: Any) -> str:
-    """Return a JSON content attribute as a person reads it, `name: value`; anything else as it is."""
+    """Return a JSON object as `name: value`, and any other value unchanged."""
     try:
         parsed = json.loads(value)
         if not isinstance(parsed, dict):

@@ -1,1 +1,1 @@
-"""Reading back: the files of the file sink, and any other OTLP JSON lines."""
+"""Stored traces: read the files of the file sink, and any other OTLP JSON lines."""

@@ -23,25 +23,27 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, 
 
 @dataclass
 class Reading:
-    """What was read: the traces, and for each file with lines that could not be read, how many and why."""
+    """The traces that a reader has read, and one message for each file that it could not read, or not completely."""
 
     traces: dict[str, Trace] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
     def add(self, span: StoredSpan) -> None:
-        """Put a span into its trace."""
+        """Add a span to its trace."""
         self.traces.setdefault(span.trace_id, Trace(span.trace_id)).spans.append(span)
 
     def last(self) -> Trace | None:
-        """Return the trace whose last span ended last."""
+        """Return the trace that ended last."""
         return max(self.traces.values(), key=lambda trace: trace.end_unix_nano, default=None)
 
 
 def read_file(path: Path, reading: Reading | None = None, *, trace_id: str = "") -> Reading:
-    """Read a file line by line, or of a directory all `*.jsonl` files. What cannot be read is named in `troubles`.
+    """Read a file line by line, or all `*.jsonl` files of a directory. `troubles` names files and lines with errors.
 
-    `trace_id` is the beginning of an id: then only what is of such traces is read.
-    Raises `TraceFileError` when there is no such file, or none that can be opened.
+    `trace_id` is the beginning of an id and limits the reading to traces with this beginning.
+
+    Raises:
+        TraceFileError: the file does not exist or cannot be opened.
     """
     reading = reading or Reading()
     if path.is_dir():
@@ -70,12 +72,12 @@ def _read_all(paths: Iterable[Path], reading: Reading, trace_id: str) -> None:
 
 
 def _read_lines(file: BinaryIO, path: Path, reading: Reading, trace_id: str) -> None:
-    wanted = (trace_id.lower().encode(), trace_id.upper().encode())
+    spellings = (trace_id.lower().encode(), trace_id.upper().encode())
     unreadable = 0
     first = ""
     for number, line in enumerate(file, 1):
-        text = line.strip(b"\0 \t\r\n")  # a machine that lost its power can leave zeros
-        if not text or not any(each in text for each in wanted):
+        text = line.strip(b"\0 \t\r\n")  # a loss of power can leave zeros in a file
+        if not text or not any(spelling in text for spelling in spellings):
             continue
         if trouble := _read_line(reading, text, trace_id):
             unreadable += 1
@@ -87,7 +89,7 @@ def _read_lines(file: BinaryIO, path: Path, reading: Reading, trace_id: str) -> 
 
 
 def _read_line(reading: Reading, line: bytes, trace_id: str) -> str:
-    """Add the spans of a line; return why it could not be read, "" if it could."""
+    """Add the spans of a line; return the error, or "" if there is none."""
     try:
         for span in spans_of(json.loads(line.decode("utf-8", "replace"))):
             if span.trace_id.startswith(trace_id):
@@ -100,7 +102,7 @@ def _read_line(reading: Reading, line: bytes, trace_id: str) -> str:
 
 
 def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
-    """Return the traces of export requests that are at hand."""
+    """Return the traces of export requests in memory."""
     reading = Reading()
     for request in requests:
         for span in spans_of(request):
@@ -109,9 +111,10 @@ def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
 
 
 def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
-    """Return a trace of the file sink, whole, by "last" or by the beginning of its id, and what could not be read.
+    """Return a whole trace of the file sink, by "last" or by the beginning of its id, and the errors of reading.
 
-    Raises `TraceFileError` when there is no such trace, or when the id's beginning fits several.
+    Raises:
+        TraceFileError: no trace, or more than one, has this beginning.
     """
     if wanted != "last" and not _TRACE_ID.fullmatch(wanted.lower()):
         raise TraceFileError(
@@ -122,11 +125,11 @@ def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
 
 
 def _newest_first(paths: Iterable[Path]) -> list[Path]:
-    """Return files by when they were last written; one that is removed meanwhile comes last."""
-    return sorted(paths, key=_written, reverse=True)
+    """Return files in the order of their last writes; a file that another process has just removed comes last."""
+    return sorted(paths, key=_write_time, reverse=True)
 
 
-def _written(path: Path) -> float:
+def _write_time(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
@@ -144,8 +147,8 @@ def _find_last(directory: Path, paths: list[Path]) -> tuple[Trace, list[str]]:
             "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
             "and to no file"
         )
-    for path in paths:  # the sink may have begun a new file while the trace went on
-        if last.is_whole and _written(path) < last.start_unix_nano / 1e9 - 1:
+    for path in paths:  # the sink may have started a new file during the trace
+        if last.is_whole and _write_time(path) < last.start_unix_nano / 1e9 - 1:
             break
         _read_all([path], reading, last.trace_id)
     return last, reading.troubles
@@ -155,6 +158,6 @@ def _find_by_id(directory: Path, paths: list[Path], wanted: str) -> tuple[Trace,
     reading = Reading()
     _read_all(paths, reading, wanted)
     if len(reading.traces) != 1:
-        found = f"{len(reading.traces)} traces begin with it" if reading.traces else "no such trace"
-        raise TraceFileError(f"trace {wanted}: {found} in {directory}")
+        mistake = f"{len(reading.traces)} traces begin with it" if reading.traces else "no such trace"
+        raise TraceFileError(f"trace {wanted}: {mistake} in {directory}")
     return next(iter(reading.traces.values())), reading.troubles

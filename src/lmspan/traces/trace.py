@@ -1,4 +1,4 @@
-"""A stored span and a stored trace, as plain data. What a file holds is checked here, once, when it is read."""
+"""A stored span and a stored trace, as plain data. This module checks the content of a file once, while reading it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ERROR: Final = 2
-_DEEPEST: Final = 64  # levels of lists and maps in an attribute: what reads them is recursive
+_DEEPEST: Final = 64  # levels of lists and maps in an attribute, because the code that reads them is recursive
 _UINT64: Final = 2**64
 _INT64: Final = 2**63
 
 
-_TYPES: Final = {name: entry.meta.type for name, entry in sc.table().items()}
-_FITS: Final[dict[str, Callable[[Any], bool]]] = {
+_TYPES: Final = {name: meaning.type for name, meaning in sc.ATTRIBUTES.items()}
+_HAS_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
     sc.STRING: lambda value: isinstance(value, str),
     sc.JSON: lambda value: isinstance(value, str),
     sc.BOOL: lambda value: isinstance(value, bool),
@@ -34,9 +34,9 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
 }
 
 
-def _fitting(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes but for those that have another type than their name stands for."""
-    return {name: value for name, value in attributes.items() if name not in _TYPES or _FITS[_TYPES[name]](value)}
+def _well_typed(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that have the type of their name; a name of another library may have any type."""
+    return {name: value for name, value in attributes.items() if name not in _TYPES or _HAS_TYPE[_TYPES[name]](value)}
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class StoredEvent:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Its attributes, but for those that have another type than their name stands for."""
-        return _fitting(self.attributes)
+        """The attributes that have the type of their name."""
+        return _well_typed(self.attributes)
 
 
 @dataclass(frozen=True)
 class StoredSpan:
-    """One span as it was written, attributes as Python values. `service` is its resource's service.name.
+    """One span of a file, with attributes as Python values. `service` is the service.name of its resource.
 
     Ids, name and message are text, times are from 0 to 2**64 - 1. A file may hold an attribute of any type under any
-    name: `attributes` has them all, `facts` those whose type is the one of their name.
+    name: `attributes` holds all of them, `facts` the attributes that have the type of their name.
     """
 
     trace_id: str
@@ -76,40 +76,40 @@ class StoredSpan:
 
     @property
     def duration_s(self) -> float:
-        """How long it took."""
+        """The duration, 0 for a span that ends before its start."""
         return max(self.end_unix_nano - self.start_unix_nano, 0) / 1e9
 
     @property
     def failed(self) -> bool:
-        """Whether its status is ERROR."""
+        """Whether the status is ERROR."""
         return self.status == ERROR
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Its attributes, but for those that have another type than their name stands for."""
-        return _fitting(self.attributes)
+        """The attributes that have the type of their name."""
+        return _well_typed(self.attributes)
 
     def as_json(self) -> str:
-        """Return the span as a JSON object in ASCII; what JSON has no number for is spelled as in OTLP."""
+        """Return the span as a JSON object in ASCII, with OTLP's spelling of numbers that JSON does not have."""
         data = dataclasses.asdict(self)
         try:
             return json.dumps(data, allow_nan=False)
         except ValueError:
-            return json.dumps(_spelled(data))
+            return json.dumps(_with_spelled_numbers(data))
 
 
 @dataclass
 class Trace:
-    """The spans of one trace, and their order: by parent, and by their start."""
+    """The spans of one trace, in the order of the file; `children` orders them by parent and by start."""
 
     trace_id: str
     spans: list[StoredSpan] = field(default_factory=list)
 
     def children(self) -> dict[str, list[StoredSpan]]:
-        """Return the spans under each span id; under "" the roots.
+        """Return the spans by the id of their parent; the key of the roots is "".
 
-        A span whose parent is not in the trace is a root, and so is the first one of spans that are parents of each
-        other: every span is reached from a root.
+        A span whose parent is not in the trace is a root, and so is the first of spans that are parents of each other.
+        Therefore every span is below a root.
         """
         ordered = sorted(self.spans, key=_by_time)
         known = {span.span_id for span in ordered}
@@ -128,26 +128,26 @@ class Trace:
 
     @property
     def start_unix_nano(self) -> int:
-        """When its first span started."""
+        """The start of the first span."""
         return min(span.start_unix_nano for span in self.spans)
 
     @property
     def end_unix_nano(self) -> int:
-        """When its last span ended."""
+        """The end of the last span."""
         return max(span.end_unix_nano for span in self.spans)
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has a root and the parent of every span."""
+        """Whether the trace has a root and the parent of every span."""
         known = {span.span_id for span in self.spans} | {""}
         return all(span.parent_id in known for span in self.spans) and any(not span.parent_id for span in self.spans)
 
     def total(self, attribute: str) -> float:
-        """Sum an attribute over the spans that carry it; of tokens and cost, only LM and embedding spans count."""
+        """Sum an attribute over the model calls; the sums on agents' spans would count twice."""
         return float(sum(span.facts.get(attribute, 0) for span in self.model_calls()))
 
     def model_calls(self) -> list[StoredSpan]:
-        """Return the spans that asked a model: they carry a provider, agents' sums do not."""
+        """Return the spans of LM and embedding calls: only these carry a provider."""
         return [span for span in self.spans if sc.PROVIDER_NAME in span.facts]
 
 
@@ -156,7 +156,7 @@ def _by_time(span: StoredSpan) -> tuple[int, int]:
 
 
 def _reach(under: Mapping[str, list[StoredSpan]], spans: Iterable[StoredSpan], reached: set[str]) -> None:
-    """Add the ids of spans, and of all that is below them."""
+    """Add the ids of spans and of all spans below them."""
     waiting = list(spans)
     while waiting:
         span = waiting.pop()
@@ -166,7 +166,7 @@ def _reach(under: Mapping[str, list[StoredSpan]], spans: Iterable[StoredSpan], r
 
 
 def spans_of(request: Any) -> Iterable[StoredSpan]:
-    """Yield the spans of one OTLP JSON request object. Raises KeyError, TypeError or ValueError on another shape."""
+    """Yield the spans of one OTLP JSON request object. Raises KeyError, TypeError or ValueError for another value."""
     for resource_spans in request["resourceSpans"]:
         resource = _attributes((resource_spans.get("resource") or {}).get("attributes"))
         service = _text(resource.get("service.name"))
@@ -213,7 +213,7 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    """Return a number of OTLP JSON, where 64 bits are a string."""
+    """Return a number of OTLP JSON, which spells 64-bit integers as strings."""
     if type(value) is int or (isinstance(value, str) and len(value) <= len(str(_UINT64))):
         return int(value)
     raise TypeError(f"{type(value).__name__} where a number of 64 bits is expected")
@@ -227,7 +227,7 @@ def _time(value: Any) -> int:
 
 
 def _enumerated(value: Any) -> int:
-    """Return an enum's number; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
+    """Return the number of an enumeration; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
     if isinstance(value, str) and not value.isdecimal():
         names = ("UNSET", "OK", "ERROR") if value.startswith("STATUS") else ("", "INTERNAL", "SERVER", "CLIENT")
         return next((index for index, name in enumerate(names) if name and value.endswith(name)), 0)
@@ -239,7 +239,7 @@ def _attributes(items: Iterable[Mapping[str, Any]] | None, depth: int = 0) -> di
 
 
 def _value(value: Mapping[str, Any], depth: int) -> Any:
-    """Return an attribute's value; None where it is empty or of a kind that OTLP does not have."""
+    """Return an attribute's value, or None if it is empty or of a kind that OTLP does not have."""
     if depth > _DEEPEST:
         raise ValueError(f"an attribute has more than {_DEEPEST} levels")
     return next((_KINDS[kind](content, depth + 1) for kind, content in value.items() if kind in _KINDS), None)
@@ -269,10 +269,15 @@ _KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
 }
 
 
-def _spelled(value: Any) -> Any:
-    """Return JSON data with infinities and NaN as the strings that OTLP has for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+_SPELLINGS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _with_spelled_numbers(value: Any) -> Any:
+    """Return JSON data with OTLP's strings in place of infinities and NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _SPELLINGS[str(value)]
     if isinstance(value, dict):
-        return {name: _spelled(each) for name, each in value.items()}
-    return [_spelled(each) for each in value] if isinstance(value, list | tuple) else value
+        return {name: _with_spelled_numbers(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_spelled_numbers(each) for each in value]
+    return value

@@ -74,12 +74,12 @@ VALUES = {
     "bytes": (lambda: b"12", "<bytes of 2>"),
     "sequences": (lambda: (1, [2, {3}]), [1, [2, [3]]]),
     "mapping with odd keys": (lambda: {"a": 1, 2: "b", None: 0}, {"a": 1, "2": "b", "None": 0}),
-    "object": (lambda: Hostile(), "<test_content.Hostile>"),
-    "dict": (lambda: HostileDict(a=Hostile()), {"a": "<test_content.Hostile>"}),
+    "object": (lambda: Hostile(), "<test_payload.Hostile>"),
+    "dict": (lambda: HostileDict(a=Hostile()), {"a": "<test_payload.Hostile>"}),
     "str": (lambda: HostileStr("calm"), "calm"),
     "list": (lambda: HostileList([1]), [1]),
     "enum": (lambda: Color.RED, "red"),
-    "dataclass": (lambda: Point(1, Hostile()), {"x": 1, "y": "<test_content.Hostile>"}),
+    "dataclass": (lambda: Point(1, Hostile()), {"x": 1, "y": "<test_payload.Hostile>"}),
     "pydantic": (lambda: Account(name="me", key="hidden"), {"name": "me", "key": "<pydantic.types.SecretStr>"}),
     "date": (lambda: datetime.date(2026, 1, 2), "2026-01-02"),
     "UUID": (lambda: uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
@@ -209,4 +209,4 @@ def test_an_exceptions_own_str_is_not_run():
 
     assert content.message(Loud("quiet")) == "quiet"
     assert content.message(Loud()) == ""
-    assert content.message(Loud(1, Hostile())) == '[1,"<test_content.Hostile>"]'
+    assert content.message(Loud(1, Hostile())) == '[1,"<test_payload.Hostile>"]'

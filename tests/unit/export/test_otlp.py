@@ -302,7 +302,7 @@ def test_a_lack_of_descriptors_is_not_the_fault_of_a_batch():
     code = """
         import netrc, os, resource
         from lmspan.export.otlp import QuietExporter, official
-        from unit.test_otlp import outcome, spans
+        from unit.export.test_otlp import outcome, spans
         made, adapter = official("http/protobuf", "traces")
         quiet, batch = QuietExporter(made, str, adapter), spans()
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, 4096))

@@ -188,7 +188,7 @@ def test_an_endpoint_that_refuses_everything_gets_few_requests():
 def test_refused_spans_cost_themselves_alone_wherever_they_stand(bad):
     spans = numbered(512)
     endpoint = Endpoint(refused={f"outer {n}" for n in bad})
-    queue = ExportQueue(endpoint, "test", delay_s=60)
+    queue = ExportQueue(endpoint, "test", delay_s=60, batch_spans=1_000)  # no full batch before the flush
     put(queue, spans)
     assert queue.force_flush(30_000) is False
     assert endpoint.names == [f"outer {n}" for n in range(512) if n not in bad]

@@ -182,8 +182,9 @@ def test_what_is_open_at_shutdown_is_ended(recorded):
 
 def test_an_ended_call_keeps_nothing_of_the_program(recorded):
     call = start(MODULE, "m", instance=object(), inputs=object())
+    call.kept = object()
     end(call, outputs=object())
-    assert (call.instance, call.inputs, call.outputs, call.notes) == (None, None, None, {})
+    assert (call.instance, call.inputs, call.outputs, call.kept) == (None, None, None, None)
 
 
 def points(reader):

@@ -124,7 +124,7 @@ def test_a_trace_that_never_ends_does_not_grow(recorded):
         end(start(LM, "m"))
         end(start(MODULE, "unowned", owned=False))
     assert len(root.totals._waiting) <= 257
-    assert root.waiting == {}
+    assert root.dependents == {}
     assert len(recording_module.active.open) == 1
 
 

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import Call, Operation
 from lmspan.subscribers.binding import bind
-from lmspan.subscribers.hooks import Argument, Heard
+from lmspan.subscribers.hooks import Argument, Moment
 
 ARGUMENTS = (
     Argument("tool_name", lambda _: "NAME"),
     Argument("args", lambda _: "ARGS", ("tool_args",)),
     Argument("process", lambda _: "PROCESS", by_name_only=True),
 )
-HEARD = Heard(Call(Operation.TOOL, "t", "test"), "", {})
+MOMENT = Moment(Call(Operation.TOOL, "t", "test"), "", {})
 
 
 def call(function):
-    return bind(function, ARGUMENTS, "Mine.tool_start")(HEARD)
+    return bind(function, ARGUMENTS, "Mine.tool_start")(MOMENT)
 
 
 class Mine:

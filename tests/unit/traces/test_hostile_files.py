@@ -19,7 +19,7 @@ from lmspan.terminal import tree
 from lmspan.terminal.text import PLAIN, safe_text
 from lmspan.traces import store
 
-KNOWN = [name for name in sc.table() if not name.endswith(".")]
+KNOWN = [name for name in sc.ATTRIBUTES if not name.endswith(".")]
 DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
 
 MARKS = ["\x1b[31m", "\x9b2J", "\u202eevil", "\0", "\u2028", "\ud800", "\u0600"]

@@ -1,10 +1,10 @@
-"""The names that LogiLLM's documentation of its callbacks imports: a program from there runs with its imports changed.
+"""The names that LogiLLM's documentation of its callbacks imports. Its programs run when their import lines change.
 
     from lmspan.callbacks.logillm import CallbackManager, AbstractCallback, Priority
 
-Where the document and the release disagree: handlers may be async, as in the document, or sync, as in the release;
-the highest priority hears first, as in the release and in the document's reference; `ModuleEndEvent` comes for a module
-that failed too, with `success` False, and `ErrorEvent` beside it; `unregister` removes a callback from all its events.
+Where the document and the release disagree, handlers may be async, as in the document, or sync, as in the release. The
+highest priority hears first, as in the release and in the document's reference. A module that fails causes a
+`ModuleEndEvent` with `success` False as well as an `ErrorEvent`. `unregister` removes a callback from all its events.
 """
 
 from lmspan.callbacks.logillm.builtin import LoggingCallback, MetricsCallback, ProgressCallback

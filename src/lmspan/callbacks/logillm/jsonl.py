@@ -1,4 +1,4 @@
-"""Callbacks that write a line of JSON for each event: one valid object a line, under threads and processes."""
+"""Callbacks that write each event as one line of JSON, from any number of threads and processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class JSONLCallback(AbstractCallback):
-    """Write events to a file, each as one line; what is in them is described without running the program's code.
+    """Writes each event as one line of a file. No code of the program runs to describe a value; secrets are redacted.
 
-    The file is opened for each line in append mode and written in one call, so several processes may share it. Secrets
-    are redacted. With `append_mode=False` the file is emptied first.
+    Each line is one write to the file, opened in append mode, so that several processes may share the file. With
+    `append_mode=False` the file is emptied first.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class JSONLCallback(AbstractCallback):
         include_metadata: bool = True,
         append_mode: bool = True,
     ) -> None:
-        self.filepath = os.fspath(filepath)
+        self.filepath: str = os.fspath(filepath)
         self.include_module_events = include_module_events
         self.include_optimization_events = include_optimization_events
         self.include_provider_events = include_provider_events
@@ -44,35 +44,30 @@ class JSONLCallback(AbstractCallback):
 
     @property
     def priority(self) -> Priority:
-        """Last: what others leave in the context of a call is written too."""
+        """Low, so that the data that other callbacks leave in the context of a call is written too."""
         return Priority.LOW
 
     def on_module_start(self, event: logillm_events.ModuleStartEvent) -> None:
-        """Write it."""
         self._write(self.include_module_events, event, module=event.module, inputs=event.inputs)
 
     def on_module_end(self, event: logillm_events.ModuleEndEvent) -> None:
-        """Write it."""
         self._write(
             self.include_module_events, event, module=event.module, outputs=event.outputs, success=event.success,
             duration=event.duration,
         )  # fmt: skip
 
     def on_error(self, event: logillm_events.ErrorEvent) -> None:
-        """Write it."""
         self._write(
             self.include_module_events, event, module=event.module, error=_error(event.error), stage=event.stage
         )
 
     def on_optimization_start(self, event: logillm_events.OptimizationStartEvent) -> None:
-        """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, module=event.module,
             dataset_size=len(event.dataset),
         )  # fmt: skip
 
     def on_optimization_end(self, event: logillm_events.OptimizationEndEvent) -> None:
-        """Write it."""
         result = event.result
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, success=event.success,
@@ -81,46 +76,40 @@ class JSONLCallback(AbstractCallback):
         )  # fmt: skip
 
     def on_evaluation_start(self, event: logillm_events.EvaluationStartEvent) -> None:
-        """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, module=event.module,
             dataset_size=len(event.dataset),
         )  # fmt: skip
 
     def on_evaluation_end(self, event: logillm_events.EvaluationEndEvent) -> None:
-        """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, score=event.score,
             duration=event.duration,
         )  # fmt: skip
 
     def on_hyperparameter_update(self, event: logillm_events.HyperparameterUpdateEvent) -> None:
-        """Write it."""
         self._write(
             self.include_optimization_events, event, optimizer=event.optimizer, parameters=event.parameters,
             iteration=event.iteration,
         )  # fmt: skip
 
     def on_provider_request(self, event: logillm_events.ProviderRequestEvent) -> None:
-        """Write it."""
         self._write(
             self.include_provider_events, event, provider=event.provider, messages=event.messages,
             parameters=event.parameters,
         )  # fmt: skip
 
     def on_provider_response(self, event: logillm_events.ProviderResponseEvent) -> None:
-        """Write it."""
         self._write(
             self.include_provider_events, event, provider=event.provider, response=event.response, usage=event.usage,
             duration=event.duration,
         )  # fmt: skip
 
     def on_provider_error(self, event: logillm_events.ProviderErrorEvent) -> None:
-        """Write it."""
         self._write(self.include_provider_events, event, provider=event.provider, error=_error(event.error))
 
-    def _write(self, wanted: bool, event: CallbackEvent, **fields: Any) -> None:
-        if not wanted:
+    def _write(self, included: bool, event: CallbackEvent, **fields: Any) -> None:
+        if not included:
             return
         for role in ("module", "optimizer", "provider"):
             if role in fields:
@@ -135,7 +124,8 @@ class JSONLCallback(AbstractCallback):
         }
         if self.include_metadata and (event.context.metadata or event.context.data):
             line["metadata"] = {**event.context.metadata, **event.context.data}
-        described = json.dumps(json.loads(self._content.json(line)))  # ASCII: a line ends where it ends
+        # ASCII only, so that no character of a value reads as the end of a line
+        described = json.dumps(json.loads(self._content.json(line)))
         handle = os.open(self.filepath, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, f"{described}\n".encode())
@@ -144,14 +134,14 @@ class JSONLCallback(AbstractCallback):
 
 
 class OptimizationJSONLCallback(JSONLCallback):
-    """Write what an optimizer does, and the modules that it runs only if asked."""
+    """Writes the events of optimizers and evaluations; `include_module_events` adds those of modules."""
 
     def __init__(self, filepath: str | Path, append_mode: bool = True, include_module_events: bool = False) -> None:
         super().__init__(filepath, include_module_events=include_module_events, append_mode=append_mode)
 
 
 def register_jsonl_logger(filepath: str | Path, **options: Any) -> str:
-    """Register a `JSONLCallback` with the one manager; return its id."""
+    """Register a `JSONLCallback` with the manager; return its id."""
     return CallbackManager().register(JSONLCallback(filepath, **options))
 
 

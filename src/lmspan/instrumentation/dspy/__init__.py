@@ -1,15 +1,13 @@
-"""DSPy as a source: wrappers around the methods that DSPy announces to its own callbacks, and a few beside them.
+"""DSPy as a source: wrappers around the methods that DSPy announces to its own callbacks, and around a few others.
 
-Why wrappers and not a DSPy callback: docs/adr/0002-dspy-by-direct-wrappers.md. Each seam is looked for, never assumed
-by version: what a DSPy release does not have is not patched, and the rest is still heard.
+Why wrappers and not a DSPy callback: docs/adr/0002-dspy-by-direct-wrappers.md. The instrumentor looks for each class
+and method, whatever the version: what a release of DSPy does not have is not patched, and the rest is recorded.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from lmspan.guard import guarded
 from lmspan.instrumentation.dspy import (
     adapters,
     candidates,
@@ -17,6 +15,7 @@ from lmspan.instrumentation.dspy import (
     embeddings,
     evaluation,
     examples,
+    gepa,
     interpreters,
     lm,
     modules,
@@ -24,19 +23,15 @@ from lmspan.instrumentation.dspy import (
     retrieval,
     rivals,
     seams,
+    simba,
     tools,
 )
-from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
+from lmspan.instrumentation.kit import simba as kit_simba
+from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
+_MIPROS_CHOICE: Final = "_select_and_insert_instructions_and_demos"
 
-logger = logging.getLogger("lmspan")
-
-TESTED: Final = ("3.1", "3.2", "3.3", "3.4")
-
-# module, class -> the methods that are wrapped where the class itself defines them
-METHODS: Final[Seams] = (
+METHODS: Final[Classes] = (
     ("dspy.primitives.module", "Module", {"__call__": modules.MODULE, "acall": modules.MODULE}),
     ("dspy.retrievers.retrieve", "Retrieve", {"__call__": retrieval.RETRIEVE}),
     ("dspy.retrievers.embeddings", "Embeddings", {"__call__": retrieval.LOCAL}),
@@ -50,36 +45,32 @@ METHODS: Final[Seams] = (
     ("dspy.teleprompt.bootstrap", "BootstrapFewShot", {"_bootstrap_one_example": examples.BOOTSTRAP}),
     ("dspy.teleprompt.avatar_optimizer", "AvatarOptimizer", {"process_example": examples.AVATAR}),
     ("dspy.teleprompt.avatar_optimizer", "AvatarOptimizer", {"_get_pos_neg_results": candidates.AVATAR}),
+    ("dspy.teleprompt.mipro_optimizer_v2", "MIPROv2", {_MIPROS_CHOICE: optimizers.select}),
+    ("dspy.predict.parallel", "Parallel", {"__call__": simba.parallel}),
     ("dspy.primitives.python_interpreter", "PythonInterpreter", interpreters.METHODS),
     ("dspy.primitives.local_interpreter", "LocalInterpreter", interpreters.METHODS),
 )
-# The same for a base class and every subclass, present and future, that defines the method again.
-FAMILIES: Final[Seams] = (
+FAMILIES: Final[Classes] = (
     ("dspy.clients.base_lm", "BaseLM", {"__call__": lm.LM, "acall": lm.LM}),
     ("dspy.adapters.base", "Adapter", {"format": adapters.FORMAT, "parse": adapters.PARSE}),
     ("dspy.teleprompt.teleprompt", "Teleprompter", {"compile": optimizers.OPTIMIZE}),
 )
 
 
+FUNCTIONS: Final[Functions] = (
+    ("dspy.teleprompt.simba", "prepare_models_for_resampling", kit_simba.prepare),
+    ("dspy.teleprompt.simba", "wrap_program", kit_simba.wrap_program),
+)
+
+
 class DSPyInstrumentor(Instrumentor):
-    """Record DSPy programs. Works whatever the program configures, from any thread, before or after its import."""
+    """Record DSPy programs, whatever they configure, on every thread, before or after the import of DSPy."""
 
+    name = "DSPy"
     module = "dspy"
-
-    def instrumentation_dependencies(self) -> Collection[str]:
-        """Return the DSPy versions that this instrumentor is made for."""
-        return ("dspy >= 3.1",)
-
-    def patch(self, library: Any) -> None:
-        """Put the wrappers on an imported DSPy."""
-        version = str(getattr(library, "__version__", "unknown"))
-        if not version.startswith(TESTED):
-            logger.warning(
-                "lmspan: DSPy %s was not tested (%s were); what it still announces is recorded", version, TESTED
-            )
-        describe.register()
-        rivals.reset()
-        self.wrap_methods(METHODS)
-        self.wrap_families(FAMILIES)
-        for part in (seams, tools, examples, optimizers, embeddings):
-            guarded(part.patch)(self.patches)  # a seam that is not there must not cost the others
+    requirement = "dspy>=3.1"
+    tested = ("3.1", "3.2", "3.3", "3.4")
+    methods = METHODS
+    families = FAMILIES
+    functions = FUNCTIONS
+    parts = (describe.patch, rivals.patch, seams.patch, tools.patch, examples.patch, gepa.patch, embeddings.patch)

@@ -11,43 +11,48 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import signature_name
 from lmspan.instrumentation.kit import adapters
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_FORMAT: Final = ("signature", "demos", "inputs")
-_PARSE: Final = ("signature", "completion")
 
-
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `format(signature, demos, inputs)`."""
-    return _start(recorder, Operation.ADAPTER_FORMAT, instance, adapters.named(_FORMAT, args, kwargs))
+    inputs = {
+        "signature": argument(args, kwargs, 0, "signature"),
+        "demos": argument(args, kwargs, 1, "demos"),
+        "inputs": argument(args, kwargs, 2, "inputs"),
+    }
+    return _start(recorder, Operation.ADAPTER_FORMAT, instance, inputs)
 
 
-def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the number of demonstrations, and the inputs."""
-    del args, kwargs
     call.found.update(signature_name(call.inputs["signature"]))
     adapters.add_format(recorder, call)
 
 
-def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `parse(signature, completion)`."""
-    return _start(recorder, Operation.ADAPTER_PARSE, instance, adapters.named(_PARSE, args, kwargs))
+    inputs = {
+        "signature": argument(args, kwargs, 0, "signature"),
+        "completion": argument(args, kwargs, 1, "completion"),
+    }
+    return _start(recorder, Operation.ADAPTER_PARSE, instance, inputs)
 
 
-def describe_parse(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the signature and how long the answer is."""
-    del recorder, args, kwargs
     call.found.update(signature_name(call.inputs["signature"]))
     adapters.add_parse(call)
 
 
-def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict[str, Any]) -> Call | None:
+def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict[str, Any]) -> LiveCall | None:
     if is_inside(instance, operation):  # a nested announcement is no attempt
         return None
     attempt = _attempt(recorder, type(instance).__name__, operation)
@@ -55,16 +60,17 @@ def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict
 
 
 def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
-    """Count how often the current module has formatted: a second time is a re-ask after a parse failure."""
+    """Count how often the current module has formatted: a second time repeats the request after a parse failure."""
     module = current_call()
     if module is None:
         return 1
     if operation is Operation.ADAPTER_FORMAT:
-        module.notes["attempt"] = module.notes.get("attempt", 0) + 1
-        before, module.notes["adapter"] = module.notes.get("adapter", adapter), adapter
-        if before != adapter:
+        before, module.adapter = module.adapter, adapter
+        if before is not None:
+            module.attempt += 1
+        if before not in (None, adapter):
             recorder.add_event(module, Event.PARSE_FALLBACK, {sc.ADAPTER_NAME: before, sc.ADAPTER_FALLBACK: adapter})
-    return int(module.notes.get("attempt", 1))
+    return module.attempt
 
 
 FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format)

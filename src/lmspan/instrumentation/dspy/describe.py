@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.content.payload import describe_as
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.structure import walk
 
-_get = object.__getattribute__
+if TYPE_CHECKING:
+    from lmspan.patching import Patches
+
 _signature_facts: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
 
 
-def register() -> None:
-    """Tell `content` how to describe an Example, a Prediction, a Tool. Called when DSPy is patched."""
+def patch(_: Patches) -> None:
+    """Register how `content` describes an Example, a Prediction and a Tool."""
     example = _loaded("dspy.primitives.example", "Example")
     if example is not None:
         describe_as(example, _store)
@@ -29,18 +32,18 @@ def _loaded(module: str, name: str) -> Any:
 
 
 def _store(example: Any) -> dict[str, Any]:
-    fields = _get(example, "__dict__").get("_store")
+    fields = stored(example).get("_store")
     return dict(fields) if type(fields) is dict else {}
 
 
 def tool_definition(tool: Any) -> dict[str, Any]:
     """Return what a DSPy tool is, in the conventions' form of a tool definition."""
-    stored = _get(tool, "__dict__")
+    fields = stored(tool)
     return {
         "type": "function",
-        "name": stored.get("name"),
-        "description": stored.get("desc"),
-        "parameters": {"type": "object", "properties": stored.get("args")},
+        "name": fields.get("name"),
+        "description": fields.get("desc"),
+        "parameters": {"type": "object", "properties": fields.get("args")},
     }
 
 

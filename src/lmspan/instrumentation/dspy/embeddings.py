@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -10,47 +11,65 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.lm import identity
 from lmspan.instrumentation.dspy.responses import cost_facts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import metric_name
-from lmspan.instrumentation.kit.facts import field, put, text
+from lmspan.instrumentation.kit.facts import field, put, stored, text
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.kit.requests import learn_keys
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
-_searches: dict[int, list[Call]] = {}
+@dataclass(slots=True)
+class EmbeddingKept:
+    """Of an embedding: whether a server makes it, and how many requests that has taken so far."""
+
+    hosted: bool
+    requests: int = 0
+
+
+@dataclass(slots=True)
+class SearchKept:
+    """Of a search in the process itself: the identity of the query that is to be embedded."""
+
+    query: int
+
+
+_searches: dict[int, list[LiveCall]] = {}
 """Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
 thread of its own, where no context tells whose query it is."""
 
 _lock = threading.Lock()
 
 
-def await_query(query: str, search: Call) -> None:
+def await_query(query: str, search: LiveCall) -> None:
     """Have the embedding of this very string be under the search, until `forget_query`."""
-    search.notes["query"] = id(query)
+    search.kept = SearchKept(id(query))
     with _lock:
         _searches.setdefault(id(query), []).append(search)
 
 
-def forget_query(search: Call) -> None:
-    """Let go of what a search waited for, if it did not come."""
-    key = search.notes.pop("query", None)
+def forget_query(search: LiveCall) -> None:
+    """Forget the query of a search, whether it has been embedded or not."""
+    own = kept(search, SearchKept)
+    if own is None:
+        return
     with _lock:
-        waiting = _searches.get(key, [])
+        waiting = _searches.get(own.query, [])
         if search in waiting:
             waiting.remove(search)
         if not waiting:
-            _searches.pop(key, None)
+            _searches.pop(own.query, None)
 
 
-def _search_for(inputs: Any) -> Call | None:
+def _search_for(inputs: Any) -> LiveCall | None:
     """Return the search that waits longest for one of these texts; the next one who asks gets another."""
     with _lock:
         for asked in inputs if type(inputs) is list else ():
@@ -60,13 +79,13 @@ def _search_for(inputs: Any) -> Call | None:
     return None
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Embedder(model)(inputs, ...)`."""
-    stored = _get(instance, "__dict__")
-    own, model = stored.get("default_kwargs"), stored.get("model")
+    fields = stored(instance)
+    own, model = fields.get("default_kwargs"), fields.get("model")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
     learn_keys(recorder, settings)
-    inputs = args[0] if args else kwargs.get("inputs")
+    inputs = argument(args, kwargs, 0, "inputs")
     hosted = type(model) is str
     name = model if hosted else metric_name(model)
     address = text(settings.get("api_base") or settings.get("base_url"))
@@ -81,25 +100,25 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         inputs=inputs,
         parent_id=search.call_id if search is not None else "",
     )
-    call.notes["hosted"] = hosted
+    call.kept = EmbeddingKept(hosted)
     if not hosted:
         recorder.mark_internal(call)
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add how many texts are embedded, and which."""
-    del args, kwargs
     call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the size of the vectors, and that the cache answered when no request was made."""
     if type(outputs).__module__ == "numpy" and outputs.ndim:
         call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
-    if call.notes["hosted"] and "requests" not in call.notes:
+    own = kept(call, EmbeddingKept)
+    if own is not None and own.hosted and not own.requests:
         call.found[sc.CACHE_HIT] = True
         recorder.mark_internal(call)
 
@@ -133,7 +152,9 @@ def _note(response: Any) -> None:
     call = current_call()
     if call is None or call.operation is not Operation.EMBEDDING or not call.observed:
         return
-    call.notes["requests"] = call.notes.get("requests", 0) + 1
+    own = kept(call, EmbeddingKept)
+    if own is not None:
+        own.requests += 1
     put(call.found, sc.RESPONSE_MODEL, field(response, "model"), str)
     for name, value in cost_facts(response).items():
         call.found[name] = value + call.found.get(name, 0.0) if name == sc.COST_AMOUNT else value

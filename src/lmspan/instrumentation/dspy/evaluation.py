@@ -5,35 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation.kit.arguments import by_name
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name
-from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.facts import put, stored
+from lmspan.instrumentation.kit.kept import EvaluationKept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
-
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Evaluate(...)(program, metric, devset, num_threads, ...)`."""
     inputs = _given(instance, args, kwargs)
     metric = inputs.get("metric")
     name = metric_name(metric)
     facts = {sc.EVALUATION_NAME: name}
     call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs)
-    call.notes["metric"] = metric
+    call.kept = EvaluationKept(metric, failure_score=inputs.get("failure_score"))
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add how much is evaluated, and what the caller says of it."""
-    del args
     given = call.inputs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
-    call.notes["failure_score"] = given.get("failure_score")
     if type(given.get("devset")) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(given["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, given.get("num_threads"), int)
@@ -43,18 +41,17 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 def _given(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return what the call is made with: what it does not say is the instance's."""
-    said = {**dict(zip(("program", "metric", "devset", "num_threads"), args, strict=False)), **kwargs}
-    return {**_get(instance, "__dict__"), **{name: value for name, value in said.items() if value is not None}}
+    passed = by_name(args, kwargs, "program", "metric", "devset", "num_threads")
+    return {**stored(instance), **{name: value for name, value in passed.items() if value is not None}}
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the score of the dataset."""
-    conclude(recorder, call, _get(outputs, "__dict__").get("_store", {}).get("score"))
+    conclude(recorder, call, stored(outputs).get("_store", {}).get("score"))
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(_: Recorder, call: LiveCall, __: BaseException) -> None:
     """Record how many examples had failed when the evaluation was given up."""
-    del recorder, error
     count_failures(call)
 
 

@@ -4,79 +4,97 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
+
+@dataclass(slots=True)
+class EachKept(ExampleKept):
+    """Of an example of an evaluation: the indexes of those that have failed, which the evaluation counts."""
+
+    failures: deque[int | None] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class BootstrapKept(ExampleKept):
+    """Of an example of `BootstrapFewShot`: what the optimizer stores, and how many errors it had counted before."""
+
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    errors: Any = None
 
 
 class Each:
     """What an evaluation does with one example, recorded. It takes the place of the function in DSPy's executor."""
 
-    def __init__(self, function: Callable[[Any], Any], evaluation: Call, data: Any) -> None:
+    def __init__(self, function: Callable[[Any], Any], evaluation: LiveCall, data: Any) -> None:
         self.function = function
         self.evaluation = evaluation
-        self.metric = evaluation.notes.get("metric")
+        own = kept(evaluation, EvaluationKept) or EvaluationKept()
+        self.metric, self.failure_score = own.metric, own.failure_score
         self.program = evaluation.inputs.get("program")
         self.scores: deque[Any] = deque()
         self.failures: deque[int | None] = deque()
         self.indexes = examples.Indexes(data)
+        own.scores, own.failures = self.scores, self.failures
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""
         return _around_each(self.function, self, (example,), {})
 
 
-def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    del kwargs
-    call = examples.begin(
-        recorder, "dspy", each.indexes.of(args[0]), args[0], each.metric, program=each.program, scores=each.scores
-    )
-    call.notes.update(failure_score=each.evaluation.notes.get("failure_score"), failures=each.failures)
-    return call
+def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], _: dict[str, Any]) -> LiveCall:
+    own = EachKept(each.metric, each.program, each.scores, each.failure_score, failures=each.failures)
+    return examples.begin(recorder, "dspy", each.indexes.of(args[0]), args[0], own)
 
 
-def _fail_each(recorder: Recorder, call: Call, error: BaseException) -> None:
-    call.notes["failures"].append(call.facts.get(sc.EXAMPLE_INDEX))
+def _fail_each(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
+    own = kept(call, EachKept)
+    if own is not None:
+        own.failures.append(call.facts.get(sc.EXAMPLE_INDEX))
     examples.fail(recorder, call, error)
 
 
 _around_each = around(Hook(_begin_each, examples.describe, examples.finish, _fail_each))
 
 
-def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `BootstrapFewShot._bootstrap_one_example(example, round_idx)`: is the teacher's answer a demonstration?"""
-    example = args[0] if args else kwargs.get("example")
-    stored = _get(instance, "__dict__")
-    trainset = stored.get("trainset")
+    example = argument(args, kwargs, 0, "example")
+    fields = stored(instance)
+    trainset = fields.get("trainset")
     index = next((i for i, each in enumerate(trainset) if each is example), None) if type(trainset) is list else None
-    call = examples.begin(recorder, "dspy", index, example, stored.get("metric"), program=stored.get("teacher"))
-    call.notes.update(optimizer=stored, errors=stored.get("error_count"))
-    return call
+    own = BootstrapKept(fields.get("metric"), fields.get("teacher"), optimizer=fields, errors=fields.get("error_count"))
+    return examples.begin(recorder, "dspy", index, example, own)
 
 
-def finish_bootstrap(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_bootstrap(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the result; of a metric that raised, the optimizer only counts the exception."""
-    call.notes["failed"] = call.notes["optimizer"].get("error_count") != call.notes["errors"]
+    own = kept(call, BootstrapKept)
+    if own is not None:
+        own.failed = own.optimizer.get("error_count") != own.errors
     examples.finish(recorder, call, outputs)
 
 
-def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `AvatarOptimizer.process_example(actor, example, return_outputs)`."""
-    example = args[1] if len(args) > 1 else kwargs.get("example")
-    return examples.begin(recorder, "dspy", None, example, _get(instance, "__dict__").get("metric"))
+    example = argument(args, kwargs, 1, "example")
+    return examples.begin(recorder, "dspy", None, example, ExampleKept(stored(instance).get("metric")))
 
 
 def patch(patches: Patches) -> None:
@@ -90,10 +108,10 @@ def _execute(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs:
         return wrapped(*args, **kwargs)
     function, data, *rest = args
     each = Each(function, evaluation, data)
-    evaluation.notes.update(scores=each.scores, failures=each.failures)
     results = wrapped(each, data, *rest, **kwargs)
-    if type(results) is list:
-        evaluation.notes["failures"] = [result for result in results if result is None]
+    own = kept(evaluation, EvaluationKept)
+    if own is not None and type(results) is list:
+        own.failures = [result for result in results if result is None]
     return results
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.instrumentation.kit.search import Candidate, Search
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
 
 
@@ -47,7 +47,7 @@ class Listener:
     An iteration may make several proposals: GEPA tells of all their evaluations, then makes them, in the same order.
     """
 
-    def __init__(self, optimizer: Call, search: Search) -> None:
+    def __init__(self, optimizer: LiveCall, search: Search) -> None:
         self.optimizer = optimizer
         self.search = search
         self.pool: dict[int, Candidate] = {}
@@ -112,7 +112,7 @@ class Listener:
     on_merge_rejected = on_candidate_rejected
 
     def _tell(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
-        facts = {**self.search.told.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
+        facts = {**self.search.reported.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
         if reason:
             put(facts, sc.CANDIDATE_REASON, reason, str)
         recording.active.add_event(self.optimizer, Event.OPTIMIZER_CANDIDATE, facts)

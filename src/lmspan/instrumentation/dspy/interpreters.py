@@ -6,59 +6,57 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
+from lmspan.instrumentation.dspy.tools import ToolKept
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.turns import agent_of, end_turn
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
-
-def describe_execute(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_execute(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the code of `execute(code, variables)`."""
-    code = text(args[0] if args else kwargs.get("code"))
+    code = text(argument(args, kwargs, 0, "code"))
     call.found[sc.INTERPRETER_CODE_LENGTH] = len(code)
     if recorder.captures(call):
         recorder.capture(call, {sc.INTERPRETER_CODE: code})
 
 
-def finish_execute(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_execute(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the code printed or submitted."""
     if recorder.captures(call):
-        submitted = _get(outputs, "__dict__") if type(outputs).__name__ == "FinalOutput" else outputs
+        submitted = stored(outputs) if type(outputs).__name__ == "FinalOutput" else outputs
         recorder.capture(call, {sc.INTERPRETER_OUTPUT: submitted})
 
 
-def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `invoke_tool(tool_name, kwargs)`: generated code calls a function of the program."""
-    name = text(args[0] if args else kwargs.get("tool_name")) or "tool"
+    name = text(argument(args, kwargs, 0, "tool_name")) or "tool"
     facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function", sc.TOOL_CALLER: "interpreter"}
-    arguments = args[1] if len(args) > 1 else kwargs.get("kwargs")
+    arguments = argument(args, kwargs, 1, "kwargs")
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=arguments)
-    call.notes["executes"] = name  # a `dspy.Tool` of that name, called for it, is this very call
+    call.kept = ToolKept(name)  # a `dspy.Tool` of that name, called for it, is this very call
     return call
 
 
-def describe_tool(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_tool(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add what the tool is called with."""
-    del args, kwargs
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-def finish_tool(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_tool(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the tool returned to the code."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
 def _starts(operation: Operation) -> Any:
-    def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        del args, kwargs
+    def begin(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
         agent = agent_of(current_call())
         if agent is not None and operation is Operation.INTERPRETER_SHUTDOWN:
             end_turn(recorder, agent)  # the loop is over

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside, text
+from lmspan.instrumentation.kit.facts import is_inside, stored, text
+from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _OPERATIONS: Final = {"text": "text_completion"}
 
-_get = object.__getattribute__
+
+@dataclass(slots=True)
+class DSPyLMKept(LMKept):
+    """Of an LM call of DSPy: its settings, and what `seams` sees of its result."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    result: Any = None
+    """The result as DSPy's own object."""
+    adaptations: list[dict[str, Any]] = field(default_factory=list)
+    """How DSPy has changed the request or the answer, each as the attributes of an event."""
+    chunks: int = 0
+    """How many chunks of a stream have come."""
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start an LM call with what samplers may want to know: operation, provider, model, server.
 
     A subclass of DSPy's LM may have a `__call__` of its own, a program's or another instrumentation's; what it hands
@@ -32,23 +46,23 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """
     if is_inside(instance, Operation.LM):
         return None
-    stored = _get(instance, "__dict__")
-    own = stored.get("kwargs")
+    fields = stored(instance)
+    own = fields.get("kwargs")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
     learn_keys(recorder, settings)
-    address = settings.get("api_base") or settings.get("base_url") or stored.get("base_url")
-    model = text(stored.get("model")) or type(instance).__name__
-    facts = identity(model, text(stored.get("model_type")), text(address), _default_provider(type(instance)))
+    address = settings.get("api_base") or settings.get("base_url") or fields.get("base_url")
+    model = text(fields.get("model")) or type(instance).__name__
+    facts = identity(model, text(fields.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = {**kwargs, "args": args} if args else kwargs
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
-    call.notes["settings"] = settings
+    call.kept = DSPyLMKept(settings=settings)
     return call
 
 
 def learn_secrets(recorder: Recorder, lm: Any) -> None:
     """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
     if is_lm(lm):
-        learn_keys(recorder, _get(lm, "__dict__").get("kwargs"))
+        learn_keys(recorder, stored(lm).get("kwargs"))
 
 
 def is_lm(value: Any) -> bool:
@@ -56,56 +70,57 @@ def is_lm(value: Any) -> bool:
     return issubclass(type(value), sys.modules["dspy"].BaseLM)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the request parameters that are set, what the prompt was made from, and the messages."""
-    settings, found = call.notes["settings"], call.found
-    add_parameters(found, settings)
+    own = kept(call, DSPyLMKept)
+    settings = own.settings if own is not None else {}
+    add_parameters(call.found, settings)
     if sys.modules["dspy"].settings.get("send_stream") is not None:
-        found[sc.REQUEST_STREAM] = True
+        call.found[sc.REQUEST_STREAM] = True
     _add_origin(call)
     if recorder.captures(call):
-        prompt = args[0] if args else kwargs.get("prompt")
+        prompt = argument(args, kwargs, 0, "prompt")
         payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
         if settings.get("tools"):
             payload[sc.TOOL_DEFINITIONS] = tool_definitions(settings["tools"])
         recorder.capture(call, payload)
 
 
-def _add_origin(call: Call) -> None:
+def _add_origin(call: LiveCall) -> None:
     """Add what the prompt was made from, and that a predictor asks again."""
     predictor = call.parent
     if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
         call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
-    if predictor is not None and predictor.notes.get("attempt", 1) > 1:
-        call.found[sc.ADAPTER_ATTEMPT] = predictor.notes["attempt"]
+    if predictor is not None and predictor.attempt > 1:
+        call.found[sc.ADAPTER_ATTEMPT] = predictor.attempt
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the facts of the answer, and its messages."""
     _count(call)
-    result = call.notes.get("result")
-    if result is not None:
-        call.found.update(response_facts(result))
+    own = kept(call, DSPyLMKept)
+    if own is not None and own.result is not None:
+        call.found.update(response_facts(own.result))
     if call.found.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
-    for adaptation in call.notes.get("adaptations", ()):
+    for adaptation in own.adaptations if own is not None else ():
         recorder.add_event(call, Event.ADAPTATION, adaptation)
     if recorder.captures(call):
         reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     """Add the attempt that was the last one, when there was more than one."""
-    del error
     _count(call)
     attempts.last_failed(recorder, call)
 
 
-def _count(call: Call) -> None:
+def _count(call: LiveCall) -> None:
     attempts.count(call)
-    if "chunks" in call.notes:
-        call.found[sc.STREAM_CHUNK_COUNT] = call.notes["chunks"]
+    own = kept(call, DSPyLMKept)
+    if own is not None and own.chunks:
+        call.found[sc.STREAM_CHUNK_COUNT] = own.chunks
 
 
 @functools.lru_cache(maxsize=256)

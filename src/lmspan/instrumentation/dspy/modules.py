@@ -10,10 +10,11 @@ from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
 from lmspan.instrumentation.kit import modules
 from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.turns import Loop
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 LOOPS: Final[dict[str, Loop]] = {
     "ReAct": Loop(("react",), ("extract",)),
@@ -24,10 +25,8 @@ LOOPS: Final[dict[str, Loop]] = {
     "Avatar": Loop(("actor",)),
 }
 
-_get = object.__getattribute__
 
-
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `module(**inputs)`, before DSPy looks at the inputs."""
     if rivals.waiting:
         rivals.check()
@@ -35,14 +34,13 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     return modules.start(recorder, "dspy", instance, inputs, loops=LOOPS, base=base())
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, where the module sits in its program, and its inputs."""
-    del args, kwargs
-    stored = _get(call.instance, "__dict__")
-    call.found.update(signature_facts(stored.get("signature")))
+    fields = stored(call.instance)
+    call.found.update(signature_facts(fields.get("signature")))
     modules.place(call, base())
     if recorder.captures(call):
-        for lm in (call.inputs.get("lm"), stored.get("lm"), sys.modules["dspy"].settings.get("lm")):
+        for lm in (call.inputs.get("lm"), fields.get("lm"), sys.modules["dspy"].settings.get("lm")):
             learn_secrets(recorder, lm)
         inputs = {name: value for name, value in call.inputs.items() if name != "lm" or not is_lm(value)}
         modules.capture(recorder, call, inputs)

@@ -9,30 +9,27 @@ from lmspan import semconv as sc
 from lmspan.content.payload import stored_fields
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy import embeddings
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.requests import server_facts
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _TEXTS: Final = ("long_text", "text", "content", "passage")
 
-_get = object.__getattribute__
 
-
-def begin_retrieve(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_retrieve(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
     """Start a retrieval by `dspy.Retrieve`, which DSPy itself announces as a module."""
-    del args, kwargs
     return _start(recorder, type(sys.modules["dspy"].settings.get("rm")).__name__, instance)
 
 
-def begin_colbert(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None:
     """Start a search of a ColBERTv2 server; where `dspy.Retrieve` asks it, that is the retrieval."""
-    del args, kwargs
-    facts = server_facts(text(_get(instance, "__dict__").get("url")))
+    facts = server_facts(text(stored(instance).get("url")))
     outer = current_call()
     if outer is not None and outer.operation is Operation.RETRIEVAL:
         outer.found.update(facts)
@@ -40,36 +37,32 @@ def begin_colbert(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwar
     return _start(recorder, type(instance).__name__, instance, facts)
 
 
-def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a search in the process itself."""
     call = _start(recorder, type(instance).__name__, instance)
     recorder.mark_internal(call)
-    query = _query(args, kwargs)
+    query = argument(args, kwargs, 0, "query")
     if type(query) is str:
         embeddings.await_query(query, call)
     return call
 
 
-def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any] | None = None) -> Call:
+def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any] | None = None) -> LiveCall:
     named = {sc.DATA_SOURCE_ID: source, **(facts or {})}
     return recorder.start(Operation.RETRIEVAL, source, "dspy", named, instance=instance)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add how many documents are wanted, and the query."""
-    wanted = kwargs.get("k") or (args[1] if len(args) > 1 else None) or _get(call.instance, "__dict__").get("k")
+    wanted = argument(args, kwargs, 1, "k") or stored(call.instance).get("k")
     put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
-    query = _query(args, kwargs)
+    query = argument(args, kwargs, 0, "query")
     if recorder.captures(call):
         asked = query if type(query) is str else recorder.content.json(kwargs)  # KNN is asked with an example's fields
         recorder.capture(call, {sc.RETRIEVAL_QUERY: asked})
 
 
-def _query(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return kwargs.get("query", args[0] if args else None)
-
-
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what was found."""
     documents = _documents(outputs)
     call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
@@ -77,9 +70,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
         recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: documents})
 
 
-def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
+def release(_: Recorder, call: LiveCall, __: BaseException | None) -> None:
     """Let go of the query."""
-    del recorder, error
     embeddings.forget_query(call)
 
 
@@ -111,12 +103,12 @@ def _id(value: Any) -> Any:
 def _document(passage: Any) -> dict[str, Any]:
     if not issubclass(type(passage), dict):
         return {"content": passage}
-    stored = dict(dict.items(passage))
-    found = {"content": next((stored[name] for name in _TEXTS if name in stored), None)}
-    if "pid" in stored:
-        found["id"] = _id(stored["pid"])
-    if "score" in stored:
-        found["score"] = stored["score"]
+    fields = dict(dict.items(passage))
+    found = {"content": next((fields[name] for name in _TEXTS if name in fields), None)}
+    if "pid" in fields:
+        found["id"] = _id(fields["pid"])
+    if "score" in fields:
+        found["score"] = fields["score"]
     return found
 
 

@@ -1,25 +1,28 @@
-"""Another instrumentation of DSPy beside ours: every call would be told twice, so it is said, once."""
+"""Warn once if another instrumentation of DSPy is active: every call would be recorded twice."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lmspan.guard import guarded
+
+if TYPE_CHECKING:
+    from lmspan.patching import Patches
 
 logger = logging.getLogger("lmspan")
 
 _RIVALS: Final = ("openinference.instrumentation.dspy", "opentelemetry.instrumentation.genai.dspy")
 
 waiting = True
-"""Whether nobody has looked since DSPy was patched. The other may be turned on later, so the first call looks."""
+"""Whether the check is still to be made. The other one may be turned on later than ours, so the first call checks."""
 
 
 @guarded
 def check() -> None:
-    """Warn of another instrumentor that is on. Called when the first module of a program runs."""
-    global waiting  # noqa: PLW0603 - once per process and patch
+    """Warn of another instrumentor that is active. Called when the first module of a program runs."""
+    global waiting  # noqa: PLW0603 - one check for each time that DSPy is patched
     waiting = False
     for name in _RIVALS:
         instrumentor = getattr(getattr(sys.modules.get(name), "DSPyInstrumentor", None), "_instance", None)
@@ -31,7 +34,7 @@ def check() -> None:
             )
 
 
-def reset() -> None:
-    """Look again at the next call."""
-    global waiting  # noqa: PLW0603
+def patch(_: Patches) -> None:
+    """Check again at the next call."""
+    global waiting  # noqa: PLW0603 - one check for each time that DSPy is patched
     waiting = True

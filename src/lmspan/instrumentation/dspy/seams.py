@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
-from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.kit.attempts import patch_client, retrying
+from lmspan.instrumentation.dspy.lm import DSPyLMKept
+from lmspan.instrumentation.kit.arguments import argument
+from lmspan.instrumentation.kit.attempts import current_lm_call, note_failure, patch_client, retrying, try_again
 from lmspan.instrumentation.kit.facts import field
-from lmspan.lifecycle import Call, Operation
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
 
     Arguments = tuple[Any, ...]
@@ -52,7 +54,7 @@ def _patch_litellm_road(patches: Patches) -> None:
 
     _when_imported(patches, "litellm", "litellm", "completion_with_retries", _litellm_retries)
     _when_imported(patches, "litellm", "litellm", "acompletion_with_retries", _litellm_retries)
-    patch_client(patches, "openai", _lm_call)
+    patch_client(patches, "openai", "dspy")
 
 
 def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper: Callable[..., Any]) -> None:
@@ -65,27 +67,25 @@ def _when_imported(patches: Patches, module: str, owner: str, name: str, wrapper
     patches.when_imported(module, patch_now)
 
 
-def _lm_call() -> Call | None:
-    call = current_call()
-    ours = call is not None and call.operation is Operation.LM and call.source == "dspy" and call.observed
-    return call if ours else None
+def _lm_call() -> LiveCall | None:
+    return current_lm_call("dspy")
 
 
 # DSPy 3.4 ---------------------------------------------------------------------------------------------------------
 
 
 def _finalize(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[2] if len(args) > 2 else kwargs.get("result"))  # noqa: PLR2004 - finalize(lm, call, result)
+    _note_result(argument(args, kwargs, 2, "result"))
     return wrapped(*args, **kwargs)
 
 
 @guarded
 def _note_result(result: Any) -> None:
-    call = _lm_call()
-    if call is None:
+    own = kept(_lm_call(), DSPyLMKept)
+    if own is None:
         return
-    call.notes["result"] = result
-    call.notes["adaptations"] = [
+    own.result = result
+    own.adaptations = [
         {sc.ADAPTATION_FIELD: each.field, sc.ADAPTATION_ACTION: each.action, sc.ADAPTATION_REASON: each.reason}
         for response in field(result, "responses") or ()
         for each in field(response, "adaptations") or ()
@@ -96,7 +96,7 @@ def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywo
     try:
         return wrapped(*args, **kwargs)
     except BaseException as error:
-        _note_failure(error)
+        note_failure(_lm_call(), error)
         leave_no_trace(error)
         raise
 
@@ -105,16 +105,9 @@ async def _aattempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs
     try:
         return await wrapped(*args, **kwargs)
     except BaseException as error:
-        _note_failure(error)
+        note_failure(_lm_call(), error)
         leave_no_trace(error)
         raise
-
-
-@guarded
-def _note_failure(error: BaseException) -> None:
-    call = _lm_call()
-    if call is not None:
-        call.notes["failed"] = qualified_name(type(error))
 
 
 def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -131,11 +124,12 @@ def _chunk(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keyword
 
 
 @guarded
-def _count_chunk(call: Call | None) -> None:
-    if call is None:
+def _count_chunk(call: LiveCall | None) -> None:
+    own = kept(call, DSPyLMKept)
+    if call is None or own is None:
         return
-    call.notes["chunks"] = call.notes.get("chunks", 0) + 1
-    if call.notes["chunks"] == 1:
+    own.chunks += 1
+    if own.chunks == 1:
         first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
         call.found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
 
@@ -144,12 +138,12 @@ def _count_chunk(call: Call | None) -> None:
 
 
 def _process_lm_response(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[0] if args else kwargs.get("response"))
+    _note_result(argument(args, kwargs, 0, "response"))
     return wrapped(*args, **kwargs)
 
 
 def _finalize_typed(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    _note_result(args[1] if len(args) > 1 else kwargs.get("response"))
+    _note_result(argument(args, kwargs, 1, "response"))
     return wrapped(*args, **kwargs)
 
 
@@ -165,7 +159,7 @@ def _counting(name: str, kwargs: Keywords) -> Keywords | None:
     if call is None:
         return None
     litellm = sys.modules["litellm"]
-    call.notes["failed"] = qualified_name(type(sys.exc_info()[1]))
+    note_failure(call, sys.exc_info()[1])
     asynchronous = name.startswith("a")
     original = kwargs.get("original_function") or (litellm.acompletion if asynchronous else litellm.completion)
     return {
@@ -174,33 +168,28 @@ def _counting(name: str, kwargs: Keywords) -> Keywords | None:
     }
 
 
-def _try_again(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:
+def _try_again(call: LiveCall, original: Callable[..., Any]) -> Callable[..., Any]:
     def completion(*args: Any, **kwargs: Any) -> Any:
-        _begin_again(call)
+        try_again(call)
         try:
             return original(*args, **kwargs)
         except BaseException as error:
-            call.notes["failed"] = qualified_name(type(error))
+            note_failure(call, error)
             raise
 
     return completion
 
 
-def _try_again_async(call: Call, original: Callable[..., Any]) -> Callable[..., Any]:
+def _try_again_async(call: LiveCall, original: Callable[..., Any]) -> Callable[..., Any]:
     async def acompletion(*args: Any, **kwargs: Any) -> Any:
-        _begin_again(call)
+        try_again(call)
         try:
             return await original(*args, **kwargs)
         except BaseException as error:
-            call.notes["failed"] = qualified_name(type(error))
+            note_failure(call, error)
             raise
 
     return acompletion
-
-
-def _begin_again(call: Call) -> None:
-    if "failed" in call.notes:
-        retrying(call, call.notes["failed"])
 
 
 def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -216,7 +205,7 @@ def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwa
 class _CountedStream:
     """A send stream that tells the call of each chunk; the chunks go on to the program's own."""
 
-    def __init__(self, stream: Any, call: Call) -> None:
+    def __init__(self, stream: Any, call: LiveCall) -> None:
         self._stream = stream
         self._call = call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from lmspan.context.current import current_call
@@ -12,22 +11,11 @@ from lmspan.recording import recorder as recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.patching import Patches
 
-
-def patch(patches: Patches) -> None:
-    """Patch what a SIMBA step calls, where this DSPy has it."""
-    module = sys.modules.get("dspy.teleprompt.simba")
-    if module is not None:
-        patches.wrap(module, "prepare_models_for_resampling", simba.prepare)
-        patches.wrap(module, "wrap_program", simba.wrap_program)
-        patches.wrap(sys.modules["dspy.predict.parallel"].Parallel, "__call__", _parallel)
-
-
-def _parallel(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def parallel(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """End the candidates of a batch when all of it has run."""
     optimizer = current_call()
-    batch = simba.batch_of(optimizer)
+    batch = simba.take_batch(optimizer)
     error: BaseException | None = None
     try:
         return wrapped(*args, **kwargs)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook, around
-from lmspan.instrumentation.kit.facts import text
-from lmspan.instrumentation.kit.turns import agent_of
+from lmspan.instrumentation.kit.facts import cells, stored, text
+from lmspan.instrumentation.kit.kept import TurnKept, kept
+from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
@@ -25,75 +28,78 @@ _SENTINELS: Final = ("finish", "submit")
 _MCP: Final = "dspy.utils.mcp"
 _MCP_FAILED: Final = "Failed to call a MCP tool"
 
-_get = object.__getattribute__
+
+@dataclass(slots=True)
+class ToolKept:
+    """Of a tool call that runs a tool of the program: that tool or its name, until it is called."""
+
+    executes: Any
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a tool call; DSPy calls tools with keywords only."""
-    del args
-    name = text(_get(instance, "__dict__").get("name")) or "tool"
+    name = text(stored(instance).get("name")) or "tool"
     caller = current_call()
-    executed = caller.notes.pop("executes", None) if caller is not None and caller.operation is Operation.TOOL else None
-    if executed is instance or (type(executed) is str and executed == name):
-        return None  # the tool call that executes this tool is the span
+    executing = kept(caller, ToolKept)
+    if executing is not None:
+        executed, executing.executes = executing.executes, None
+        if executed is instance or (type(executed) is str and executed == name):
+            return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     agent = agent_of(caller)
     if agent is not None:
         facts[sc.AGENT_NAME] = agent.name
     call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs)
-    if caller is not None and caller.operation is Operation.TURN:
-        _count(call, caller)
+    count_tool(caller)
+    _add_id(call, kept(caller, TurnKept))
     return call
 
 
-def _count(call: Call, turn: Call) -> None:
-    """Count a tool of a turn, and find the id that the model gave its call: tools are called in the model's order."""
-    turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
-    asked = turn.notes.get("tool_calls", [])
-    for index, (name, identity) in enumerate(asked):
+def _add_id(call: LiveCall, turn: TurnKept | None) -> None:
+    """Add the id that the model gave the tool call: tools are called in the model's order."""
+    requested = turn.tool_calls if turn is not None else []
+    for index, (name, call_id) in enumerate(requested):
         if name == call.name:
-            del asked[: index + 1]
-            if identity is not None:
-                call.found[sc.TOOL_CALL_ID] = identity
+            del requested[: index + 1]
+            if call_id is not None:
+                call.found[sc.TOOL_CALL_ID] = call_id
             return
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the tool says of itself and what it is called with."""
-    del args
-    stored = _get(call.instance, "__dict__")
-    if type(stored.get("desc")) is str:
-        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(stored["desc"])
+    fields = stored(call.instance)
+    if type(fields.get("desc")) is str:
+        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(fields["desc"])
     if call.name in _SENTINELS and sc.AGENT_NAME in call.facts:
         call.found[sc.TOOL_SENTINEL] = True
-    _describe_mcp(call, stored.get("func"))
+    _describe_mcp(call, fields.get("func"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
 
 
-def _describe_mcp(call: Call, function: Any) -> None:
+def _describe_mcp(call: LiveCall, function: Any) -> None:
     """Tell a tool that an MCP server runs: its function is the one that DSPy makes around a session."""
     if type(function).__name__ != "function" or function.__module__ != _MCP:
         return
     call.found[sc.MCP_METHOD] = "tools/call"
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
-    session = cells["session"].cell_contents if "session" in cells else None
-    stored = _get(session, "__dict__") if type(session).__module__.startswith("mcp.") else {}
-    inner = stored.get("_session") or stored.get("session")
-    version = stored.get("_negotiated_version") or (_get(inner, "__dict__") if inner else {}).get("_negotiated_version")
+    session = cells(function).get("session")
+    session = session.cell_contents if session is not None else None
+    fields = stored(session) if type(session).__module__.startswith("mcp.") else {}
+    inner = fields.get("_session") or fields.get("session")
+    version = fields.get("_negotiated_version") or (stored(inner) if inner else {}).get("_negotiated_version")
     if type(version) is str:
         call.found[sc.MCP_PROTOCOL_VERSION] = version
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the tool returned."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(_: Recorder, call: LiveCall, error: BaseException) -> None:
     """Tell an error that the MCP server answered from one of the way there."""
-    del recorder
     if sc.MCP_METHOD in call.found and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
         call.found[sc.ERROR_TYPE] = "tool_error"
 
@@ -111,33 +117,32 @@ def patch(patches: Patches) -> None:
 
 def _ensure_ids(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """See the tool calls of a turn before ReActV2 invents ids for those that the model gave none."""
-    _note_calls(args[0] if args else kwargs.get("tool_calls"))
+    _note_calls(argument(args, kwargs, 0, "tool_calls"))
     return wrapped(*args, **kwargs)
 
 
 @guarded
 def _note_calls(calls: Any) -> None:
-    turn = current_call()
-    if turn is not None and turn.operation is Operation.TURN:
-        turn.notes["tool_calls"] = [(text(each.name), each.id) for each in calls.tool_calls]
+    turn = kept(current_call(), TurnKept)
+    if turn is not None:
+        turn.tool_calls = [(text(each.name), each.id) for each in calls.tool_calls]
 
 
-def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `ToolCall.execute(functions)`: it calls the bare function, so no `dspy.Tool` would tell of it."""
-    stored = _get(instance, "__dict__")
-    name = text(stored.get("name")) or "tool"
+    fields = stored(instance)
+    name = text(fields.get("name")) or "tool"
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
-    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=stored.get("args"))
-    functions = args[0] if args else kwargs.get("functions")
-    call.notes["executes"] = functions.get(name) if type(functions) is dict else None
-    if type(stored.get("id")) is str:
-        call.found[sc.TOOL_CALL_ID] = stored["id"]
+    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=fields.get("args"))
+    functions = argument(args, kwargs, 0, "functions")
+    call.kept = ToolKept(functions.get(name) if type(functions) is dict else None)
+    if type(fields.get("id")) is str:
+        call.found[sc.TOOL_CALL_ID] = fields["id"]
     return call
 
 
-def describe_execute(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_execute(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add what the tool is called with."""
-    del args, kwargs
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
@@ -151,9 +156,9 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
     Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
     program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
     """
-    given = args[0] if args else kwargs.get("functions")
-    if recording.active.ready() is not None and given is None and not args[1:]:
-        name = _get(instance, "__dict__").get("name")
+    functions = argument(args, kwargs, 0, "functions")
+    if recording.active.ready() is not None and functions is None and not args[1:]:
+        name = stored(instance).get("name")
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part
             frame = frame.f_back

@@ -13,20 +13,15 @@ from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _PHASES = {Operation.ADAPTER_FORMAT: "format", Operation.ADAPTER_PARSE: "parse"}
 
 
-def named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by the names of their parameters, None for one that is not given."""
-    return {name: args[index] if index < len(args) else kwargs.get(name) for index, name in enumerate(names)}
-
-
 def start(
     recorder: Recorder, source: str, operation: Operation, instance: Any, inputs: dict[str, Any], **facts: Any
-) -> Call | None:
+) -> LiveCall | None:
     """Start a phase. `inputs` hold `signature` and, of a format, `demos` and `inputs`; of a parse, `completion`."""
     if is_inside(instance, operation):
         return None
@@ -35,7 +30,7 @@ def start(
     return recorder.start(operation, name, source, said, instance=instance, inputs=inputs)
 
 
-def add_format(recorder: Recorder, call: Call) -> None:
+def add_format(recorder: Recorder, call: LiveCall) -> None:
     """Add the number of demonstrations, and the inputs."""
     if type(call.inputs["demos"]) is list:
         call.found[sc.ADAPTER_DEMO_COUNT] = len(call.inputs["demos"])
@@ -43,20 +38,19 @@ def add_format(recorder: Recorder, call: Call) -> None:
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs["inputs"]})
 
 
-def finish_format(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_format(_: Recorder, call: LiveCall, outputs: Any) -> None:
     """Tell how many messages came of it."""
-    del recorder
     if type(outputs) is list:
         call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
 
 
-def add_parse(call: Call) -> None:
+def add_parse(call: LiveCall) -> None:
     """Add how long the answer is."""
     if type(call.inputs["completion"]) is str:
         call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(call.inputs["completion"])
 
 
-def finish_parse(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_parse(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the fields that were read."""
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})

@@ -1,150 +1,160 @@
-"""From a hook to a wrapper: before (guarded), the original exactly once, after (guarded).
+"""The engine: before (guarded), the original exactly once, after (guarded).
 
-    begin(recorder, instance, args, kwargs)   starts a call with its sampling facts, or returns None to stay out
-    describe(recorder, call, args, kwargs)    adds what else is known; only when somebody will see it
-    finish(recorder, call, outputs)           adds what became known; only when somebody will see it
-    fail(recorder, call, error)               the same when the original raised, which passes as the same object
-    release(recorder, call, error)            lets go of what the source keeps, whether anybody sees the call or not
-    cause(error)                              what a library's own exception only wraps: that is recorded in its place
-    chunk(recorder, call, item)               what an async generator gives, one by one; its `finish` gets None
+    start(recorder, instance, args, kwargs)      starts a call with its sampling facts, or returns None to stay out
+    describe(recorder, call, args, kwargs)       adds what else is known at the start, if the span or a metric uses it
+    succeed(recorder, call, outputs)             adds what the outputs tell, under the same condition
+    fail(recorder, call, error)                  the same where the original raised `error`
+    release(recorder, call, error)               drops what the source keeps, also of a call that is not observed
+    cause(error)                                 the exception to record, where a library's own exception only wraps it
+    item(recorder, call, item)                   one item of a generator; the `succeed` of a generator receives None
+    lasting(recorder, call, outputs)             outputs that have still to run, wrapped so that the call ends with them
 
-Each step is guarded by itself: a call that was begun is ended whatever happens to its description.
+The program's exception passes as the same object. Each step is guarded by itself: a call that has started ends whatever
+happens to its description. The same steps serve plain functions, coroutines (here), generators and async generators
+(`generators`), for instrumentors, which patch methods, and for decorators, which wrap functions.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lmspan.context.awaiting import awaited, settle
+from lmspan.context import awaiting
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import generators
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
+    Arguments = tuple[Any, ...]
+    Keywords = dict[str, Any]
+    Wrapper = Callable[[Callable[..., Any], Any, Arguments, Keywords], Any]
 
-class Hook(NamedTuple):
-    """What to do around one kind of operation. Every function runs on the thread of the program's call."""
 
-    begin: Callable[[Recorder, Any, tuple[Any, ...], dict[str, Any]], Call | None]
-    describe: Callable[[Recorder, Call, tuple[Any, ...], dict[str, Any]], None]
-    finish: Callable[[Recorder, Call, Any], None]
-    fail: Callable[[Recorder, Call, BaseException], None] | None = None
-    release: Callable[[Recorder, Call, BaseException | None], None] | None = None
+class Steps(NamedTuple):
+    """What a source does around one kind of operation. Every step runs on the thread of the program's call."""
+
+    start: Callable[[Recorder, Any, Arguments, Keywords], LiveCall | None]
+    describe: Callable[[Recorder, LiveCall, Arguments, Keywords], None] | None = None
+    succeed: Callable[[Recorder, LiveCall, Any], None] | None = None
+    fail: Callable[[Recorder, LiveCall, BaseException], None] | None = None
+    release: Callable[[Recorder, LiveCall, BaseException | None], None] | None = None
     cause: Callable[[BaseException], BaseException] | None = None
-    chunk: Callable[[Recorder, Call, Any], None] | None = None
+    item: Callable[[Recorder, LiveCall, Any], None] | None = None
+    lasting: Callable[[Recorder, LiveCall, Any], Any] | None = None
 
 
-def around(hook: Hook) -> Callable[..., Any]:
-    """Return a wrapt wrapper for a plain method."""
-    begin, end = _guard(hook)
+Hook = Steps
 
-    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        recorder = recording.active
-        call = recorder.announce(begin, instance, args, kwargs)
-        if call is None:
-            return wrapped(*args, **kwargs)
+
+class Guarded:
+    """Steps, each guarded by itself."""
+
+    __slots__ = ("_cause", "_describe", "_fail", "_lasting", "_release", "_start", "_succeed", "item")
+
+    def __init__(self, steps: Steps) -> None:
+        self._start = guarded(steps.start)
+        self._describe, self._succeed, self._fail, self._release, self._cause, self.item, self._lasting = (
+            guarded(step) if step is not None else None for step in steps[1:]
+        )
+
+    def start(self, recorder: Recorder, instance: Any, args: Arguments, kwargs: Keywords) -> LiveCall | None:
+        """Start a call and describe it. `Recorder.announce` calls it, and ends the call if an interrupt arrives."""
+        call = self._start(recorder, instance, args, kwargs)
+        if call is not None and call.observed and self._describe is not None:
+            self._describe(recorder, call, args, kwargs)
+        return call
+
+    def end(self, recorder: Recorder, call: LiveCall, outputs: Any, error: BaseException | None) -> None:
+        """End a call with its outputs or its error. Ending it twice has no effect."""
         try:
-            outputs = wrapped(*args, **kwargs)
-            end(recorder, call, outputs, None)
-        except BaseException as error:  # of the original, or an interrupt while the call ends: ending it twice is safe
+            if error is not None and self._cause is not None:
+                error = self._cause(error) or error
+            if call.observed and error is None and self._succeed is not None:
+                self._succeed(recorder, call, outputs)
+            elif call.observed and error is not None and self._fail is not None:
+                self._fail(recorder, call, error)
+            if self._release is not None:
+                self._release(recorder, call, error)
+        finally:
+            recorder.end(call, outputs, error)
+
+    def end_or_last(self, recorder: Recorder, call: LiveCall, outputs: Any) -> Any:
+        """Return the outputs, and end the call, unless they have still to run: then the call ends with them."""
+        if self._lasting is not None:
+            lasting = self._lasting(recorder, call, outputs)
+            if lasting is not None:
+                return lasting
+        self.end(recorder, call, outputs, None)
+        return outputs
+
+    def stream(self, instance: Any, args: Arguments, kwargs: Keywords) -> generators.Stream:
+        """Return the call of a generator that is called with these arguments."""
+        return generators.Stream(lambda recorder: self.start(recorder, instance, args, kwargs), self.end, self.item)
+
+
+def around(steps: Steps) -> Wrapper:
+    """Return what runs a plain function, recorded: `(function, instance, args, kwargs)`, as wrapt calls a wrapper."""
+    guard = Guarded(steps)
+
+    def run(function: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords) -> Any:
+        recorder = recording.active
+        call = recorder.announce(guard.start, instance, args, kwargs)
+        if call is None:
+            return function(*args, **kwargs)
+        try:
+            return guard.end_or_last(recorder, call, function(*args, **kwargs))
+        except BaseException as error:  # of the function, or an interrupt while the call ends
             try:
-                end(recorder, call, None, error)
-            except BaseException:  # an interrupt
+                guard.end(recorder, call, None, error)
+            except BaseException:  # another interrupt
                 recorder.end(call, error=error)
                 raise
             leave_no_trace(error)
             raise
-        return outputs
 
-    return wrapper
+    return run
 
 
-def around_async(hook: Hook) -> Callable[..., Awaitable[Any]]:
-    """Return a wrapt wrapper for a coroutine method."""
-    begin, end = _guard(hook)
+def around_async(steps: Steps) -> Callable[[Callable[..., Any], Any, Arguments, Keywords], Awaitable[Any]]:
+    """Return what runs a coroutine function, recorded; before the run returns, it waits for async hooks."""
+    guard = Guarded(steps)
 
-    async def wrapper(
-        wrapped: Callable[..., Awaitable[Any]], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    async def run(function: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords) -> Any:
         recorder = recording.active
-        before = awaited.get()
-        awaited.set(True)
+        before = awaiting.awaited.get()
+        awaiting.awaited.set(True)
         try:
-            call = recorder.announce(begin, instance, args, kwargs)
+            call = recorder.announce(guard.start, instance, args, kwargs)
             if call is None:
-                return await wrapped(*args, **kwargs)
+                return await function(*args, **kwargs)
             try:
-                outputs = await wrapped(*args, **kwargs)
-                end(recorder, call, outputs, None)
+                outputs = guard.end_or_last(recorder, call, await function(*args, **kwargs))
             except BaseException as error:
                 try:
-                    end(recorder, call, None, error)
-                except BaseException:  # an interrupt
+                    guard.end(recorder, call, None, error)
+                except BaseException:  # another interrupt
                     recorder.end(call, error=error)
                     raise
-                await settle(call)
+                await awaiting.settle(call)
                 leave_no_trace(error)
                 raise
-            await settle(call)
+            await awaiting.settle(call)
             return outputs
         finally:
-            awaited.set(before)
+            awaiting.awaited.set(before)
 
-    return wrapper
-
-
-def around_stream(hook: Hook) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """Return a wrapt wrapper for an async generator method."""
-    begin, end = _guard(hook)
-    listener = generators.Listener(end, guarded(hook.chunk) if hook.chunk is not None else None)
-
-    def wrapper(
-        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> AsyncGenerator[Any, Any]:
-        def begin_one(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-            return begin(recorder, instance, args, kwargs)  # type: ignore[no-any-return]
-
-        stream: AsyncGenerator[Any, Any] = generators.wrap_async(begin_one, wrapped, listener)(*args, **kwargs)
-        return stream
-
-    return wrapper
+    return run
 
 
-def _guard(hook: Hook) -> tuple[Any, Any]:
-    """Return how a call starts and how it ends, each step guarded by itself."""
-    begin, describe, finish = guarded(hook.begin), guarded(hook.describe), guarded(hook.finish)
-    fail, release = guarded(hook.fail or _ignore), guarded(hook.release or _ignore)
-    cause = guarded(hook.cause or _itself)
+def around_stream(steps: Steps) -> Wrapper:
+    """Return what makes a recorded async generator of an async generator function."""
+    guard = Guarded(steps)
 
-    def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = begin(recorder, instance, args, kwargs)
-        if call is not None and call.observed:
-            describe(recorder, call, args, kwargs)
-        return call
+    def run(function: Callable[..., Any], instance: Any, args: Arguments, kwargs: Keywords) -> Any:
+        return generators.wrap_async(lambda: (function(*args, **kwargs), guard.stream(instance, args, kwargs)))()
 
-    def end(recorder: Recorder, call: Call, outputs: Any, error: BaseException | None) -> None:
-        try:
-            if error is not None:
-                error = cause(error) or error
-            if call.observed and error is None:
-                finish(recorder, call, outputs)
-            elif call.observed and error is not None:
-                fail(recorder, call, error)
-            release(recorder, call, error)
-        finally:
-            recorder.end(call, outputs, error)
-
-    return start, end
-
-
-def _ignore(recorder: Recorder, call: Call, error: BaseException | None) -> None:
-    del recorder, call, error
-
-
-def _itself(error: BaseException) -> BaseException:
-    return error
+    return run

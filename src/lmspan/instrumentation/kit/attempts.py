@@ -1,6 +1,7 @@
-"""The attempts of one LM call: each that failed is an event on it, whoever tried again.
+"""The attempts of one LM call: each attempt that fails is an event on the call, at whatever level it is repeated.
 
-`attempts` in a call's notes numbers the current one; `failed` is how it failed, until another follows.
+The source keeps an `LMKept` on the call. It numbers the current attempt and holds how that has failed, until the next
+attempt starts.
 """
 
 from __future__ import annotations
@@ -10,54 +11,83 @@ from typing import TYPE_CHECKING, Any
 
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
+from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.facts import put
-from lmspan.lifecycle import Event
+from lmspan.instrumentation.kit.kept import LMKept, kept
+from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
 
+def current_lm_call(source: str) -> LiveCall | None:
+    """Return the current call if it is an LM call of this source."""
+    call = current_call()
+    own = call is not None and call.operation is Operation.LM and call.source == source and call.observed
+    return call if own else None
+
+
 @guarded
-def retrying(call: Call | None, error_type: str, delay: Any = None) -> None:
-    """Tell that the current attempt has failed and another follows."""
-    if call is None:
+def retrying(call: LiveCall | None, error_type: str, delay_s: Any = None) -> None:
+    """Record that the current attempt has failed and the next one follows."""
+    own = kept(call, LMKept)
+    if call is None or own is None:
         return
-    attempt = call.notes.get("attempts", 1)
-    facts: dict[str, Any] = {sc.RETRY_ATTEMPT: attempt, sc.ERROR_TYPE: error_type}
-    put(facts, sc.RETRY_DELAY, delay, float)
+    facts: dict[str, Any] = {sc.RETRY_ATTEMPT: own.attempts, sc.ERROR_TYPE: error_type}
+    put(facts, sc.RETRY_DELAY, delay_s, float)
     recording.active.add_event(call, Event.RETRY, facts)
-    call.notes["attempts"] = attempt + 1
-    call.notes.pop("failed", None)
+    own.attempts += 1
+    own.failed = None
 
 
-def count(call: Call) -> None:
+@guarded
+def note_failure(call: LiveCall | None, error: BaseException | None) -> None:
+    """Keep how the current attempt has failed."""
+    own = kept(call, LMKept)
+    if own is not None:
+        own.failed = qualified_name(type(error))
+
+
+def try_again(call: LiveCall | None, delay_s: float | None = None) -> None:
+    """Record the attempt that has failed, if one has, before the next attempt starts."""
+    own = kept(call, LMKept)
+    if own is not None and own.failed is not None:
+        retrying(call, own.failed, delay_s)
+
+
+def count(call: LiveCall) -> None:
     """Put the number of attempts on a call that is about to end, if there was more than one."""
-    attempts = call.notes.get("attempts", 1)
-    if attempts > 1:
-        call.found[sc.ATTEMPT_COUNT] = attempts
+    own = kept(call, LMKept)
+    if own is not None and own.attempts > 1:
+        call.found[sc.ATTEMPT_COUNT] = own.attempts
 
 
-def last_failed(recorder: Recorder, call: Call) -> None:
-    """Tell of the last attempt of a call that failed for good, when it was not the only one."""
-    if sc.ATTEMPT_COUNT in call.found and "failed" in call.notes:
-        facts = {sc.RETRY_ATTEMPT: call.found[sc.ATTEMPT_COUNT], sc.ERROR_TYPE: call.notes["failed"]}
-        recorder.add_event(call, Event.RETRY, facts)
+def last_failed(recorder: Recorder, call: LiveCall, error_type: str | None = None) -> None:
+    """Record the last attempt of a call that has failed, when it was not the only attempt.
+
+    With the `error_type` of the call, an only attempt is recorded too if it has failed with another error.
+    """
+    own = kept(call, LMKept)
+    if own is None or own.failed is None:
+        return
+    if own.attempts > 1 or error_type not in (None, own.failed):
+        recorder.add_event(call, Event.RETRY, {sc.RETRY_ATTEMPT: own.attempts, sc.ERROR_TYPE: own.failed})
 
 
-def patch_client(patches: Patches, package: str, current: Callable[[], Call | None]) -> None:
-    """Count the attempts that a client of OpenAI's or Anthropic's making makes: it sleeps after each that failed.
+def patch_client(patches: Patches, package: str, source: str) -> None:
+    """Count the attempts of a client that OpenAI or Anthropic publish: it sleeps after each attempt that failed.
 
-    `current` returns the LM call that they belong to, if there is one of the source's own.
+    They belong to the current LM call, if that is one of the source.
     """
 
     def sleep(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        retrying(current(), _failure(kwargs.get("response")) or "_OTHER")
+        retrying(current_lm_call(source), _failure(kwargs.get("response")) or "_OTHER")
         return wrapped(*args, **kwargs)
 
     @guarded
@@ -70,7 +100,7 @@ def patch_client(patches: Patches, package: str, current: Callable[[], Call | No
 
 @guarded
 def _failure(response: Any) -> str:
-    """Return how an attempt failed: the status that was answered, else what the client has just caught."""
+    """Return how an attempt has failed: the status of the response, else the exception that the client handles now."""
     status = getattr(response, "status_code", None)
     caught = sys.exc_info()[1]
     if type(status) is int:

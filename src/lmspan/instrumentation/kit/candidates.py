@@ -13,17 +13,17 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import search_of
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lmspan.lifecycle import Call
+    from lmspan.instrumentation.kit.kept import Scores
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 
-def start(recorder: Recorder, program: Any) -> Call | None:
+def start(recorder: Recorder, program: Any) -> LiveCall | None:
     """Start a candidate, if the current call is an optimizer that searches."""
     optimizer = current_call()
     search = search_of(optimizer)
@@ -35,16 +35,16 @@ def start(recorder: Recorder, program: Any) -> Call | None:
         candidate.parents = tuple(parent for parent in expected.parents if parent.id != candidate.id)
     facts = {**expected.facts, sc.CANDIDATE_ID: candidate.id, sc.CANDIDATE_INDEX: candidate.index}
     call = recorder.start(Operation.CANDIDATE, "", optimizer.source, facts)
-    call.notes.update(candidate=candidate, scope=expected.scope)
+    call.kept = CandidateKept(candidate, expected.scope)
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add what the candidate is made of, and how it differs from what it was made from."""
-    del args, kwargs
-    candidate, search = call.notes["candidate"], search_of(call.parent)
-    if search is None:
+    own, search = kept(call, CandidateKept), search_of(call.parent)
+    if own is None or search is None:
         return
+    candidate = own.candidate
     base = candidate.parents[0] if candidate.parents else search.student
     call.found.update(candidate.facts())
     call.found[sc.CANDIDATE_CHANGED] = candidate.changes(base)
@@ -58,45 +58,44 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
             recorder.capture(call, {sc.CANDIDATE_DIFF: diff})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the score, and tell the optimizer's span of it."""
-    conclude(recorder, call, number(outputs), call.notes.get("scores", ()))
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score on the candidate's span and on the optimizer's."""
+    conclude(recorder, call, number(outputs))
 
 
-def conclude(
-    recorder: Recorder,
-    call: Call,
-    score: float | None,
-    scores: Iterable[tuple[float | None, dict[str, float]]] = (),
-) -> None:
-    """Put the score on the candidate, and the event on the optimizer's span; `scores` are those of its examples."""
-    found, scope = call.found, call.notes["scope"]
-    found[sc.CANDIDATE_SCOPE] = scope
-    put(found, sc.CANDIDATE_SCORE, score, float)
-    for name, value in _means(scores).items():
-        found[f"{sc.CANDIDATE_METRICS}{name}"] = value
+def conclude(recorder: Recorder, call: LiveCall, score: float | None) -> None:
+    """Put the score on the candidate, and the event on the optimizer's span."""
+    own = kept(call, CandidateKept)
+    if own is None:
+        return
+    call.found[sc.CANDIDATE_SCOPE] = own.scope
+    put(call.found, sc.CANDIDATE_SCORE, score, float)
+    for name, value in _means(own.scores).items():
+        call.found[f"{sc.CANDIDATE_METRICS}{name}"] = value
     search = search_of(call.parent)
     if call.parent is None or search is None:
         return
-    if score is not None and scope == "full":
-        accepted = search.score(call.notes["candidate"], score)
+    if score is not None and own.scope == "full":
+        accepted = search.score(own.candidate, score)
         if not search.decides:
-            found[sc.CANDIDATE_ACCEPTED] = accepted
-    told = {name: value for name, value in {**call.facts, **found}.items() if name.startswith("lmspan.optimizer.")}
-    search.told[call.notes["candidate"].id] = told
+            call.found[sc.CANDIDATE_ACCEPTED] = accepted
+    facts = {**call.facts, **call.found}
+    reported = {name: value for name, value in facts.items() if name.startswith("lmspan.optimizer.")}
+    search.reported[own.candidate.id] = reported
     if not search.decides:
-        recorder.add_event(call.parent, Event.OPTIMIZER_CANDIDATE, told)
+        recorder.add_event(call.parent, Event.OPTIMIZER_CANDIDATE, reported)
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
-    """Tell the optimizer's span of a candidate that could not be evaluated."""
-    del error
+def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
+    """Record on the optimizer's span a candidate whose evaluation raised."""
+    own = kept(call, CandidateKept)
+    if own is not None:
+        own.scores = ()
     conclude(recorder, call, None)
 
 
-def sum_up(recorder: Recorder, call: Call, ended: Any) -> None:
+def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:
     """Record on the optimizer's call what its search has come to, or had when it was given up."""
-    del recorder, ended
     search = search_of(call)
     if search is None or not len(search):
         return
@@ -107,7 +106,7 @@ def sum_up(recorder: Recorder, call: Call, ended: Any) -> None:
         call.found[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
 
 
-def _means(scores: Iterable[tuple[float | None, dict[str, float]]]) -> dict[str, float]:
+def _means(scores: Scores) -> dict[str, float]:
     by_name: defaultdict[str, list[float]] = defaultdict(list)
     for _, further in list(scores):
         for name, value in further.items():

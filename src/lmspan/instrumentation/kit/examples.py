@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name, stored_fields
-from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.facts import cells, put, text
+from lmspan.instrumentation.kit.kept import CandidateKept, EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _LARGEST: Final = 2**1000
@@ -25,10 +26,10 @@ def metric_name(metric: Any) -> str:
     """Return the name of a metric: the user's own, where the library has put a function of its own around it."""
     if type(metric).__name__ not in ("function", "method", "type"):
         return type(metric).__name__
-    if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES) and metric.__closure__:
-        cells = dict(zip(metric.__code__.co_freevars, metric.__closure__, strict=False))
-        if "metric" in cells and cells["metric"].cell_contents is not None:
-            return metric_name(cells["metric"].cell_contents)
+    if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES):
+        inner = cells(metric).get("metric")
+        if inner is not None and inner.cell_contents is not None:
+            return metric_name(inner.cell_contents)
     return text(metric.__name__)
 
 
@@ -74,79 +75,72 @@ class Indexes:
         return next(indexes, last)
 
 
-def adopt(recorder: Recorder, call: Call) -> None:
-    """Hold the span of an example's program. A module that judges for a metric is not it."""
-    parent = call.parent
-    if parent is None or parent.operation is not Operation.EXAMPLE or "call" in parent.notes:
-        return
-    if parent.notes["program"] is call.instance or parent.notes["program"] is ...:
-        parent.notes["call"] = call
+def adopt(recorder: Recorder, call: LiveCall) -> None:
+    """Hold the span of an example's program. A module that judges for a metric is not the program."""
+    own = kept(call.parent, ExampleKept)
+    if own is not None and own.call is None and (own.program is call.instance or own.program is ...):
+        own.call = call
         recorder.hold(call)
 
 
 def begin(
-    recorder: Recorder,
-    source: str,
-    index: int | None,
-    example: Any,
-    metric: Any,
-    *,
-    program: Any = ...,
-    scores: Any = None,
-    owned: bool = True,
-) -> Call:
-    """Start an example that `program` runs on: a module, or `...` for whichever module comes first.
-
-    `scores` takes what the metric gives, for whoever sums up.
-    """
+    recorder: Recorder, source: str, index: int | None, example: Any, own: ExampleKept, *, owned: bool = True
+) -> LiveCall:
+    """Start an example; `own` says which program and which metric run on it."""
     facts = {} if index is None else {sc.EXAMPLE_INDEX: index}
     call = recorder.start(Operation.EXAMPLE, "", source, facts, inputs=example, owned=owned)
-    call.notes.update(metric=metric if type(metric) is str else metric_name(metric), program=program, scores=scores)
+    call.kept = own
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the example: its inputs are the program's, its labels are only here."""
-    del args, kwargs
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
-    """Record the result: `(..., score)` or `{"score": ...}` or the score alone, as the one who ran it gives it."""
-    given = outputs[-1] if type(outputs) is tuple and outputs else outputs
-    failed = getattr(call.notes.get("call"), "error", None)
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result: `(..., score)`, `{"score": ...}` or the score alone, as the library returns it."""
+    own = kept(call, ExampleKept)
+    if own is None:
+        return
+    result = outputs[-1] if type(outputs) is tuple and outputs else outputs
+    error = own.call.error if own.call is not None else None
     facts: dict[str, Any] = {}
-    put(facts, sc.EVALUATION_SCORE, number(given), float)
-    if failed is not None or call.notes.get("failed"):
-        kind = qualified_name(type(failed)) if failed is not None else "_OTHER"
+    put(facts, sc.EVALUATION_SCORE, number(result), float)
+    if error is not None or own.failed:
+        kind = qualified_name(type(error)) if error is not None else "_OTHER"
         facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
     metadata = outputs.get("output_metadata") if type(outputs) is dict else None
     if recorder.captures(call):
-        feedback = (metadata or stored_fields(given, type(given)) or {}).get("feedback")
+        feedback = (metadata or stored_fields(result, type(result)) or {}).get("feedback")
         if type(feedback) is str:
             facts[sc.EVALUATION_EXPLANATION] = recorder.content.text(feedback)
-    if call.notes["scores"] is not None:
-        call.notes["scores"].append((facts.get(sc.EVALUATION_SCORE), further_scores(metadata or given)))
-    _tell(recorder, call, facts)
+    if own.scores is not None:
+        own.scores.append((facts.get(sc.EVALUATION_SCORE), further_scores(metadata or result)))
+    _add_result(recorder, call, own, facts)
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     """Record that the program or the metric raised; the score is what the evaluation then counts."""
-    facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
-    put(facts, sc.EVALUATION_SCORE, call.notes.get("failure_score"), float)
-    _tell(recorder, call, facts)
+    own = kept(call, ExampleKept)
+    if own is not None:
+        facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
+        put(facts, sc.EVALUATION_SCORE, own.failure_score, float)
+        _add_result(recorder, call, own, facts)
 
 
-def _tell(recorder: Recorder, call: Call, facts: dict[str, Any]) -> None:
+def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dict[str, Any]) -> None:
+    """Add the event with the result to the span of the example's program, or to the example's if no program ran."""
     if sc.EVALUATION_SCORE in facts:
         call.found[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
     index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
-    named = {sc.EVALUATION_NAME: call.notes["metric"], sc.EVALUATION_SCOPE: "example", **index, **facts}
-    recorder.add_event(call.notes.get("call", call), Event.EVALUATION_RESULT, named)
+    name = own.metric if type(own.metric) is str else metric_name(own.metric)
+    named = {sc.EVALUATION_NAME: name, sc.EVALUATION_SCOPE: "example", **index, **facts}
+    recorder.add_event(own.call or call, Event.EVALUATION_RESULT, named)
 
 
-def conclude(recorder: Recorder, evaluation: Call, score: Any) -> None:
+def conclude(recorder: Recorder, evaluation: LiveCall, score: Any) -> None:
     """Record the score of a data set, and how many examples failed although the evaluation swallows exceptions."""
     count_failures(evaluation)
     put(evaluation.found, sc.EVALUATION_SCORE, score, float)
@@ -154,11 +148,13 @@ def conclude(recorder: Recorder, evaluation: Call, score: Any) -> None:
         names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
         facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.found[name] for name in names}}
         recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
-    if evaluation.parent is not None and evaluation.parent.operation is Operation.CANDIDATE:
-        evaluation.parent.notes["scores"] = evaluation.notes.get("scores", ())
+    own, candidate = kept(evaluation, EvaluationKept), kept(evaluation.parent, CandidateKept)
+    if own is not None and candidate is not None:
+        candidate.scores = own.scores
 
 
-def count_failures(evaluation: Call) -> None:
+def count_failures(evaluation: LiveCall) -> None:
     """Record how many examples have failed so far."""
-    if "failures" in evaluation.notes:
-        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(evaluation.notes["failures"])
+    own = kept(evaluation, EvaluationKept)
+    if own is not None and own.failures is not None:
+        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(own.failures)

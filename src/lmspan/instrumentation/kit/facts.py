@@ -6,6 +6,22 @@ from typing import Any
 
 from lmspan.context.current import current_call
 
+_get = object.__getattribute__
+
+
+def stored(value: Any) -> dict[str, Any]:
+    """Return the attributes that an object stores, the very dict; an empty dict for an object that has none."""
+    try:
+        fields = _get(value, "__dict__")
+    except AttributeError:
+        return {}
+    return fields if type(fields) is dict else {}
+
+
+def cells(function: Any) -> dict[str, Any]:
+    """Return the cells of the variables that a plain function has from around it, by name."""
+    return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+
 
 def is_inside(instance: Any, *operations: Any) -> bool:
     """Tell whether the innermost call already is one of these operations on this very object: a nested announcement."""

@@ -1,7 +1,7 @@
 """What every instrumentor shares: OpenTelemetry's protocol for them, and patching when the library is imported.
 
-An instrumentor is mostly a table: module, class, and the hook around each of its methods. A class or method that a
-release of the library does not have is passed over.
+An instrumentor is a table: module, class, and the hook around each of its methods. A class or method that a release of
+the library does not have is passed over.
 """
 
 from __future__ import annotations
@@ -9,55 +9,87 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from lmspan.context import propagation
 from lmspan.guard import guarded
-from lmspan.instrumentation.kit.around import Hook, around, around_async, around_stream
+from lmspan.instrumentation.kit.around import Hook, Steps, around, around_async, around_stream
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 Methods = Mapping[str, "Hook | Callable[..., Any]"]
-"""By the method's name: a hook, or a wrapper with wrapt's four arguments where there is no call to begin."""
-Seams = tuple[tuple[str, str, Methods], ...]
-"""Module, class, and what is put around the class's methods."""
+"""By the name of a method: a hook, or a wrapper with wrapt's four arguments where no call starts."""
+Classes = tuple[tuple[str, str, Methods], ...]
+"""Module, class, and what is put around the methods of the class. A later row is put around an earlier one."""
+Functions = tuple[tuple[str, str, "Callable[..., Any]"], ...]
+"""Module, function, and the wrapper: for a function in a module that calls it, if that module is imported."""
+Parts = tuple["Callable[[Patches], None]", ...]
+"""Functions that put further patches, or prepare them. One that raises does not keep the others from their work."""
 
 
 class Instrumentor:
-    """One library's patches. One instance per class, as in OpenTelemetry's `BaseInstrumentor`, whose calls these are.
+    """The patches of one library; one instance for each class, with the methods of OpenTelemetry's `BaseInstrumentor`.
 
-    The library is patched now if the program has imported it, else when it does: an instrumentor imports nothing.
+    If the program has imported the library, it is patched now, else when the program imports it.
     """
 
+    name: ClassVar[str]
+    """The library's name in messages."""
     module: ClassVar[str]
+    """The module that the program imports. The calls of the library have its name as their source."""
+    requirement: ClassVar[str]
+    """The versions that can be instrumented; `pyproject.toml` has the same lower limit."""
+    tested: ClassVar[tuple[str, ...]]
+    """How the versions begin with which the instrumentor is tested; another version is logged."""
+    methods: ClassVar[Classes] = ()
+    """Methods that the classes themselves define."""
+    families: ClassVar[Classes] = ()
+    """Methods of a class and of every subclass, present and future, that defines them again."""
+    functions: ClassVar[Functions] = ()
+    parts: ClassVar[Parts] = ()
     _instance: ClassVar[Any] = None
 
-    is_instrumented_by_opentelemetry = False
+    is_instrumented_by_opentelemetry: bool = False
 
     def __new__(cls) -> Self:
         """Return the one instance."""
         if cls._instance is None:
             cls._instance = object.__new__(cls)
             cls._instance.patches = Patches()
-        return cls._instance  # type: ignore[no-any-return]
+        return cls._instance  # type: ignore[no-any-return] # an instance of this very class
 
     patches: Patches
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return the versions that this instrumentor is made for, as requirement strings."""
-        raise TypeError(f"{type(self).__name__} names no library")
+        """Return the versions that can be instrumented, as requirement strings."""
+        return (self.requirement,)
 
     def patch(self, library: Any) -> None:
-        """Put the patches on the imported library. Called once per `instrument()`."""
-        raise TypeError(f"{type(self).__name__} patches nothing ({library!r})")
+        """Put the patches on the imported library. Called once for each `instrument()`."""
+        self._check_version(str(getattr(library, "__version__", "unknown")))
+        self.wrap_methods(self.methods)
+        self.wrap_families(self.families)
+        for module, name, wrapper in self.functions:
+            if module in sys.modules:
+                self.patches.wrap(sys.modules[module], name, wrapper)
+        for part in self.parts:
+            guarded(part)(self.patches)
+
+    def _check_version(self, version: str) -> None:
+        if not version.startswith(self.tested):
+            known = f"{', '.join(self.tested)} {'was' if len(self.tested) == 1 else 'were'}"
+            logger.warning(
+                "lmspan: %s %s was not tested (%s); what it still announces is recorded", self.name, version, known
+            )
 
     def instrument(self, **_: Any) -> None:
-        """Instrument the library; harmless when it already is. Extra arguments are OpenTelemetry's, and not needed."""
+        """Instrument the library; a second call has no effect. Extra arguments are OpenTelemetry's, and ignored."""
         if self.is_instrumented_by_opentelemetry:
             return
         self.is_instrumented_by_opentelemetry = True
@@ -65,21 +97,21 @@ class Instrumentor:
         self.patches.when_imported(self.module, guarded(self.patch))
 
     def uninstrument(self, **_: Any) -> None:
-        """Take the patches away; strangers' patches above or below ours stay."""
+        """Take the patches away; patches of others above or below ours stay."""
         if not self.is_instrumented_by_opentelemetry:
             return
         self.is_instrumented_by_opentelemetry = False
         self.patches.restore()
         propagation.uninstall()
 
-    def wrap_methods(self, seams: Seams) -> None:
+    def wrap_methods(self, classes: Classes) -> None:
         """Wrap the methods that the classes themselves define."""
-        for module, name, methods in seams:
+        for module, name, methods in classes:
             self._wrap(find(module, name), methods)
 
-    def wrap_families(self, seams: Seams) -> None:
-        """Do the same for the classes and every subclass, present and future, that defines a method again."""
-        for module, name, methods in seams:
+    def wrap_families(self, classes: Classes) -> None:
+        """Wrap the methods of the classes and of every subclass, present and future, that defines them again."""
+        for module, name, methods in classes:
             base = find(module, name)
             if base is not None:
                 self._wrap_family(base, methods)
@@ -131,9 +163,9 @@ def _is_awaited(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _wrapper(hook: Hook | Callable[..., Any], original: Any) -> Callable[..., Any]:
+def _wrapper(hook: Steps | Callable[..., Any], original: Any) -> Callable[..., Any]:
     """Return the wrapper that a function's kind asks for."""
-    if not isinstance(hook, Hook):
+    if not isinstance(hook, Steps):
         return hook
     function = inspect.unwrap(original)
     if inspect.isasyncgenfunction(function):

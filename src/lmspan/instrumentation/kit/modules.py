@@ -8,12 +8,13 @@ from lmspan import semconv as sc
 from lmspan.content.messages import exchanged
 from lmspan.content.payload import qualified_name
 from lmspan.instrumentation.kit import examples, turns
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.instrumentation.kit.structure import MODULES, is_outermost, path_in, submodules
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.instrumentation.kit.turns import Loop
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _NAMED: Final = {Operation.AGENT: sc.AGENT_NAME, Operation.WORKFLOW: sc.WORKFLOW_NAME}
@@ -21,7 +22,7 @@ _NAMED: Final = {Operation.AGENT: sc.AGENT_NAME, Operation.WORKFLOW: sc.WORKFLOW
 
 def start(
     recorder: Recorder, source: str, instance: Any, inputs: dict[str, Any], *, loops: dict[str, Loop], base: type
-) -> Call:
+) -> LiveCall:
     """Start a module call; the inputs are taken as they are. `loops` are the library's agents, `base` its modules'."""
     turns.advance(recorder, instance)
     kind = type(instance)
@@ -31,7 +32,7 @@ def start(
     if operation in _NAMED:
         facts[_NAMED[operation]] = kind.__name__
     call = recorder.start(operation, kind.__name__, source, facts, instance=instance, inputs=inputs)
-    call.notes["loop"] = loop
+    call.kept = ModuleKept(loop)
     examples.adopt(recorder, call)
     return call
 
@@ -41,15 +42,17 @@ def _operation(source: str, kind: type, instance: Any, base: type) -> Operation:
     return Operation.WORKFLOW if own and is_outermost() and any(submodules(instance, base)) else Operation.MODULE
 
 
-def place(call: Call, base: type) -> None:
+def place(call: LiveCall, base: type) -> None:
     """Add where the module sits in its program."""
     parent = turns.agent_of(call.parent) or call.parent
     path = path_in(call.instance, parent, base) if parent is not None and parent.operation in MODULES else ""
-    if path:
-        call.notes["path"] = call.found[sc.MODULE_PATH] = path
+    own = kept(call, ModuleKept)
+    if path and own is not None:
+        own.path = path
+        call.found[sc.MODULE_PATH] = path
 
 
-def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
+def capture(recorder: Recorder, call: LiveCall, inputs: dict[str, Any]) -> None:
     """Record the inputs; of an agent also as its first message, and the tools that it was given."""
     if call.operation is Operation.AGENT:
         if said := exchanged("user", inputs, recorder.content.brief):
@@ -59,7 +62,7 @@ def capture(recorder: Recorder, call: Call, inputs: dict[str, Any]) -> None:
     recorder.capture(call, {sc.MODULE_INPUTS: inputs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the module returned."""
     if not recorder.captures(call):
         return
@@ -68,8 +71,8 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
-def release(recorder: Recorder, call: Call, error: BaseException | None) -> None:
-    """End the last turn of an agent; and note what a turn's predictor has chosen."""
+def release(recorder: Recorder, call: LiveCall, error: BaseException | None) -> None:
+    """End the last turn of an agent; keep on a turn that its predictor has chosen."""
     if error is None:
-        turns.chosen(call)
+        turns.note_choice(call)
     turns.end_turn(recorder, call, error)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.content.clipping import digest
-from lmspan.lifecycle import Operation
+from lmspan.instrumentation.kit.kept import OptimizeKept, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _LONGEST_DIFF: Final = 20_000
 _MOST: Final = 10_000
@@ -35,7 +35,7 @@ class Candidate:
 
     def __init__(self, parts: dict[str, Part], index: int = 0) -> None:
         self.parts = parts
-        self.id = digest(repr(parts))
+        self.id: str = digest(repr(parts))
         self.index = index
         self.parents: tuple[Candidate, ...] = ()
 
@@ -77,7 +77,7 @@ class Expected:
     def __init__(
         self, facts: dict[str, Any] | None = None, scope: str = "full", parents: tuple[Candidate, ...] = ()
     ) -> None:
-        self.facts = facts or {}
+        self.facts: dict[str, Any] = facts or {}
         self.scope = scope
         self.parents = parents
         self.candidate: Candidate | None = None
@@ -90,7 +90,7 @@ class Search:
         """`parts` tells what a program is made of, as the source can read it."""
         self._parts = parts
         self._known: dict[str, Candidate] = {}
-        self.student = Candidate(parts(student))
+        self.student: Candidate = Candidate(parts(student))
         self.first: float | None = None
         self.best: float | None = None
         self._best_id = ""
@@ -99,7 +99,7 @@ class Search:
         """The evaluations that are going to be made, in order, as far as the optimizer has said."""
         self.decides = False
         """Whether the optimizer itself says what it keeps."""
-        self.told: dict[str, dict[str, Any]] = {}
+        self.reported: dict[str, dict[str, Any]] = {}
         """The facts of each candidate's last evaluation, by its id."""
 
     def __len__(self) -> int:
@@ -141,6 +141,7 @@ class Search:
         return candidate.id == self._best_id
 
 
-def search_of(call: Call | None) -> Search | None:
-    """Return the search of an optimizer's call, if that is what the call is."""
-    return call.notes.get("search") if call is not None and call.operation is Operation.OPTIMIZE else None
+def search_of(call: LiveCall | None) -> Search | None:
+    """Return the search of an optimizer's call, None for any other call."""
+    own = kept(call, OptimizeKept)
+    return own.search if own is not None else None

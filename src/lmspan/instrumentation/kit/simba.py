@@ -8,6 +8,7 @@ when the whole batch has run; in between its examples run under it, on other thr
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmspan import semconv as sc
@@ -16,27 +17,27 @@ from lmspan.context.processes import Carried
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import candidates, examples
 from lmspan.instrumentation.kit.around import Hook, around
-from lmspan.instrumentation.kit.search import Expected, Search, search_of
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import CandidateKept, ExampleKept, OptimizeKept, kept
+from lmspan.instrumentation.kit.search import Expected
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
     Arguments = tuple[Any, ...]
     Keywords = dict[str, Any]
 
-_get = object.__getattribute__
-
 
 def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """A step begins: what runs next are samples."""
-    optimizer = current_call()
-    if optimizer is not None and search_of(optimizer) is not None:
-        optimizer.notes["step"] = optimizer.notes.get("step", -1) + 1
-        optimizer.notes["sampling"] = True
+    """Start a step: what runs next are samples."""
+    own = kept(current_call(), OptimizeKept)
+    if own is not None:
+        own.step += 1
+        own.sampling = True
     return wrapped(*args, **kwargs)
 
 
@@ -49,75 +50,78 @@ def wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: K
 @guarded
 def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable[[Any], Any] | None:
     optimizer = current_call()
-    if optimizer is None or search_of(optimizer) is None:
+    own = kept(optimizer, OptimizeKept)
+    if optimizer is None or own is None:
         return None
-    if optimizer.notes.get("sampling"):
-        return _Run(runs, metric, program, None, optimizer.source)
-    batch = optimizer.notes.setdefault("batch", {})
-    if id(program) not in batch:
-        batch[id(program)] = _start(recording.active, optimizer, program)
-    call = batch[id(program)]
-    return Carried(_Run(runs, metric, program, call.notes["scores"], call.source), call.context)
+    if own.sampling:
+        return _Run(runs, ExampleKept(metric, program), optimizer.source)
+    call = own.batch.get(id(program)) or _start(recording.active, own, program)
+    candidate = kept(call, CandidateKept)
+    if call is None or candidate is None:
+        return None
+    own.batch[id(program)] = call
+    return Carried(_Run(runs, ExampleKept(metric, program, candidate.scores), call.source), call.context)
 
 
-def _start(recorder: Recorder, optimizer: Call, program: Any) -> Call:
+def _start(recorder: Recorder, own: OptimizeKept, program: Any) -> LiveCall | None:
     """Start a candidate without leaving it current: the next one is not under it."""
-    notes = optimizer.notes
-    pool = notes.setdefault("pool", [_search(optimizer).student])
-    source = _get(program, "__dict__").get("simba_idx")
-    parents = (pool[source],) if type(source) is int and source < len(pool) else ()
-    _search(optimizer).expected.append(Expected({sc.CANDIDATE_STEP: notes.get("step", 0)}, parents=parents))
-    call: Any = candidates.start(recorder, program)
-    candidates.describe(recorder, call, (), {})
-    call.notes["scores"] = deque()
-    pool.append(call.notes["candidate"])
-    restore(call)
-    return call  # type: ignore[no-any-return]
+    own.pool = own.pool or [own.search.student]
+    number = stored(program).get("simba_idx")
+    parents = (own.pool[number],) if type(number) is int and number < len(own.pool) else ()
+    own.search.expected.append(Expected({sc.CANDIDATE_STEP: max(own.step, 0)}, parents=parents))
+    call = candidates.start(recorder, program)
+    candidate = kept(call, CandidateKept)
+    if call is not None and candidate is not None:
+        candidates.describe(recorder, call)
+        candidate.scores = deque()
+        own.pool.append(candidate.candidate)
+        restore(call)
+    return call
 
 
-def _search(optimizer: Call) -> Search:
-    search = search_of(optimizer)
-    assert search is not None  # noqa: S101 - whoever comes here has asked
-    return search
-
-
-def batch_of(optimizer: Call | None) -> list[Call]:
-    """Return the candidates of the batch that is about to run, of SIMBA or of nobody."""
-    return list(optimizer.notes.pop("batch", {}).values()) if optimizer is not None else []
+def take_batch(optimizer: LiveCall | None) -> list[LiveCall]:
+    """Return the candidates of the batch that is about to run, and start another batch; none without SIMBA."""
+    own = kept(optimizer, OptimizeKept)
+    if own is None:
+        return []
+    batch, own.batch = list(own.batch.values()), {}
+    return batch
 
 
 @guarded
-def end(recorder: Recorder, optimizer: Call | None, batch: list[Call], error: BaseException | None) -> None:
-    """End a batch, when all of it has run."""
-    if optimizer is None or search_of(optimizer) is None:
+def end(recorder: Recorder, optimizer: LiveCall | None, batch: list[LiveCall], error: BaseException | None) -> None:
+    """End a batch when all of it has run."""
+    own = kept(optimizer, OptimizeKept)
+    if own is None:
         return
-    optimizer.notes["sampling"] = False
+    own.sampling = False
     for call in batch:
-        scores = [score for score, _ in call.notes["scores"] if score is not None]
-        whole = optimizer.notes.get("trainset_size") in (None, len(scores))
-        call.notes["scope"] = "full" if whole else "minibatch"
-        candidates.conclude(recorder, call, sum(scores) / len(scores) if scores else None, call.notes["scores"])
+        _conclude(recorder, own, call)
         recorder.end(call, error=error)
+
+
+def _conclude(recorder: Recorder, own: OptimizeKept, call: LiveCall) -> None:
+    candidate = kept(call, CandidateKept)
+    if candidate is not None:
+        scores = [score for score, _ in candidate.scores if score is not None]
+        candidate.scope = "full" if own.trainset_size in (None, len(scores)) else "minibatch"
+        candidates.conclude(recorder, call, sum(scores) / len(scores) if scores else None)
 
 
 class _Run:
     """SIMBA's function for one program, with an example around each run."""
 
-    def __init__(self, function: Callable[[Any], Any], metric: Any, program: Any, scores: Any, source: str) -> None:
+    def __init__(self, function: Callable[[Any], Any], example: ExampleKept, source: str) -> None:
         self.function = function
+        self.example = example
         self.source = source
-        self.metric = metric
-        self.program = program
-        self.scores = scores
 
     def __call__(self, example: Any) -> Any:
-        """Run it."""
         return _around_run(self.function, self, (example,), {})
 
 
-def _begin_run(recorder: Recorder, run: Any, args: Arguments, kwargs: Keywords) -> Call:
-    del kwargs
-    return examples.begin(recorder, run.source, None, args[0], run.metric, program=run.program, scores=run.scores)
+def _begin_run(recorder: Recorder, run: Any, args: Arguments, _: Keywords) -> LiveCall:
+    return examples.begin(recorder, run.source, None, args[0], replace(run.example))
 
 
 _around_run = around(Hook(_begin_run, examples.describe, examples.finish, examples.fail))

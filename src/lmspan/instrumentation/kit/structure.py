@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
-
-_get = object.__getattribute__
 
 
 def submodules(module: Any, base: type) -> Iterator[tuple[str, Any]]:
     """Yield the modules that a module stores, in attributes or one list, tuple or dict deep, with where they are."""
-    for name, value in _get(module, "__dict__").items():
+    for name, value in stored(module).items():
         if issubclass(type(value), base):
             yield name, value
         elif type(value) in (list, tuple):
@@ -52,9 +52,10 @@ def is_outermost() -> bool:
     return call is None
 
 
-def path_in(instance: Any, parent: Call, base: type) -> str:
+def path_in(instance: Any, parent: LiveCall, base: type) -> str:
     """Return where a module sits: the attribute, under the parent's own path, that holds this very object."""
     if parent.ended or not issubclass(type(parent.instance), base):
         return ""
-    found = next((name for name, child in submodules(parent.instance, base) if child is instance), "")
-    return f"{parent.notes['path']}.{found}" if found and "path" in parent.notes else found
+    place = next((name for name, child in submodules(parent.instance, base) if child is instance), "")
+    own = kept(parent, ModuleKept)
+    return f"{own.path}.{place}" if place and own is not None and own.path else place

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import ModuleKept, TurnKept, kept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
-
-_get = object.__getattribute__
 
 
 class Loop(NamedTuple):
@@ -26,7 +26,7 @@ class Loop(NamedTuple):
     after: tuple[str, ...] = ()
 
 
-def agent_of(call: Call | None) -> Call | None:
+def agent_of(call: LiveCall | None) -> LiveCall | None:
     """Return the agent that a call is, or is a turn of."""
     if call is not None and call.operation is Operation.TURN:
         call = call.parent
@@ -42,47 +42,55 @@ def loop_of(kind: type, loops: dict[str, Loop], library: str) -> Loop | None:
 
 
 def advance(recorder: Recorder, instance: Any) -> None:
-    """Begin and end turns before a predictor is called. A choice that failed and is made again stays in its turn.
-
-    The source notes an agent's loop when the agent starts.
-    """
+    """Start and end turns before a predictor is called. A choice that fails and is repeated stays in its turn."""
     agent = agent_of(current_call())
-    loop = agent.notes.get("loop") if agent is not None else None
-    if agent is None or loop is None:
+    own = kept(agent, ModuleKept)
+    if agent is None or own is None or own.loop is None:
         return
-    turn = agent.notes.get("turn")
-    if _holds(agent.instance, loop.after, instance):
+    if _holds(agent.instance, own.loop.after, instance):
         end_turn(recorder, agent)
-    elif _holds(agent.instance, loop.steps, instance) and (turn is None or turn.ended or "chosen" in turn.notes):
+    elif _holds(agent.instance, own.loop.steps, instance) and _is_over(own.turn):
         end_turn(recorder, agent)
-        index = agent.notes["turns"] = agent.notes.get("turns", -1) + 1
-        facts = {sc.TURN_INDEX: index}
-        agent.notes["turn"] = recorder.start(
-            Operation.TURN, "", agent.source, facts, parent_id=agent.call_id, owned=False
-        )
+        facts = {sc.TURN_INDEX: own.turns}
+        own.turns += 1
+        own.turn = recorder.start(Operation.TURN, "", agent.source, facts, parent_id=agent.call_id, owned=False)
+        own.turn.kept = TurnKept()
 
 
-def chosen(call: Call) -> None:
-    """Note that a turn's predictor has answered."""
-    if call.parent is not None and call.parent.operation is Operation.TURN:
-        call.parent.notes["chosen"] = True
+def _is_over(turn: LiveCall | None) -> bool:
+    """Tell whether another choice starts the next turn: in the open one, if there is one, the model has chosen."""
+    own = kept(turn, TurnKept)
+    return turn is None or turn.ended or (own is not None and own.chosen)
 
 
-def end_turn(recorder: Recorder, agent: Call, error: BaseException | None = None) -> None:
-    """End the turn that is open, if one is."""
-    turn = agent.notes.get("turn")
-    if turn is not None:
-        recorder.end(turn, error=error)
+def note_choice(call: LiveCall) -> None:
+    """Keep on a turn that its predictor has returned."""
+    own = kept(call.parent, TurnKept)
+    if own is not None:
+        own.chosen = True
 
 
-def tools_of(agent: Call) -> list[Any]:
+def end_turn(recorder: Recorder, agent: LiveCall, error: BaseException | None = None) -> None:
+    """End the open turn of an agent, if it has one."""
+    own = kept(agent, ModuleKept)
+    if own is not None and own.turn is not None:
+        recorder.end(own.turn, error=error)
+
+
+def count_tool(turn: LiveCall | None) -> None:
+    """Count a tool call that starts, if it starts in a turn."""
+    if turn is not None and turn.operation is Operation.TURN:
+        turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+
+
+def tools_of(agent: LiveCall) -> list[Any]:
     """Return the tools that an agent was given, as it stores them."""
-    stored = _get(agent.instance, "__dict__")
-    tools = stored.get("tools", stored.get("_user_tools"))
+    fields = stored(agent.instance)
+    tools = fields.get("tools", fields.get("_user_tools"))
     values = list(tools.values()) if type(tools) is dict else tools
     return values if type(values) is list else []
 
 
 def _holds(agent: Any, names: tuple[str, ...], instance: Any) -> bool:
-    stored = _get(agent, "__dict__")
-    return any(stored.get(name) is instance for name in names)
+    fields = stored(agent)
+    return any(fields.get(name) is instance for name in names)

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from lmspan.content.payload import qualified_name
-from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.kit.attempts import patch_client, retrying
+from lmspan.instrumentation.kit.attempts import current_lm_call, note_failure, patch_client, try_again
 from lmspan.instrumentation.kit.requests import server_facts
-from lmspan.lifecycle import Call, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
@@ -23,17 +21,10 @@ if TYPE_CHECKING:
     Keywords = dict[str, Any]
 
 
-def lm_call() -> Call | None:
-    """Return the current LM call, if it is an LLMProc process's."""
-    call = current_call()
-    ours = call is not None and call.operation is Operation.LM and call.source == "llmproc" and call.observed
-    return call if ours else None
-
-
 def patch(patches: Patches) -> None:
     """Patch what sends requests: LLMProc's own loop around Anthropic's client, and the clients."""
     for package in ("anthropic", "openai"):
-        patch_client(patches, package, lm_call)
+        patch_client(patches, package, "llmproc")
 
     @guarded
     def patch_executor(executor: Any) -> None:
@@ -48,7 +39,7 @@ def patch(patches: Patches) -> None:
 
 
 def _call_with_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    call = lm_call()
+    call = current_lm_call("llmproc")
     if call is None or not args:
         return wrapped(*args, **kwargs)
     client, *rest = args
@@ -58,7 +49,7 @@ def _call_with_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwarg
 class _Client(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """A client whose `messages.create` is counted: LLMProc calls it once for each attempt of its own."""
 
-    def __init__(self, client: Any, call: Call) -> None:
+    def __init__(self, client: Any, call: LiveCall) -> None:
         super().__init__(client)
         self._self_call = call
 
@@ -74,24 +65,18 @@ class _Messages(_Client):
 
 def _request_once(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Count the attempts of Gemini's client, where it is told to make several."""
-    call = lm_call()
+    call = current_lm_call("llmproc")
     return wrapped(*args, **kwargs) if call is None else _attempt(call, wrapped, args, kwargs)
 
 
-async def _attempt(call: Call, send: Callable[..., Any], args: Arguments, kwargs: Keywords) -> Any:
-    if "failed" in call.notes:
-        retrying(call, call.notes["failed"])
+async def _attempt(call: LiveCall, send: Callable[..., Any], args: Arguments, kwargs: Keywords) -> Any:
+    try_again(call)
     try:
         return await send(*args, **kwargs)
     except BaseException as error:
-        _note(call, error)
+        note_failure(call, error)
         leave_no_trace(error)
         raise
-
-
-@guarded
-def _note(call: Call, error: BaseException) -> None:
-    call.notes["failed"] = qualified_name(type(error))
 
 
 _MAKERS: Final = ("anthropic", "openai", "google.genai")

@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.kit.facts import text
-from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.facts import stored, text
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests, runs
+from lmspan.instrumentation.llmproc.requests import RunKept, TurnKept
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
-    from lmspan.patching import Patches
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
     Step = Callable[[Recorder, Any, tuple[Any, ...]], None]
 
-_get = object.__getattribute__
 
-
-def _run_of(process: Any) -> Call | None:
+def _run_of(process: Any) -> LiveCall | None:
     """Return the run of this very process that is under way here: of several at once, that of the current context."""
     call = current_call()
     while call is not None and call.operation is not Operation.AGENT:
@@ -38,24 +36,26 @@ def _run_of(process: Any) -> Call | None:
 
 
 @guarded
-def _turn_start(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
-    del told
+def _turn_start(recorder: Recorder, process: Any, _: tuple[Any, ...]) -> None:
     run = _run_of(process)
-    if run is None:
+    own = kept(run, RunKept)
+    if run is None or own is None:
         return
     runs.end_turn(recorder, run)
-    index = run.notes["turns"] = run.notes.get("turns", -1) + 1
-    facts = {sc.TURN_INDEX: index}
-    run.notes["turn"] = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
+    facts = {sc.TURN_INDEX: own.turns}
+    own.turns += 1
+    own.turn = recorder.start(Operation.TURN, "", "llmproc", facts, instance=process, owned=False)
+    own.turn.kept = TurnKept()
 
 
 @guarded
 def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
     run = _run_of(process)
-    if run is None or "turn" not in run.notes:
+    own = kept(run, RunKept)
+    if run is None or own is None or own.turn is None:
         return
     _, response, results = told
-    run.notes["turn"].notes["tool_results"] = results
+    own.turn.tool_results = results
     runs.end_turn(recorder, run, response=response)
 
 
@@ -74,9 +74,8 @@ def _response(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
 
 
 @guarded
-def _stderr(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _stderr(recorder: Recorder, _: Any, told: tuple[Any, ...]) -> None:
     """Tell of a write where it is made: LLMProc announces it on the process that was created last."""
-    del process
     call = current_call()
     if call is None or call.source != "llmproc":
         return
@@ -103,14 +102,8 @@ _STEPS: Final = {
 }
 
 
-def patch(patches: Patches) -> None:
-    """Patch where events pass."""
-    process = find("llmproc.llm_process", "LLMProcess")
-    if process is not None:
-        patches.wrap(process, "trigger_event", _trigger_event)
-
-
-def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Record an event of a process before or after LLMProc triggers its callbacks."""
     recorder = recording.active
     around = _around(args) if recorder.ready() is not None else None
     if around is None:
@@ -127,4 +120,4 @@ def _trigger_event(wrapped: Callable[..., Any], process: Any, args: tuple[Any, .
 
 @guarded
 def _around(args: tuple[Any, ...]) -> _Around | None:
-    return _STEPS.get(_get(args[0], "__dict__").get("_value_"))
+    return _STEPS.get(text(stored(args[0]).get("_value_")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -9,7 +10,8 @@ from lmspan.content.messages import output_messages, tool_definitions
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import attempts
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
+from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.llmproc.clients import maker_of
 from lmspan.instrumentation.llmproc.messages import asked, system
@@ -17,10 +19,9 @@ from lmspan.instrumentation.llmproc.responses import answers, response_facts
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
 _PROVIDERS: Final = {
     # LLMProc's word -> the conventions', where they differ
@@ -30,23 +31,57 @@ _PROVIDERS: Final = {
 }
 
 
-def begin(recorder: Recorder, run: Call, request: Any) -> None:
-    """Start an LM call. `request` is what LLMProc announces: of OpenAI and Gemini, not all that it sends."""
-    stored = _get(run.instance, "__dict__")
-    model, provider = text(request.get("model")), text(stored.get("provider"))
+@dataclass(slots=True)
+class RunKept:
+    """Of a run: its server, its open turn and LM call, and what a tool has done to its history."""
+
+    server: dict[str, Any] | None = None
+    """The facts of the server that the process's client asks."""
+    turn: LiveCall | None = None
+    """The open turn."""
+    turns: int = 0
+    """How many turns have started."""
+    lm: LiveCall | None = None
+    """The open LM call."""
+    compacted: bool = False
+    """Whether the next request has a shorter history than the last one."""
+
+    def take_lm(self) -> LiveCall | None:
+        """Return the open LM call, and leave none open."""
+        call, self.lm = self.lm, None
+        return call
+
+
+@dataclass(slots=True)
+class TurnKept:
+    """Of a turn: the definitions of the tools that its latest request offers to the model."""
+
+    tools: Any = None
+
+
+def begin(recorder: Recorder, run: LiveCall, request: Any) -> None:
+    """Start an LM call. `request` is what LLMProc announces: for OpenAI and Gemini, a part of what it sends."""
+    own = kept(run, RunKept)
+    if own is None:
+        return
+    fields = stored(run.instance)
+    model, provider = text(request.get("model")), text(fields.get("provider"))
     facts = {
         sc.PROVIDER_NAME: _PROVIDERS.get(provider, provider),
         sc.REQUEST_MODEL: model,
-        **(run.notes.get("server") or {}),
+        **(own.server or {}),
     }
     call = recorder.start(
-        Operation.LM, model, "llmproc", facts, instance=stored.get("client"), inputs=request, owned=False
+        Operation.LM, model, "llmproc", facts, instance=fields.get("client"), inputs=request, owned=False
     )
-    run.notes["lm"] = call
-    if "turn" in run.notes:
-        run.notes["turn"].notes["tools"] = request.get("tools")
-    if run.notes.pop("compacted", False):
+    call.kept = LMKept()
+    own.lm = call
+    turn = kept(own.turn, TurnKept)
+    if turn is not None:
+        turn.tools = request.get("tools")
+    if own.compacted:
         call.found[sc.CONVERSATION_COMPACTED] = True
+        own.compacted = False
     add_parameters(call.found, request.get("params") or request.get("config") or request)
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: asked(request)}
@@ -57,20 +92,21 @@ def begin(recorder: Recorder, run: Call, request: Any) -> None:
         recorder.capture(call, payload)
 
 
-def finish(recorder: Recorder, run: Call, response: Any) -> None:
-    """End the LM call with its answer, and keep what tells the ids of the tool calls in it."""
-    call = run.notes.pop("lm", None)
-    if call is None:
+def finish(recorder: Recorder, run: LiveCall, response: Any) -> None:
+    """End the LM call with its answer, and keep that on the turn: it has the ids of the tool calls."""
+    own = kept(run, RunKept)
+    call = own.take_lm() if own is not None else None
+    if own is None or call is None:
         return
     attempts.count(call)
-    call.notes["response"] = response
-    if "turn" in run.notes:
-        run.notes["turn"].notes["response"] = response
+    call.response = response
+    if own.turn is not None:
+        own.turn.response = response
     recorder.end(call, _describe(recorder, call, response))
 
 
 @guarded
-def _describe(recorder: Recorder, call: Call, response: Any) -> list[Any]:
+def _describe(recorder: Recorder, call: LiveCall, response: Any) -> list[Any]:
     """Add the facts of the answer, and return it as LM calls of every library give it."""
     call.found.update(response_facts(call.facts, response))
     outputs = answers(response)
@@ -80,15 +116,17 @@ def _describe(recorder: Recorder, call: Call, response: Any) -> list[Any]:
     return outputs
 
 
-def end(recorder: Recorder, run: Call, error: BaseException) -> None:
-    """End the LM call that is open, if one is, with what it failed with."""
-    call = run.notes.pop("lm", None)
-    if call is None:
+def end(recorder: Recorder, run: LiveCall, error: BaseException) -> None:
+    """End the open LM call of a run, if it has one, by the error of the run."""
+    own = kept(run, RunKept)
+    call = own.take_lm() if own is not None else None
+    attempt = kept(call, LMKept)
+    if call is None or attempt is None:
         return
     attempts.count(call)
-    call.notes.setdefault("failed", qualified_name(type(error)))
+    attempt.failed = attempt.failed or qualified_name(type(error))
     attempts.last_failed(recorder, call)
     cause = error.__context__
     if type(error) is ValueError and maker_of(cause):
-        call.found[sc.ERROR_TYPE] = qualified_name(type(cause))  # LLMProc says ValueError for whatever Gemini's client
+        call.found[sc.ERROR_TYPE] = qualified_name(type(cause))  # LLMProc raises ValueError in place of Gemini's errors
     recorder.end(call, error=error)

@@ -14,21 +14,21 @@ from lmspan import semconv as sc
 from lmspan.content.messages import exchanged, output_messages
 from lmspan.context import lineage
 from lmspan.guard import guarded, leave_no_trace
+from lmspan.instrumentation.kit.arguments import by_name
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import put, text
-from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.facts import put, stored, text
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests
 from lmspan.instrumentation.llmproc.clients import client_facts, learn_key
+from lmspan.instrumentation.llmproc.requests import RunKept
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
-    from lmspan.patching import Patches
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
 _latest: Final = lineage.ByIdentity()
 """The latest run of each process: its call id, and what a link to it needs."""
@@ -36,66 +36,64 @@ _forked_from: Final = lineage.ByIdentity()
 """The same of the run that a forked process remembers."""
 
 
-def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a run."""
-    stored = _get(process, "__dict__")
-    model = text(stored.get("model_name"))
-    name = text(stored.get("display_name")) or model
+    fields = stored(process)
+    model = text(fields.get("model_name"))
+    name = text(fields.get("display_name")) or model
     facts = {sc.AGENT_NAME: name, sc.REQUEST_MODEL: model}
-    inputs = {**dict(zip(("user_input", "max_iterations"), args, strict=False)), **kwargs}
-    learn_key(recorder, stored.get("client"))
+    inputs = by_name(args, kwargs, "user_input", "max_iterations")
+    learn_key(recorder, fields.get("client"))
     links: tuple[Link, ...] = ()
     if origin := _forked_from.get(process):
         facts[sc.AGENT_FORKED_FROM], context = origin
         links = (Link(context, {sc.LINK_TYPE: "fork"}),)
-    return recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs, links=links)
+    call = recorder.start(Operation.AGENT, name, "llmproc", facts, instance=process, inputs=inputs, links=links)
+    call.kept = RunKept()
+    return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add what the process may do, and what it is asked."""
-    del args, kwargs
     _latest.set(call.instance, (call.call_id, call.span.get_span_context()))
-    stored = _get(call.instance, "__dict__")
-    call.notes["server"] = client_facts(stored.get("client"))
+    fields = stored(call.instance)
+    own = kept(call, RunKept)
+    if own is not None:
+        own.server = client_facts(fields.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
-    put(call.found, sc.AGENT_ACCESS_LEVEL, stored["access_level"].value, str)
+    put(call.found, sc.AGENT_ACCESS_LEVEL, fields["access_level"].value, str)
     asked = call.inputs.get("user_input")
     if recorder.captures(call) and (said := exchanged("user", asked, recorder.content.brief)):
         recorder.capture(call, {sc.INPUT_MESSAGES: said})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add why the run ended, and its last words. `outputs` is LLMProc's own RunResult."""
     end_turn(recorder, call)
-    stored = _get(outputs, "__dict__")
-    reasons = [reason] if type(reason := stored.get("stop_reason")) is str else []
+    fields = stored(outputs)
+    reasons = [reason] if type(reason := fields.get("stop_reason")) is str else []
     if reasons:
         call.found[sc.RESPONSE_FINISH_REASONS] = reasons
-    if recorder.captures(call) and stored.get("last_message"):
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(stored["last_message"], reasons)})
+    if recorder.captures(call) and fields.get("last_message"):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(fields["last_message"], reasons)})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     """End the LM call and the turn that failed with their run."""
     requests.end(recorder, call, error)
     end_turn(recorder, call, error)
 
 
-def end_turn(recorder: Recorder, run: Call, error: BaseException | None = None, response: Any = None) -> None:
-    """End the turn that is open, if one is."""
-    turn = run.notes.pop("turn", None)
-    if turn is not None:
+def end_turn(recorder: Recorder, run: LiveCall, error: BaseException | None = None, response: Any = None) -> None:
+    """End the open turn of a run, if it has one."""
+    own = kept(run, RunKept)
+    if own is not None and own.turn is not None:
+        turn, own.turn = own.turn, None
         recorder.end(turn, response, error)
 
 
-def patch(patches: Patches) -> None:
-    """Patch where a process is made from another."""
-    owner = find("llmproc.process_forking", "ProcessForkingMixin")
-    if owner is not None:
-        patches.wrap(owner, "_fork_process", _fork)
-
-
-async def _fork(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def fork(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Keep which process another one is a fork of."""
     try:
         child = await wrapped(*args, **kwargs)
     except BaseException as error:

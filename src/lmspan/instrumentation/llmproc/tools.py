@@ -7,6 +7,7 @@ is the very object that the tool is called with.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,20 +15,23 @@ from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import put, text
+from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.instrumentor import find
+from lmspan.instrumentation.kit.kept import kept
+from lmspan.instrumentation.kit.turns import count_tool
+from lmspan.instrumentation.llmproc.requests import RunKept, TurnKept
 from lmspan.instrumentation.llmproc.responses import tool_call_id
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.patching import Patches
     from lmspan.recording.recorder import Recorder
 
-_get = object.__getattribute__
 
 # how LLMProc's own refusals begin -> error.type
 _REFUSALS: Final = (("Access denied:", "access_denied"), ("This tool is not available", "tool_not_available"))
@@ -35,29 +39,41 @@ _DEEPEST: Final = 3
 _MCP: Final = "llmproc.tools.mcp."
 
 
-def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+@dataclass(slots=True)
+class ToolKept:
+    """Of a tool call: the name that its alias stands for, and the exception that LLMProc makes a result of."""
+
+    resolved: str = ""
+    raised: BaseException | None = None
+
+
+def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a tool call of this process."""
-    given = {**dict(zip(("tool_name", "args_dict"), args, strict=False)), **kwargs}
-    name, caller = text(given.get("tool_name")) or "tool", current_call()
+    name = text(argument(args, kwargs, 0, "tool_name")) or "tool"
+    arguments, caller = argument(args, kwargs, 1, "args_dict"), current_call()
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     turn = caller if caller is not None and caller.operation is Operation.TURN and caller.instance is process else None
     if turn is not None and turn.parent is not None:
         facts[sc.AGENT_NAME] = turn.parent.name
-        turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
-    return recorder.start(Operation.TOOL, name, "llmproc", facts, instance=process, inputs=given.get("args_dict"))
+        count_tool(turn)
+    call = recorder.start(Operation.TOOL, name, "llmproc", facts, instance=process, inputs=arguments)
+    call.kept = ToolKept()
+    return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add what was said of the tool, who runs it, and what it is called with."""
-    del args, kwargs
-    turn = call.parent.notes if call.parent is not None else {}
-    put(call.found, sc.TOOL_CALL_ID, tool_call_id(turn.get("response"), call.inputs), str)
-    offered = turn.get("tools")
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
+    """Add the description of the tool, whether an MCP server runs it, and the arguments."""
+    own, turn = kept(call, ToolKept), kept(call.parent, TurnKept)
+    if call.parent is not None:
+        put(call.found, sc.TOOL_CALL_ID, tool_call_id(call.parent.response, call.inputs), str)
+    offered = turn.tools if turn is not None else None
     for definition in offered if type(offered) is list else ():
         if definition.get("name") == call.name and type(definition.get("description")) is str:
             call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
-    registry = _get(call.instance, "__dict__")["tool_manager"].runtime_registry
-    call.notes["resolved"] = resolved = registry.tool_aliases.get(call.name, call.name)
+    registry = stored(call.instance)["tool_manager"].runtime_registry
+    resolved = registry.tool_aliases.get(call.name, call.name)
+    if own is not None:
+        own.resolved = resolved
     if resolved != call.name:
         call.found[sc.TOOL_ALIAS_OF] = resolved
     handler = registry.tool_handlers.get(resolved)
@@ -67,33 +83,36 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the tool returned, what went wrong, and that it asks to let the rest of the answer be."""
-    stored = _stored(outputs)
-    if stored.get("abort_execution") is True:
+    fields = _stored(outputs)
+    if fields.get("abort_execution") is True:
         call.found[sc.TOOL_ABORTS] = True
         _compacted(call)
-    if stored.get("is_error") is True:
-        _failed(recorder, call, text(stored.get("content")))
+    if fields.get("is_error") is True:
+        _failed(recorder, call, text(fields.get("content")))
     if recorder.captures(call):
-        recorder.capture(call, {sc.TOOL_CALL_RESULT: stored.get("content")})
+        recorder.capture(call, {sc.TOOL_CALL_RESULT: fields.get("content")})
 
 
-def _compacted(call: Call) -> None:
-    """Note that the next request is of a history that was made shorter: that is what `goto` aborts for."""
-    if call.notes.get("resolved") == "goto" and call.parent is not None and call.parent.parent is not None:
-        call.parent.parent.notes["compacted"] = True
+def _compacted(call: LiveCall) -> None:
+    """Keep on the run that the history of its next request is shorter, after the tool `goto`."""
+    own, turn = kept(call, ToolKept), call.parent
+    run = kept(turn.parent, RunKept) if turn is not None else None
+    if own is not None and own.resolved == "goto" and run is not None:
+        run.compacted = True
 
 
-def _failed(recorder: Recorder, call: Call, said: str) -> None:
-    """Make the span an error, though nothing was raised: its exception, if there was one, is told here."""
-    error = call.notes.get("raised")
+def _failed(recorder: Recorder, call: LiveCall, said: str) -> None:
+    """Make the span an error, though nothing was raised, and record the exception if there was one."""
+    own = kept(call, ToolKept)
+    error = own.raised if own is not None else None
     refusal = next((word for start, word in _REFUSALS if said.startswith(start)), "")
     if refusal or error is None:
         call.found[sc.ERROR_TYPE], call.failed = refusal or "tool_error", True
         return
     call.found[sc.ERROR_TYPE] = qualified_name(type(error))
-    call.failed = call.notes.get("error") is not error  # else it was counted below, where it was raised
+    call.failed = call.failure_below is not error  # else it was counted below, where it was raised
     if call.failed:
         facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
         if recorder.captures(call):
@@ -115,18 +134,18 @@ def _from_error(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwar
 
 @guarded
 def _note_exception(error: BaseException | None) -> None:
-    call = current_call()
-    if error is not None and call is not None and call.operation is Operation.TOOL and call.source == "llmproc":
-        call.notes["raised"] = error
+    own = kept(current_call(), ToolKept)
+    if own is not None and error is not None:
+        own.raised = error
 
 
 def _stored(outputs: Any) -> dict[str, Any]:
     """Return the fields of a result: LLMProc puts one that the tool itself made into another, which hides its own."""
-    kind, stored = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
+    kind, fields = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
     for _ in range(_DEEPEST):
-        if issubclass(type(stored.get("content")), kind):
-            stored = _get(stored["content"], "__dict__")
-    return stored
+        if issubclass(type(fields.get("content")), kind):
+            fields = stored(fields["content"])
+    return fields
 
 
 TOOL: Final = Hook(begin, describe, finish)

@@ -1,18 +1,16 @@
-"""LogiLLM as a source: wrappers around what its own callbacks tell of, and around what they leave out.
+"""LogiLLM as a source: wrappers around what its own callbacks announce, and around what they leave out.
 
-LogiLLM's callbacks are not used: they have no end for what fails or is cancelled, none for tools, adapters, streams and
-most optimizers, and its deep copies replace whatever is registered. They work as before, and `disable()` is theirs.
+LogiLLM's callbacks are not used: they announce no end of an operation that raises or is cancelled, and no tools,
+adapters, streams and most optimizers; LogiLLM's deep copies replace registered callbacks. They work as before, and its
+`disable()` turns off only them.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from lmspan.guard import guarded
 from lmspan.instrumentation.kit import simba as kit_simba
-from lmspan.instrumentation.kit.instrumentor import Instrumentor, Seams
+from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor
 from lmspan.instrumentation.logillm import (
     adapters,
     assertions,
@@ -31,16 +29,9 @@ from lmspan.instrumentation.logillm import (
     wire,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-logger = logging.getLogger("lmspan")
-
-TESTED: Final = ("0.2.17",)
 _OPTIMIZERS: Final = "logillm.optimizers"
 
-# module, class -> the methods that are wrapped where the class itself defines them
-METHODS: Final[Seams] = (
+METHODS: Final[Classes] = (
     ("logillm.core.modules", "Module", {"__call__": modules.MODULE, "batch_process": errors.gathering}),
     ("logillm.core.avatar", "Avatar", {"_update_actor_signature": modules.update_signature}),
     ("logillm.core.adapters", "AdapterChain", adapters.PHASES),
@@ -88,8 +79,7 @@ METHODS: Final[Seams] = (
         },
     ),
 )
-# The same for a base class and every subclass, present and future, that defines the method again.
-FAMILIES: Final[Seams] = (
+FAMILIES: Final[Classes] = (
     ("logillm.providers.base", "Provider", {"complete": lm.attempt}),
     (
         "logillm.providers.base",
@@ -116,33 +106,20 @@ FAMILIES: Final[Seams] = (
     ),
     (f"{_OPTIMIZERS}.search_strategies", "SearchStrategy", {"suggest_next": optimizers.suggest_next}),
 )
-# Functions, where the module that calls them has them.
-FUNCTIONS: Final = (
+FUNCTIONS: Final[Functions] = (
     (f"{_OPTIMIZERS}.simba", "prepare_models_for_resampling", kit_simba.prepare),
     (f"{_OPTIMIZERS}.simba", "wrap_program", kit_simba.wrap_program),
 )
 
 
 class LogiLLMInstrumentor(Instrumentor):
-    """Record LogiLLM programs, from any thread, before or after its import, whatever its callbacks are set to."""
+    """Record LogiLLM programs, on every thread, before or after its import, whatever its callbacks are set to."""
 
+    name = "LogiLLM"
     module = "logillm"
-
-    def instrumentation_dependencies(self) -> Collection[str]:
-        """Return the LogiLLM versions that this instrumentor is made for."""
-        return ("logillm >= 0.2.17, < 0.3",)
-
-    def patch(self, library: Any) -> None:
-        """Put the wrappers on an imported LogiLLM."""
-        version = str(getattr(library, "__version__", "unknown"))
-        if not version.startswith(TESTED):
-            logger.warning(
-                "lmspan: LogiLLM %s was not tested (%s were); what is found there is recorded", version, TESTED
-            )
-        self.wrap_methods(METHODS)
-        self.wrap_families(FAMILIES)
-        for module, name, wrapper in FUNCTIONS:
-            if module in sys.modules:
-                self.patches.wrap(sys.modules[module], name, wrapper)
-        describe.register()
-        guarded(wire.patch)(self.patches)
+    requirement = "logillm>=0.2.17,<0.3"
+    tested = ("0.2.17",)
+    methods = METHODS
+    families = FAMILIES
+    functions = FUNCTIONS
+    parts = (describe.patch, wire.patch)

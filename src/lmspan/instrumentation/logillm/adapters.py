@@ -10,47 +10,49 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit import adapters
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.logillm.describe import signature_name
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_FORMAT: Final = ("signature", "inputs", "demos")
-_PARSE: Final = ("signature", "completion")
-_RESPONSE: Final = "response"  # what `parse_response` calls the completion
 
-
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `format(signature, inputs, demos)`."""
-    inputs = adapters.named(_FORMAT, args, kwargs)
+    inputs = {
+        "signature": argument(args, kwargs, 0, "signature"),
+        "inputs": argument(args, kwargs, 1, "inputs"),
+        "demos": argument(args, kwargs, 2, "demos"),
+    }
     return adapters.start(recorder, "logillm", Operation.ADAPTER_FORMAT, instance, inputs)
 
 
-def describe_format(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the number of demonstrations, and the inputs."""
-    del args, kwargs
     _add_signature(call)
     adapters.add_format(recorder, call)
 
 
-def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `parse(signature, completion)` or `parse_response(signature, response)`."""
-    inputs = adapters.named(_PARSE, args, {**kwargs, "completion": kwargs.get("completion", kwargs.get(_RESPONSE))})
+    inputs = {
+        "signature": argument(args, kwargs, 0, "signature"),
+        "completion": argument(args, kwargs, 1, "completion", "response"),
+    }
     return adapters.start(recorder, "logillm", Operation.ADAPTER_PARSE, instance, inputs)
 
 
-def describe_parse(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the signature and how long the answer is."""
-    del recorder, args, kwargs
     _add_signature(call)
     adapters.add_parse(call)
 
 
-def _add_signature(call: Call) -> None:
+def _add_signature(call: LiveCall) -> None:
     if name := signature_name(call.inputs["signature"]):
         call.found[sc.SIGNATURE_NAME] = name
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
-from lmspan.instrumentation.kit.facts import text
-from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import conclude, describe, fail, start
 from lmspan.instrumentation.kit.examples import number
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
+from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import Part, Search
 from lmspan.instrumentation.kit.structure import walk
-from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of, stored
+from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.optimizers import choose
 
 if TYPE_CHECKING:
     from lmspan.content.payload import Content
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _SETTINGS: Final = (str, int, float, bool)
@@ -44,7 +46,7 @@ def _part(content: Content, module: Any) -> Part:
     fields, signature = stored(module), signature_of(module)
     parameters = {name: stored(each).get("value") for name, each in as_dict(fields.get("parameters")).items()}
     demos = _demos(parameters.get("demonstrations"), parameters.get("demos"), fields.get("demo_manager"))
-    kept = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
+    settings = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
     adapter = type(fields["adapter"]).__name__ if fields.get("adapter") is not None else ""
     told = {name: getattr(field, "description", None) for name, field in signature_fields(signature).items()}
     return Part(
@@ -53,7 +55,7 @@ def _part(content: Content, module: Any) -> Part:
         demos=content.json(demos),
         demo_count=len(demos),
         model=text(stored(fields.get("provider")).get("model")),
-        config=content.json({**_settings(fields.get("config")), **kept, "adapter": adapter}),
+        config=content.json({**_settings(fields.get("config")), **settings, "adapter": adapter}),
     )
 
 
@@ -75,32 +77,32 @@ def _settings(config: Any) -> dict[str, Any]:
     return config if type(config) is dict else as_dict(stored(config).get("_params"))
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate around an optimizer's evaluation of a program."""
-    del instance
-    return start(recorder, args[0] if args else kwargs.get("module", kwargs.get("avatar")))
+    return start(recorder, argument(args, kwargs, 0, "module", "avatar"))
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the score, the first of `(score, ...)` or what came."""
-    score = number(outputs[0] if type(outputs) is tuple and outputs else outputs)
-    conclude(recorder, call, score, call.notes.get("scores", ()))
+    conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
 
 
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate of `FormatOptimizer`: `_adaptive_evaluate(module, dataset, format, model_id)`."""
-    form = args[2] if len(args) > 2 else kwargs.get("format")  # noqa: PLR2004
-    choose(recorder, {"format": stored(form).get("_value_")})
+    choose(recorder, {"format": stored(argument(args, kwargs, 2, "format")).get("_value_")})
     return begin(recorder, instance, args, kwargs)
 
 
-def finish_objectives(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_objectives(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the scores of all objectives, `{"accuracy": ..., "latency": ...}`, and their weighted sum."""
     parent = call.parent
     weights = as_dict(stored(parent.instance).get("weights")) if parent is not None else {}
     scores = {name: found for name, score in as_dict(outputs).items() if (found := number(score)) is not None}
     weighted = sum((number(weights.get(name)) or 0.0) * score for name, score in scores.items())
-    conclude(recorder, call, weighted, [(None, scores)])
+    own = kept(call, CandidateKept)
+    if own is not None:
+        own.scores = [(None, scores)]
+    conclude(recorder, call, weighted)
 
 
 CANDIDATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.payload import describe_as, qualified_name
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
 
-_get = object.__getattribute__
+if TYPE_CHECKING:
+    from lmspan.patching import Patches
 
 
-def register() -> None:
-    """Tell `content` how to describe what LogiLLM passes around. Called when LogiLLM is patched."""
+def patch(_: Patches) -> None:
+    """Register how `content` describes the objects of LogiLLM."""
     for module, name, fields in _DESCRIBED:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None:
             describe_as(known, fields)
-
-
-def stored(value: Any) -> dict[str, Any]:
-    """Return what an object of LogiLLM's stores; nothing for what has no such place."""
-    try:
-        found = _get(value, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
 
 
 def as_dict(value: Any) -> dict[str, Any]:

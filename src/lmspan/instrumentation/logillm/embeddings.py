@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import field, is_inside, put
-from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.kit.facts import field, is_inside, put, stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.lifecycle import Operation
@@ -17,13 +17,13 @@ from lmspan.lifecycle import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _DEFAULT: Final = {"OpenAIProvider": "text-embedding-3-small"}  # the model that LogiLLM asks for when none is said
 
 
-def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `provider.embed(texts, model=...)`."""
     if is_inside(instance, Operation.EMBEDDING):
         return None
@@ -32,7 +32,7 @@ def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
     return _start(recorder, instance, facts, args, kwargs)
 
 
-def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `embedder.embed(texts)` of one that embeds by itself; a provider's embedding is a span of its own."""
     if is_inside(instance, Operation.EMBEDDING) or type(instance).__name__ == "LLMEmbedder":
         return None
@@ -48,24 +48,22 @@ def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
 
 def _start(
     recorder: Recorder, instance: Any, facts: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call:
-    texts = args[0] if args else kwargs.get("texts")
+) -> LiveCall:
+    texts = argument(args, kwargs, 0, "texts")
     model = facts[sc.REQUEST_MODEL]
     return recorder.start(Operation.EMBEDDING, model, "logillm", facts, instance=instance, inputs=texts)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add how many texts are embedded, and which."""
-    del args, kwargs
     if type(call.inputs) is list:
         call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs)
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(_: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the size of the vectors."""
-    del recorder
     first = outputs[0] if type(outputs) is list and outputs else None
     if type(first) is list:
         call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = len(first)
@@ -87,9 +85,8 @@ def _note(answer: Any) -> None:
     put(call.found, sc.USAGE_INPUT_TOKENS, field(field(answer, "usage"), "prompt_tokens"), int)
 
 
-def begin_retrieval(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `knn.retrieve(**inputs)`: a search in the process itself."""
-    del args
     name = type(instance).__name__
     facts = {sc.DATA_SOURCE_ID: name}
     call = recorder.start(Operation.RETRIEVAL, name, "logillm", facts, instance=instance, inputs=kwargs)
@@ -97,15 +94,14 @@ def begin_retrieval(recorder: Recorder, instance: Any, args: tuple[Any, ...], kw
     return call
 
 
-def describe_retrieval(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_retrieval(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add how many examples are wanted, and what they are to be like."""
-    del args
     put(call.found, sc.RETRIEVAL_TOP_K, stored(call.instance).get("k"), int)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_QUERY: recorder.content.json(kwargs)})
 
 
-def finish_retrieval(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish_retrieval(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the examples that were found, with their similarity."""
     found = [each for each in outputs if type(each) is dict] if type(outputs) is list else []
     call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(found)

@@ -6,63 +6,67 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
-from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.logillm import examples
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_METRIC: Final = 2  # where `evaluate_with_metric(module, dataset, metric)` has it
 
-
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `Evaluate(...)(module, dataset)` or `AvatarOptimizer._evaluate_avatar(avatar, dataset)`."""
-    metric = args[2] if len(args) > _METRIC else kwargs.get("metric")
-    return _start(recorder, instance, args, kwargs, metric if callable(metric) else stored(instance).get("metric"))
+    return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs))
+
+
+def _metric_of(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the metric that is passed, else the one that the evaluator or optimizer stores."""
+    metric = argument(args, kwargs, 2, "metric")
+    return metric if callable(metric) else stored(instance).get("metric")
 
 
 def _start(
-    recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], metric: Any
-) -> Call | None:
+    recorder: Recorder,
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    metric: Any,
+    *,
+    loops: bool = False,
+) -> LiveCall | None:
     if is_inside(instance, Operation.EVALUATE):
         return None
-    data = args[1] if len(args) > 1 else kwargs.get("dataset")
+    data = argument(args, kwargs, 1, "dataset")
     if data is None or (type(data) is list and not data):
         data = stored(instance).get("dataset")
-    inputs = {"program": args[0] if args else kwargs.get("module"), "metric": metric, "devset": data}
+    inputs = {"program": argument(args, kwargs, 0, "module"), "metric": metric, "devset": data}
     name = name_of(metric)
     facts = {sc.EVALUATION_NAME: name}
     call = recorder.start(Operation.EVALUATE, name, "logillm", facts, instance=instance, inputs=inputs)
-    call.notes.update(metric=metric, scores=deque(), failures=set())
-    if type(data) is list:
-        call.notes["indexes"] = Indexes(data)
+    indexes = Indexes(data) if type(data) is list else None
+    call.kept = examples.DataKept(metric, deque(), indexes=indexes, loops=loops)
     return call
 
 
-def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start an evaluation that runs its examples one after the other: `Optimizer.evaluate(module, dataset)`."""
-    call = begin(recorder, instance, args, kwargs)
-    if call is not None:
-        call.notes["loop"] = -1
-    return call
+    return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs), loops=True)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add how much is evaluated."""
-    del recorder, args, kwargs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the score: an `EvaluationResult`'s, the first of `(score, traces)`, or what came."""
     examples.end_last(recorder, call)
     if type(outputs).__name__ == "EvaluationResult":
@@ -70,9 +74,9 @@ def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
     conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     """Record how many examples had failed when the evaluation was given up."""
-    example = call.notes.pop("example", None)
+    example = examples.take_open(call)
     if example is not None:
         recorder.end(example, error=error)
     count_failures(call)
@@ -81,11 +85,8 @@ def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
 def objective(name: str) -> Hook:
     """Return the hook around what a multi-objective optimizer measures without a metric."""
 
-    def begin_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        call = _start(recorder, instance, args, kwargs, name)
-        if call is not None:
-            call.notes["loop"] = -1
-        return call
+    def begin_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+        return _start(recorder, instance, args, kwargs, name, loops=True)
 
     return Hook(begin_one, describe, finish, fail, cause=root_cause)
 

@@ -6,14 +6,17 @@ evaluated program is called, and ends when the next begins, or where LogiLLM mak
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import examples
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.examples import number
-from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.kit.examples import Indexes, number
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
@@ -21,60 +24,98 @@ from lmspan.recording import recorder as recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 
-def _evaluation_of(call: Call | None) -> Call | None:
-    """Return the evaluation that a call is, or is an example of, if it runs its examples in a loop."""
+_UNKNOWN: Final = object()
+
+
+@dataclass(slots=True)
+class DataKept(EvaluationKept):
+    """Of an evaluation: where its examples stand in the data set, and of a loop the current example."""
+
+    failures: set[int | None] = field(default_factory=set)
+    indexes: Indexes | None = None
+    loops: bool = False
+    """Whether the evaluation runs its examples in a loop."""
+    index: int = -1
+    """The index of the newest example of a loop."""
+    example: LiveCall | None = None
+    """The open example of a loop."""
+
+
+@dataclass(slots=True)
+class ItemKept(ExampleKept):
+    """Of an example: its index, and its score as soon as a loop knows it."""
+
+    index: int | None = None
+    score: Any = _UNKNOWN
+
+
+def _current_loop() -> tuple[LiveCall | None, DataKept | None]:
+    """Return the evaluation that the current call is, or is an example of, if it runs its examples in a loop."""
+    call = current_call()
     if call is not None and call.operation is Operation.EXAMPLE:
         call = call.parent
-    return call if call is not None and "loop" in call.notes and call.operation is Operation.EVALUATE else None
+    own = kept(call, DataKept)
+    return (call, own) if own is not None and own.loops else (None, None)
 
 
 def advance(recorder: Recorder, instance: Any) -> None:
-    """Begin the next example when the evaluated program is called by the loop; a metric's own program is no example."""
-    evaluation = _evaluation_of(current_call())
-    if evaluation is None or not evaluation.observed or evaluation.inputs.get("program") is not instance:
+    """Start the next example when the loop calls the evaluated program; a metric's own program is no example."""
+    evaluation, own = _current_loop()
+    if evaluation is None or own is None or not evaluation.observed:
+        return
+    if evaluation.inputs.get("program") is not instance:
         return
     end_last(recorder, evaluation)
-    index = evaluation.notes["loop"] = evaluation.notes["loop"] + 1
-    data, notes = evaluation.inputs.get("devset"), evaluation.notes
-    example = data[index] if type(data) is list and index < len(data) else None
-    call = examples.begin(
-        recorder, "logillm", index, example, notes["metric"], program=instance, scores=notes["scores"], owned=False
-    )
-    notes["example"] = call
-    examples.describe(recorder, call, (), {})
+    own.index += 1
+    data = evaluation.inputs.get("devset")
+    example = data[own.index] if type(data) is list and own.index < len(data) else None
+    item = ItemKept(own.metric, instance, own.scores)
+    own.example = examples.begin(recorder, "logillm", own.index, example, item, owned=False)
+    examples.describe(recorder, own.example)
 
 
-def end_last(recorder: Recorder, evaluation: Call) -> None:
-    """End the example that is open, with its score where the metric told; one whose program failed counts nothing."""
-    example = evaluation.notes.pop("example", None)
-    if example is None or example.ended:
+def take_open(evaluation: LiveCall | None) -> LiveCall | None:
+    """Return the open example of a loop, and leave none open."""
+    own = kept(evaluation, DataKept)
+    if own is None:
+        return None
+    example, own.example = own.example, None
+    return example
+
+
+def end_last(recorder: Recorder, evaluation: LiveCall) -> None:
+    """End the open example of a loop, with its score if the metric is known; a program that failed counts as 0."""
+    example = take_open(evaluation)
+    own, item = kept(evaluation, DataKept), kept(example, ItemKept)
+    if example is None or own is None or item is None:
         return
-    error = getattr(example.notes.get("call"), "error", None)
+    error = item.call.error if item.call is not None else None
     if error is not None:
-        evaluation.notes["failures"].add(evaluation.notes["loop"])
-        example.notes["failure_score"] = 0.0
+        own.failures.add(own.index)
+        item.failure_score = 0.0
         examples.fail(recorder, example, error)
-    elif "score" in example.notes:
-        examples.finish(recorder, example, example.notes["score"])
+    elif item.score is not _UNKNOWN:
+        examples.finish(recorder, example, item.score)
     recorder.end(example)
 
 
-def metric(wrapped: Callable[..., Any], asked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See what a `Metric` says of an example; a plain function cannot be seen in a loop."""
+def metric(wrapped: Callable[..., Any], called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Keep the score that a `Metric` returns for an example of a loop; a plain function cannot be wrapped there."""
     score = wrapped(*args, **kwargs)
-    _note_score(asked, score)
+    _note_score(called, score)
     return score
 
 
 @guarded
-def _note_score(asked: Any, score: Any) -> None:
-    evaluation = _evaluation_of(current_call())
-    if evaluation is not None and evaluation.notes["metric"] is asked and "example" in evaluation.notes:
-        evaluation.notes["example"].notes["score"] = score
+def _note_score(called: Any, score: Any) -> None:
+    _, own = _current_loop()
+    item = kept(own.example, ItemKept) if own is not None and own.metric is called else None
+    if item is not None:
+        item.score = score
 
 
 def trace(wrapped: Callable[..., Any], made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,43 +127,37 @@ def trace(wrapped: Callable[..., Any], made: Any, args: tuple[Any, ...], kwargs:
 
 @guarded
 def _conclude(fields: dict[str, Any]) -> None:
-    evaluation = _evaluation_of(current_call())
-    example = evaluation.notes.pop("example", None) if evaluation is not None else None
-    if evaluation is None or example is None or example.ended:
+    evaluation, own = _current_loop()
+    example = take_open(evaluation)
+    item = kept(example, ItemKept)
+    if own is None or example is None or item is None:
         return
     metadata = fields.get("metadata")
     if type(metadata) is dict and "error" in metadata:
-        example.notes["failed"] = True
-        evaluation.notes["failures"].add(evaluation.notes["loop"])
+        item.failed = True
+        own.failures.add(own.index)
     examples.finish(recording.active, example, number(fields.get("score")))
     recording.active.end(example)
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Evaluate._evaluate_example(module, example)`, or `AvatarOptimizer._process_example(avatar, example)`."""
-    evaluation = _evaluating()
-    notes = evaluation.notes if evaluation is not None else {}
-    example = args[1] if len(args) > 1 else kwargs.get("example")
-    index = notes["indexes"].of(example) if "indexes" in notes else None
-    call = examples.begin(
-        recorder, "logillm", index, example, stored(instance).get("metric"), scores=notes.get("scores")
-    )
-    call.notes["index"] = index
-    return call
+    own = kept(current_call(), DataKept)
+    example = argument(args, kwargs, 1, "example")
+    index = own.indexes.of(example) if own is not None and own.indexes is not None else None
+    item = ItemKept(stored(instance).get("metric"), scores=own.scores if own is not None else None, index=index)
+    return examples.begin(recorder, "logillm", index, example, item)
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the result: `{"score": ..., "success": ...}`, or `(example, prediction, score)`."""
     if type(outputs) is dict and outputs.get("success") is False:
-        call.notes["failed"] = True
-        if call.parent is not None and "failures" in call.parent.notes:
-            call.parent.notes["failures"].add(call.notes["index"])
+        item, own = kept(call, ItemKept), kept(call.parent, DataKept)
+        if item is not None:
+            item.failed = True
+        if item is not None and own is not None:
+            own.failures.add(item.index)
     examples.finish(recorder, call, outputs.get("score") if type(outputs) is dict else outputs)
-
-
-def _evaluating() -> Call | None:
-    call = current_call()
-    return call if call is not None and call.operation is Operation.EVALUATE else None
 
 
 EXAMPLE: Final = Hook(begin, examples.describe, finish, examples.fail, cause=root_cause)

@@ -6,47 +6,73 @@ back, is noted where it passes: see `wire`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.content.payload import qualified_name
-from lmspan.context.current import current_call
 from lmspan.guard import guarded, leave_no_trace
+from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside, put
+from lmspan.instrumentation.kit.facts import is_inside, stored
+from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
-from lmspan.instrumentation.logillm.describe import as_dict, stored
+from lmspan.instrumentation.logillm.describe import as_dict
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
 from lmspan.instrumentation.logillm.responses import response_facts
-from lmspan.lifecycle import Event, Operation
+from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+@dataclass(slots=True)
+class LogiLLMKept(LMKept):
+    """Of an LM call of LogiLLM: what was really sent, and what came back."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """The parameters of the request as they are sent."""
+    completion: Any = None
+    """LogiLLM's `Completion`."""
+    answer: Any = None
+    """The answer as the API's client has it, or what the events of a stream say of it."""
+    cached: bool = False
+    """Whether the provider's own cache had the answer."""
+    attempting: bool = False
+    """Whether an attempt is under way."""
+    failed_at: int | None = None
+    """When the current attempt has failed, in nanoseconds."""
+    streamed: list[str] | None = None
+    """The text of a stream so far; None where the answer is not streamed."""
+    length: int = 0
+    """How long that text is."""
+
+
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `complete_with_retry(messages, ...)`, or `complete` or `stream` where it is not a part of one."""
     if is_inside(instance, Operation.LM):
         return None
     learn_providers(recorder, instance)
     facts = identity(instance, "chat")
-    inputs = {"messages": args[0] if args else kwargs.get("messages"), **kwargs}
-    return recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "logillm", facts, instance=instance, inputs=inputs)
+    inputs = {"messages": argument(args, kwargs, 0, "messages"), **kwargs}
+    model = facts[sc.REQUEST_MODEL]
+    call = recorder.start(Operation.LM, model, "logillm", facts, instance=instance, inputs=inputs)
+    call.kept = LogiLLMKept(parameters=kwargs)
+    return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the prompt was made from, and the messages."""
-    del args
     module = call.parent
     if module is not None and sc.SIGNATURE_NAME in module.found:
         call.found[sc.PROMPT_NAME] = module.found[sc.SIGNATURE_NAME]
-    call.notes["parameters"] = kwargs
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: input_messages(call.inputs["messages"], None)}
         if kwargs.get("tools") is not None:
@@ -54,108 +80,103 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         recorder.capture(call, payload)
 
 
-def describe_stream(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe_stream(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the same, and that the answer is streamed."""
     call.found[sc.REQUEST_STREAM] = True
-    call.notes["streamed"] = []
+    own = kept(call, LogiLLMKept)
+    if own is not None:
+        own.streamed = []
     describe(recorder, call, args, kwargs)
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add what was sent and what came back."""
-    _sum_up(call)
-    call.found.update(response_facts(call, outputs if outputs is not None else call.notes.get("completion")))
+    own = kept(call, LogiLLMKept)
+    if own is None:
+        return
+    _add_answer(call, own, outputs if outputs is not None else own.completion)
     if call.found.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     if recorder.captures(call):
         reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(_answer(call, outputs), reasons)})
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(_text(own, outputs), reasons)})
 
 
-def fail(recorder: Recorder, call: Call, error: BaseException) -> None:
+def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     """Add what was sent, and the attempt that was the last one, when there was more than one."""
-    _sum_up(call)
-    call.found.update(response_facts(call, None))
-    failed = call.notes.pop("failed", None)
-    if failed is not None and (call.notes.get("attempts", 1) > 1 or failed[0] != qualified_name(type(error))):
-        _tell(recorder, call, failed[0])
+    own = kept(call, LogiLLMKept)
+    if own is not None:
+        _add_answer(call, own, None)
+        attempts.last_failed(recorder, call, qualified_name(type(error)))
 
 
-def chunk(recorder: Recorder, call: Call, item: Any) -> None:
+def chunk(recorder: Recorder, call: LiveCall, item: Any) -> None:
     """Keep the text of a stream, while it may be recorded."""
-    if type(item) is str and recorder.captures(call) and call.notes.get("length", 0) < recorder.content.max_bytes:
-        call.notes["length"] = call.notes.get("length", 0) + len(item)
-        call.notes["streamed"].append(item)
+    own = kept(call, LogiLLMKept)
+    if own is None or own.streamed is None or type(item) is not str:
+        return
+    if recorder.captures(call) and own.length < recorder.content.max_bytes:
+        own.length += len(item)
+        own.streamed.append(item)
 
 
-def _answer(call: Call, completion: Any) -> Any:
-    """Return what the model said, with the tools that it wants called."""
+def _text(own: LogiLLMKept, completion: Any) -> Any:
+    """Return the text of the answer, with the tool calls that the model asks for."""
     if completion is None:
-        return "".join(call.notes.get("streamed", ()))
+        return "".join(own.streamed or ())
     fields = stored(completion)
     text, calls = fields.get("text"), as_dict(fields.get("metadata")).get("tool_calls")
     return {"text": text, "tool_calls": calls} if type(calls) is list else text
 
 
-def _sum_up(call: Call) -> None:
-    add_parameters(call.found, call.notes.get("parameters", {}))
-    if call.notes.get("attempts", 1) > 1:
-        call.found[sc.ATTEMPT_COUNT] = call.notes["attempts"]
+def _add_answer(call: LiveCall, own: LogiLLMKept, completion: Any) -> None:
+    add_parameters(call.found, own.parameters)
+    attempts.count(call)
+    call.found.update(response_facts(own.answer, completion, cached=own.cached))
 
 
 # One attempt ------------------------------------------------------------------------------------------------------
 
 
-def lm_call(provider: Any) -> Call | None:
-    """Return the LM call that is current and of this provider."""
-    call = current_call()
-    fits = call is not None and call.operation is Operation.LM and call.instance is provider and call.observed
-    return call if fits else None
+def kept_for(provider: Any) -> LogiLLMKept | None:
+    """Return what is kept on the current call, if that is an LM call of this provider."""
+    call = attempts.current_lm_call("logillm")
+    return kept(call, LogiLLMKept) if call is not None and call.instance is provider else None
 
 
 async def attempt(wrapped: Callable[..., Any], provider: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Count an attempt, `complete(...)`. A class that calls the one above it makes one all the same."""
-    call = _begin(provider)
-    if call is None:
+    """Count an attempt, `complete(...)`. A class whose method calls that of its base class makes one attempt."""
+    own = _start_attempt(provider)
+    if own is None:
         return await wrapped(*args, **kwargs)
     try:
-        completion = await wrapped(*args, **kwargs)
-        call.notes["completion"] = completion
+        completion = own.completion = await wrapped(*args, **kwargs)
     except Exception as error:
-        _note_failure(call, error)
+        _note_failure(own, error)
         leave_no_trace(error)
         raise
     else:
         return completion
     finally:
-        call.notes["attempting"] = False
+        own.attempting = False
 
 
 @guarded
-def _begin(provider: Any) -> Call | None:
-    call = lm_call(provider)
-    if call is None or call.notes.get("attempting"):
+def _start_attempt(provider: Any) -> LogiLLMKept | None:
+    own = kept_for(provider)
+    if own is None or own.attempting:
         return None
-    failed = call.notes.pop("failed", None)
-    if failed is not None:
-        _tell(recording.active, call, *failed)
-        call.notes["attempts"] = call.notes.get("attempts", 1) + 1
-    call.notes["attempting"] = True
-    return call
+    if own.failed_at is not None:
+        attempts.try_again(attempts.current_lm_call("logillm"), (recording.active.clock() - own.failed_at) / 1e9)
+    own.attempting = True
+    return own
 
 
 @guarded
-def _note_failure(call: Call, error: Exception) -> None:
-    call.notes["failed"] = qualified_name(type(root_cause(error))), recording.active.clock()
-
-
-def _tell(recorder: Recorder, call: Call, error_type: str, failed_at: int | None = None) -> None:
-    """Tell of a failed attempt, and how long was waited after it if another one follows."""
-    facts = {sc.RETRY_ATTEMPT: call.notes.get("attempts", 1), sc.ERROR_TYPE: error_type}
-    if failed_at is not None:
-        put(facts, sc.RETRY_DELAY, (recorder.clock() - failed_at) / 1e9, float)
-    recorder.add_event(call, Event.RETRY, facts)
+def _note_failure(own: LogiLLMKept, error: Exception) -> None:
+    own.failed = qualified_name(type(root_cause(error)))
+    own.failed_at = recording.active.clock()
 
 
 LM: Final = Hook(begin, describe, finish, fail, cause=root_cause)
-STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, chunk=chunk)
+STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, item=chunk)

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import modules
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.facts import stored
+from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.instrumentation.kit.turns import Loop, agent_of
 from lmspan.instrumentation.logillm import examples
-from lmspan.instrumentation.logillm.describe import base, signature_facts, signature_of, stored
+from lmspan.instrumentation.logillm.describe import base, signature_facts, signature_of
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import learn_providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 LOOPS: Final[dict[str, Loop]] = {
@@ -28,27 +31,25 @@ LOOPS: Final[dict[str, Loop]] = {
 
 def update_signature(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """See that Avatar asks its actor for the answer, not for an action: `_update_actor_signature(n, omit_action)`."""
-    _note(kwargs.get("omit_action", args[1] if len(args) > 1 else False))
+    _note(argument(args, kwargs, 1, "omit_action"))
     return wrapped(*args, **kwargs)
 
 
 @guarded
 def _note(omit_action: Any) -> None:
-    agent = agent_of(current_call())
-    if agent is not None and omit_action is True:
-        agent.notes["loop"] = Loop((), ("actor",))
+    own = kept(agent_of(current_call()), ModuleKept)
+    if own is not None and omit_action is True:
+        own.loop = Loop((), ("actor",))
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `module(**inputs)`, before LogiLLM validates the inputs."""
-    del args
     examples.advance(recorder, instance)
     return modules.start(recorder, "logillm", instance, kwargs, loops=LOOPS, base=base())
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, where the module sits in its program, and its inputs."""
-    del args, kwargs
     call.found.update(signature_facts(signature_of(call.instance)))
     modules.place(call, base())
     if recorder.captures(call):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Hook
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.examples import number
-from lmspan.instrumentation.kit.facts import is_inside, put, text
+from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
+from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lmspan.instrumentation.kit.search import Search
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 _SCALARS: Final = (str, int, float, bool)
@@ -36,41 +37,39 @@ _RESULT: Final = (
 def optimize(search: Callable[[Any, Any], Search]) -> Hook:
     """Return the hook around `optimize(module, dataset, validation_set)`; `search` begins a search with a program."""
 
-    def describe_one(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
-        call.notes["search"] = search(recorder.content, call.inputs["student"])
+        tried = search(recorder.content, call.inputs["student"])
+        call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
 
     return Hook(begin, describe_one, finish, sum_up, cause=root_cause)
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a run; a `super().optimize()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
-    given = dict(zip(("student", "trainset", "valset"), args, strict=False))
     inputs = {
-        "student": given.get("student", kwargs.get("module")),
-        "trainset": given.get("trainset", kwargs.get("dataset", kwargs.get("trainset"))),
-        "valset": given.get("valset", kwargs.get("validation_set", kwargs.get("valset"))),
+        "student": argument(args, kwargs, 0, "module"),
+        "trainset": argument(args, kwargs, 1, "dataset", "trainset"),
+        "valset": argument(args, kwargs, 2, "validation_set", "valset"),
     }
     name = type(instance).__name__
     facts = {sc.OPTIMIZER_NAME: name}
     return recorder.start(Operation.OPTIMIZE, name, "logillm", facts, instance=instance, inputs=inputs)
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the sizes of the data sets, and the strategy."""
-    del recorder, args, kwargs
-    for argument, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
-        if type(call.inputs[argument]) is list:
-            call.found[fact] = len(call.inputs[argument])
-    call.notes["trainset_size"] = call.found.get(sc.OPTIMIZER_DATASET_SIZE)
+    for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
+        if type(call.inputs[name]) is list:
+            call.found[fact] = len(call.inputs[name])
     strategy = stored(call.instance).get("strategy")
     if strategy := text(strategy) or text(stored(strategy).get("_value_")):
         call.found[sc.OPTIMIZER_STRATEGY] = strategy
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the search came to; where LogiLLM says it, in its words."""
     sum_up(recorder, call, outputs)
     told = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
-from lmspan.instrumentation.kit.facts import text
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.requests import server_facts
-from lmspan.instrumentation.logillm.describe import stored
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:

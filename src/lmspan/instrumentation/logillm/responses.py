@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.kit.facts import field, put
+from lmspan.instrumentation.kit.facts import field, put, stored
 from lmspan.instrumentation.kit.usage import usage_facts
-from lmspan.instrumentation.logillm.describe import stored
-
-if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
 
 _ANTHROPIC: Final = (
     ("cache_read_input_tokens", sc.USAGE_CACHE_READ_TOKENS),
@@ -25,9 +21,9 @@ _OWN: Final = (
 )
 
 
-def response_facts(call: Call, completion: Any) -> dict[str, Any]:
-    """Return the attributes of an answer: of LogiLLM's `Completion`, and of the API's own answer where it was seen."""
-    answer, own = call.notes.get("answer"), stored(completion)
+def response_facts(answer: Any, completion: Any, *, cached: bool) -> dict[str, Any]:
+    """Return the attributes of an answer: of LogiLLM's `Completion`, and of the API's own object if that is known."""
+    own = stored(completion)
     usage = stored(own.get("usage"))
     tokens = stored(usage.get("tokens"))
     facts: dict[str, Any] = {}
@@ -37,7 +33,7 @@ def response_facts(call: Call, completion: Any) -> dict[str, Any]:
     reasons = _reasons(answer) or [own.get("finish_reason")]
     if all(type(reason) is str for reason in reasons):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
-    if "cached" in call.notes:
+    if cached:
         facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
         put(facts, sc.CACHE_SAVED_TOKENS, _tokens(tokens) or None, int)
         return facts

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def evaluate_batch(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """End the candidates of a batch when all of it has run."""
     optimizer = current_call()
-    batch = simba.batch_of(optimizer)
+    batch = simba.take_batch(optimizer)
     error: BaseException | None = None
     try:
         return await wrapped(*args, **kwargs)

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.facts import is_inside, text
-from lmspan.instrumentation.kit.turns import agent_of
-from lmspan.instrumentation.logillm.describe import stored
+from lmspan.instrumentation.kit.facts import is_inside, stored, text
+from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a tool call; LogiLLM calls tools with keywords only."""
-    del args
     if is_inside(instance, Operation.TOOL):
         return None
     name = text(stored(instance).get("name")) or "tool"
@@ -34,14 +32,12 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     if agent is not None:
         facts[sc.AGENT_NAME] = agent.name
     call = recorder.start(Operation.TOOL, name, "logillm", facts, instance=instance, inputs=kwargs)
-    if caller is not None and caller.operation is Operation.TURN:
-        caller.found[sc.TURN_TOOL_COUNT] = caller.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+    count_tool(caller)
     return call
 
 
-def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add what the tool says of itself and what it is called with."""
-    del args
     description = stored(call.instance).get("desc")
     if type(description) is str:
         call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
@@ -49,7 +45,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
 
 
-def finish(recorder: Recorder, call: Call, outputs: Any) -> None:
+def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the tool returned."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.facts import field
+from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.logillm.embeddings import note_answer
-from lmspan.instrumentation.logillm.lm import lm_call
-from lmspan.lifecycle import Operation
+from lmspan.instrumentation.logillm.lm import LogiLLMKept, kept_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,31 +28,28 @@ if TYPE_CHECKING:
 def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Note the parameters of a request as they are sent: LogiLLM converts some, adds some and drops others."""
     parameters = wrapped(*args, **kwargs)
-    _note(provider, "parameters", parameters)
+    own = kept_for(provider)
+    if own is not None:
+        own.parameters = parameters
     return parameters
 
 
 def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Note the answer as the client of the API has it, if it is one whose attributes may be asked for."""
-    answer = args[0] if args else kwargs.get("response")
-    if qualified_name(type(answer)).startswith(("openai.", "anthropic.")):
-        _note(provider, "answer", answer)
+    answer = argument(args, kwargs, 0, "response")
+    own = kept_for(provider)
+    if own is not None and qualified_name(type(answer)).startswith(("openai.", "anthropic.")):
+        own.answer = answer
     return wrapped(*args, **kwargs)
 
 
 async def get_cached(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Note that the provider's own cache had the answer."""
     cached = await wrapped(*args, **kwargs)
-    if cached is not None:
-        _note(provider, "cached", cached)
+    own = kept_for(provider)
+    if own is not None and cached is not None:
+        own.cached = True
     return cached
-
-
-@guarded
-def _note(provider: Any, name: str, value: Any) -> None:
-    call = lm_call(provider)
-    if call is not None:
-        call.notes[name] = value
 
 
 def patch(patches: Patches) -> None:
@@ -79,10 +77,10 @@ def _process(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywo
 @guarded
 def _note_event(event: Any) -> None:
     """Keep what an event of a stream says that is not text: who answers, why it ends, what it used."""
-    call = current_call()
-    if call is None or call.operation is not Operation.LM or "streamed" not in call.notes:
+    own = kept(current_call(), LogiLLMKept)
+    if own is None or own.streamed is None:
         return
-    answer = call.notes.setdefault("answer", {})
+    answer = own.answer = own.answer or {}
     message, delta = field(event, "message"), field(event, "delta")
     for part in (event, message):
         answer.update({name: field(part, name) for name in ("id", "model") if type(field(part, name)) is str})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import functools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, overload
 
 from lmspan.context import current
 from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
-from lmspan.instrumentation.python import callables, wrappers
-from lmspan.instrumentation.python.operations import begin, described, finish
+from lmspan.instrumentation.kit.around import Guarded, Steps
+from lmspan.instrumentation.python import callables, operations, wrappers
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording
 from lmspan.semconv.spans import EVENT_NAMES
@@ -19,7 +19,8 @@ from lmspan.semconv.spans import EVENT_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import Call, LiveCall
+    from lmspan.recording.recorder import Recorder
 
     Descriptor = (
         classmethod[Any, Any, Any]
@@ -32,8 +33,16 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any] | Descriptor)
 
 
+OperationName = Literal[
+    "workflow", "module", "agent", "turn", "lm", "embedding", "retrieval", "tool", "adapter_format",
+    "adapter_parse", "evaluate", "example", "optimize", "candidate", "interpreter_execute", "interpreter_startup",
+    "interpreter_shutdown",
+]  # fmt: skip
+"""The values of `Operation`, so that editors complete them and type checkers refuse others."""
+
+
 class _Silent:
-    """What `operation()` gives when nothing is recorded: it takes outputs and forgets them."""
+    """The call of an `operation()` that is not recorded: it takes outputs and drops them."""
 
     def __init__(self) -> None:
         self.outputs: Any = None
@@ -42,25 +51,36 @@ class _Silent:
         self.found: dict[str, Any] = {}
 
 
+def _start_operation(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+    return operations.start(recorder, *args, **kwargs)
+
+
+_OPERATION: Final = Guarded(Steps(_start_operation, operations.describe, operations.succeed))
+
+
 @contextmanager
 def operation(
-    kind: Operation | str, name: str = "", *, inputs: Any = None, attributes: Mapping[str, Any] | None = None
+    kind: Operation | OperationName,
+    name: str = "",
+    *,
+    inputs: Any = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[Call]:
-    """Record what runs under the `with` as one operation; set `outputs` on what it gives, if there are any.
+    """Record what runs under the `with` as one operation; set `outputs` on the call that it yields, if there are any.
 
-    `attributes` are put on the span when it starts. An exception ends the span with it and passes on.
+    `attributes` are on the span from its start. An exception ends the span with it and passes on.
     """
     recorder = recording.active
-    call = recorder.announce(begin, _known(kind), name, inputs, attributes)
+    call = recorder.announce(_OPERATION.start, None, (_known(kind), name, inputs, attributes), {})
     if call is None:
-        yield _Silent()  # type: ignore[misc]
+        yield _Silent()  # type: ignore[misc] # it has the fields of a Call that a program sets or reads here
         return
     try:
         yield call
-        finish(recorder, call, call.outputs)
+        _OPERATION.end(recorder, call, call.outputs, None)
     except BaseException as error:
         try:
-            recorder.end(call, error=error)
+            _OPERATION.end(recorder, call, None, error)
         except BaseException:  # an interrupt
             recorder.end(call, error=error)
             raise
@@ -121,13 +141,13 @@ class Decorator:
         return f"<lmspan.{self._kind.value} decorator>"
 
 
-module = Decorator(Operation.MODULE)
-agent = Decorator(Operation.AGENT)
-tool = Decorator(Operation.TOOL)
-lm = Decorator(Operation.LM)
-turn = Decorator(Operation.TURN)
-evaluate = Decorator(Operation.EVALUATE)
-optimize = Decorator(Operation.OPTIMIZE)
+module: Final = Decorator(Operation.MODULE)
+agent: Final = Decorator(Operation.AGENT)
+tool: Final = Decorator(Operation.TOOL)
+lm: Final = Decorator(Operation.LM)
+turn: Final = Decorator(Operation.TURN)
+evaluate: Final = Decorator(Operation.EVALUATE)
+optimize: Final = Decorator(Operation.OPTIMIZE)
 
 
 class _Recording(NamedTuple):
@@ -152,8 +172,8 @@ def _checked(name: Any) -> str:
 
 
 @guarded
-def _add_event(call: Call, event: Event | str, attributes: Mapping[str, Any]) -> None:
+def _add_event(call: LiveCall, event: Event | str, attributes: Mapping[str, Any]) -> None:
     recorder = recording.active
     prefix = EVENT_NAMES.get(event, f"lmspan.{event}")
     named = {key if "." in key else f"{prefix}.{key}": value for key, value in attributes.items()}
-    recorder.add_event(call, event, described(recorder, named))
+    recorder.add_event(call, event, operations.described(recorder, named))

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.messages import exchanged, said_by, said_to
-from lmspan.guard import guarded
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmspan.lifecycle import Call
-    from lmspan.recording import recorder as recording
+    from lmspan.lifecycle import LiveCall
+    from lmspan.recording.recorder import Recorder
 
 # operation -> (fact that holds the name, content attribute of the inputs, of the outputs)
 _NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
@@ -38,11 +37,10 @@ _MESSAGES: Final = {
 _UNNAMED_PROVIDER: Final = "custom"
 
 
-@guarded
-def begin(
-    recorder: recording.Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
-) -> Call:
-    """Start a call of a source that has only a name and arguments. Never raises."""
+def start(
+    recorder: Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
+) -> LiveCall:
+    """Start a call of a source that has only a name and arguments."""
     fact = _NAMES.get(kind, _OTHER)[0]
     facts: dict[str, Any] = {fact: name} if fact and name else {}
     if kind in (Operation.LM, Operation.EMBEDDING):
@@ -50,14 +48,22 @@ def begin(
     if kind is Operation.TOOL:
         facts[sc.TOOL_TYPE] = "function"
     facts.update(described(recorder, attributes or {}))
-    call = recorder.start(kind, name, "python", facts, inputs=inputs)
-    if inputs is not None and recorder.captures(call):
-        _capture(recorder, call, _INPUTS, inputs)
-    return call
+    return recorder.start(kind, name, "python", facts, inputs=inputs)
 
 
-@guarded
-def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
+    """Record the inputs of a call."""
+    if call.inputs is not None and recorder.captures(call):
+        _capture(recorder, call, _INPUTS, call.inputs)
+
+
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the outputs of a call."""
+    if outputs is not None and recorder.captures(call):
+        _capture(recorder, call, _OUTPUTS, outputs)
+
+
+def _capture(recorder: Recorder, call: LiveCall, place: int, value: Any) -> None:
     """Record inputs or outputs; of a model and an agent as messages too. OpenInference's value is the last of them."""
     name = _NAMES.get(call.operation, _OTHER)[place]
     said, find, role = _MESSAGES[place]
@@ -70,14 +76,7 @@ def _capture(recorder: recording.Recorder, call: Call, place: int, value: Any) -
     recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 
 
-def finish(recorder: recording.Recorder, call: Call, outputs: Any) -> None:
-    """End a call with what its function returned. Never raises."""
-    if outputs is not None and recorder.captures(call):
-        _capture(recorder, call, _OUTPUTS, outputs)
-    recorder.end(call, outputs)
-
-
-def described(recorder: recording.Recorder, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def described(recorder: Recorder, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attribute values as they are where they are plain, else as JSON that runs no code of theirs."""
     content = recorder.content
     described: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Wrappers that record a function, one for each kind of function, and the coroutine or generator that it returns.
+"""From a function to its wrapper, by the kind of the function; and outputs that have still to run.
 
 A wrapper can be pickled by value, as cloudpickle does with a program's functions: it reaches what it needs through
 functions and modules, which are pickled by name.
@@ -14,29 +14,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
-from lmspan.context import awaiting, current
+from lmspan.context import current
 from lmspan.errors import AbandonedStream
-from lmspan.guard import guarded, leave_no_trace
+from lmspan.guard import leave_no_trace
 from lmspan.instrumentation.kit import generators
-from lmspan.instrumentation.python.operations import begin, finish
-from lmspan.recording import recorder as recording
+from lmspan.instrumentation.kit.around import Guarded, Steps, around, around_async
+from lmspan.instrumentation.python import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call, Operation
+    from lmspan.lifecycle import LiveCall, Operation
+    from lmspan.recording.recorder import Recorder
 
-    Wrapper = Callable[[generators.Begin, Callable[..., Any]], Callable[..., Any]]
+    Wrapper = Callable[[Steps, Callable[..., Any]], Callable[..., Any]]
 
 
 def wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that records each call of another, by the first row that fits it."""
-    inputs_of = _binder(function)
+    steps = _steps(kind, name, _binder(function))
+    return next(wrapper for fits, wrapper in _WRAPPERS if fits(function))(steps, function)
 
-    def start_call(recorder: recording.Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        return begin(recorder, kind, name, inputs_of(args, kwargs))
 
-    return next(wrapper for fits, wrapper in _WRAPPERS if fits(function))(start_call, function)
+def _steps(kind: Operation, name: str, inputs_of: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]) -> Steps:
+    def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+        return operations.start(recorder, kind, name, inputs_of(args, kwargs))
+
+    def lasting(recorder: Recorder, call: LiveCall, outputs: Any) -> Any:
+        return _lasting(recorder, call, outputs, steps)
+
+    steps = Steps(start, operations.describe, operations.succeed, lasting=lasting)
+    return steps
 
 
 def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
@@ -60,59 +68,54 @@ def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str
     return inputs
 
 
-def _wrap_function(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
+    run = around(steps)
+
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        recorder = recording.active
-        call = recorder.announce(start_call, args, kwargs)
-        if call is None:
-            return function(*args, **kwargs)
         try:
-            outputs = function(*args, **kwargs)
-            return _given(recorder, call, outputs)
-        except BaseException as error:  # of the function, or an interrupt while the call ends: ending it twice is safe
-            try:
-                recorder.end(call, error=error)
-            except BaseException:  # an interrupt
-                recorder.end(call, error=error)
-                raise
+            return run(function, None, args, kwargs)
+        except BaseException as error:
             leave_no_trace(error)
             raise
 
     return wrapper
 
 
-def _wrap_coroutine(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
+    run = around_async(steps)
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        recorder = recording.active
-        before = awaiting.awaited.get()
-        awaiting.awaited.set(True)
         try:
-            call = recorder.announce(start_call, args, kwargs)
-            if call is None:
-                return await function(*args, **kwargs)
-            try:
-                outputs = _given(recorder, call, await function(*args, **kwargs))
-            except BaseException as error:
-                try:
-                    recorder.end(call, error=error)
-                except BaseException:  # an interrupt
-                    recorder.end(call, error=error)
-                    raise
-                await awaiting.settle(call)
-                leave_no_trace(error)
-                raise
-            await awaiting.settle(call)
-            return outputs
-        finally:
-            awaiting.awaited.set(before)
+            return await run(function, None, args, kwargs)
+        except BaseException as error:
+            leave_no_trace(error)
+            raise
 
     return wrapper
 
 
-def _wrap_generator_coroutine(start_call: generators.Begin, function: Callable[..., Any]) -> Callable[..., Any]:
-    return types.coroutine(generators.wrap(start_call, function))
+def _wrap_generator(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.wraps(function)(generators.wrap(_opens(steps, function)))
+
+
+def _wrap_async_generator(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.wraps(function)(generators.wrap_async(_opens(steps, function)))
+
+
+def _wrap_generator_coroutine(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
+    return types.coroutine(_wrap_generator(steps, function))
+
+
+def _opens(steps: Steps, function: Callable[..., Any]) -> Callable[..., tuple[Any, generators.Stream]]:
+    """Return what makes a generator and its call, from the arguments of the generator function."""
+    guard = Guarded(steps)
+
+    def open_stream(*args: Any, **kwargs: Any) -> tuple[Any, generators.Stream]:
+        return function(*args, **kwargs), guard.stream(None, args, kwargs)
+
+    return open_stream
 
 
 def _is_generator_coroutine(thing: Any) -> bool:
@@ -121,29 +124,26 @@ def _is_generator_coroutine(thing: Any) -> bool:
 
 
 _WRAPPERS: Final[tuple[tuple[Callable[[Any], bool], Wrapper], ...]] = (
-    (inspect.isasyncgenfunction, generators.wrap_async),
+    (inspect.isasyncgenfunction, _wrap_async_generator),
     (_is_generator_coroutine, _wrap_generator_coroutine),
-    (inspect.isgeneratorfunction, generators.wrap),
+    (inspect.isgeneratorfunction, _wrap_generator),
     (inspect.iscoroutinefunction, _wrap_coroutine),
     (callable, _wrap_function),
 )
-# type of an output that has still to run -> prefix of its attributes, wrapper that records it
+# outputs that have still to run -> the prefix of their attributes, the wrapper that records the rest
 _LASTING: Final[tuple[tuple[type, str, Wrapper], ...]] = (
     (types.CoroutineType, "cr", _wrap_coroutine),
-    (types.GeneratorType, "gi", generators.wrap),
-    (types.AsyncGeneratorType, "ag", generators.wrap_async),
+    (types.GeneratorType, "gi", _wrap_generator),
+    (types.AsyncGeneratorType, "ag", _wrap_async_generator),
 )
 
 
-def _given(recorder: recording.Recorder, call: Call, outputs: Any) -> Any:
-    """End the call with its outputs and return them; outputs that have still to run are returned recorded."""
+def _lasting(recorder: Recorder, call: LiveCall, outputs: Any, steps: Steps) -> Any:
+    """Return the outputs so that the call ends with them, if they have still to run; else None."""
     for kind, prefix, wrapper in _LASTING:
         if type(outputs) is kind and _is_fresh(outputs, prefix):
-            lasting = _lasting(recorder, call, outputs, wrapper)
-            if lasting is not None:
-                return lasting
-    finish(recorder, call, outputs)
-    return outputs
+            return _resuming(recorder, call, outputs, wrapper, steps)
+    return None
 
 
 def _is_fresh(outputs: Any, prefix: str) -> bool:
@@ -153,22 +153,21 @@ def _is_fresh(outputs: Any, prefix: str) -> bool:
     return not (begun or ended or _is_generator_coroutine(outputs))
 
 
-@guarded
-def _lasting(recorder: recording.Recorder, call: Call, outputs: Any, wrapper: Wrapper) -> Any:
-    """Return outputs that resume the call when they are first advanced; the call is not current until then."""
+def _resuming(recorder: Recorder, call: LiveCall, outputs: Any, wrapper: Wrapper, steps: Steps) -> Any:
+    """Return what goes on with the call when it is first advanced; the call is not current until then."""
 
-    def resume(*_: Any) -> Call:
+    def resume(*_: Any) -> LiveCall:
         call.previous = otel_context.get_current()
         otel_context.attach(call.context)
         return call
 
-    lasting = wrapper(resume, lambda: outputs)()
+    lasting = wrapper(steps._replace(start=resume, describe=None), lambda: outputs)()
     lasting.__name__, lasting.__qualname__ = outputs.__name__, outputs.__qualname__
     weakref.finalize(lasting, _abandon, recorder, call).atexit = False
     current.restore(call)
     return lasting
 
 
-def _abandon(recorder: recording.Recorder, call: Call) -> None:
+def _abandon(recorder: Recorder, call: LiveCall) -> None:
     if not call.ended:
         recorder.end(call, error=AbandonedStream())

@@ -1,7 +1,7 @@
 """The start hook of `lmspan run`: Python imports it in every process that has this directory on PYTHONPATH.
 
-That can be any Python, also one without lmspan or an old one: hence few imports, old syntax, and no failure of ours.
-The directory leaves `sys.path`, and the `sitecustomize` that it hides is imported in its place.
+The process may run any Python, also an old one or one without lmspan. Therefore the hook has few imports, uses old
+syntax and never fails. It removes its directory from `sys.path` and imports the `sitecustomize` that it hides.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -10,28 +10,28 @@ The directory leaves `sys.path`, and the `sitecustomize` that it hides is import
 import os
 import sys
 
-# A process in which none of these is imported can record nothing. Importing lmspan in all of them would cost each
-# child a fifth of a second at its start.
+# A process that imports none of these has nothing to record. An import of lmspan in every child would add a fifth of a
+# second to its start.
 _LIBRARIES = ("lmspan", "dspy", "logillm", "llmproc")
 
 
 def _start(first):
     try:
-        from lmspan.launch import recording  # noqa: PLC0415
+        from lmspan.launch import recording  # noqa: PLC0415 - loads lmspan only where it records
 
         recording.start(first=first)
-    except Exception:  # noqa: BLE001, S110 - another environment has no lmspan, or one that has no such module
+    except Exception:  # noqa: BLE001, S110 - the process may have no lmspan, or a version without this module
         pass
 
 
 class _WhenImported(object):
-    """A finder that finds nothing itself; this process is recorded once a library of ours has been imported."""
+    """A finder of modules that starts the recording after the first import of a supported library."""
 
     def __init__(self):
         self.importing = 0
 
     def find_spec(self, name, path=None, target=None):
-        """Find one of the libraries by means of the other finders, and be called when it has been executed."""
+        """Find one of the libraries through the other finders, and watch its loader."""
         if name not in _LIBRARIES:
             return None
         others = (each for each in list(sys.meta_path) if each is not self and hasattr(each, "find_spec"))
@@ -41,7 +41,7 @@ class _WhenImported(object):
         return spec
 
     def watch(self, loader):
-        """Execute the module as the loader does; the outermost of our libraries starts the recording afterwards."""
+        """Make the loader start the recording after it has executed the outermost of the libraries."""
 
         def exec_module(module):
             del loader.exec_module
@@ -68,14 +68,14 @@ def _hook():
 
 
 def _hidden():
-    """Import the `sitecustomize` that this one hides. Without one, this import fails as it would anyway."""
+    """Import the `sitecustomize` that this one hides; if there is none, the import fails as it does without lmspan."""
     here = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
     __import__(__name__)
 
 
-_this = sys.modules.pop(__name__)  # kept, since Python 2 clears a module that nothing refers to
+_this = sys.modules.pop(__name__)  # Python 2 clears a module without references
 try:
     _hidden()
 finally:

@@ -1,4 +1,4 @@
-"""Dialects: how each callback system spells its hooks, as one table for each system."""
+"""Dialects: one table for each callback system, of the hooks as that system spells them."""
 
 from __future__ import annotations
 

@@ -9,26 +9,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Operation, Phase
-from lmspan.subscribers.hooks import Argument, Dialect, Heard, Hook
+from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
-
-_ADAPTER_ARGUMENTS: Final = ("signature", "demos", "inputs", "completion")
+    from lmspan.lifecycle import LiveCall
 
 
-def _inputs(heard: Heard) -> Any:
-    """Return the inputs in DSPy's own shape: what its methods were called with, by parameter."""
-    call, inputs = heard.call, heard.call.inputs
+def _inputs(moment: Moment) -> Any:
+    """Return the inputs in the shape that DSPy passes: the arguments of its method, by parameter."""
+    call, inputs = moment.call, moment.call.inputs
     if type(inputs) is not dict:
         return {"kwargs": {}} if inputs is None else {"args": (inputs,), "kwargs": {}}
     rest = {name: value for name, value in inputs.items() if name != "args"}
     if call.operation is Operation.LM:
         prompt, messages = rest.pop("prompt", None), rest.pop("messages", None)
-        given = inputs.get("args", ())
-        return {"prompt": given[0] if given else prompt, "messages": messages, "kwargs": rest}
+        positional = inputs.get("args", ())
+        return {"prompt": positional[0] if positional else prompt, "messages": messages, "kwargs": rest}
     if call.operation is Operation.TOOL:
         return {"kwargs": rest}
     if call.operation in _BY_PARAMETER:
@@ -37,26 +35,26 @@ def _inputs(heard: Heard) -> Any:
 
 
 _START: Final = (
-    Argument("call_id", lambda heard: heard.call.call_id),
-    Argument("instance", lambda heard: heard.call.instance),
-    Argument("inputs", lambda heard: heard.once(_inputs)),
+    Argument("call_id", lambda moment: moment.call.call_id),
+    Argument("instance", lambda moment: moment.call.instance),
+    Argument("inputs", lambda moment: moment.once(_inputs)),
 )
 _END: Final = (
-    Argument("call_id", lambda heard: heard.call.call_id),
-    Argument("outputs", lambda heard: heard.call.outputs),
-    Argument("exception", lambda heard: heard.call.error),
+    Argument("call_id", lambda moment: moment.call.call_id),
+    Argument("outputs", lambda moment: moment.call.outputs),
+    Argument("exception", lambda moment: moment.call.error),
 )
 _BY_PARAMETER: Final = frozenset(
     (Operation.ADAPTER_FORMAT, Operation.ADAPTER_PARSE, Operation.EVALUATE, Operation.OPTIMIZE)
 )
 
 
-def _by_interpreter(call: Call) -> bool:
+def _by_interpreter(call: LiveCall) -> bool:
     return call.facts.get(sc.TOOL_CALLER) == "interpreter"
 
 
-# the word in the hooks' names -> of which operations, and of which of their calls
-_HEARD: Final[dict[str, tuple[tuple[Operation, ...], Callable[[Call], bool] | None]]] = {
+# the word in the names of the hooks -> the operations that they hear, and a restriction to some of their calls
+_WORDS: Final[dict[str, tuple[tuple[Operation, ...], Callable[[LiveCall], bool] | None]]] = {
     "module": ((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT, Operation.RETRIEVAL), None),
     "lm": ((Operation.LM,), None),
     "tool": ((Operation.TOOL,), lambda call: not _by_interpreter(call)),
@@ -73,10 +71,9 @@ _HEARD: Final[dict[str, tuple[tuple[Operation, ...], Callable[[Call], bool] | No
 
 def _hooks() -> dict[str, tuple[Hook, ...]]:
     hooks: dict[str, tuple[Hook, ...]] = {}
-    for word, (operations, when) in _HEARD.items():
-        heard = frozenset(operations)
-        hooks[f"on_{word}_start"] = (Hook(heard, Phase.START, _START, when=when),)
-        hooks[f"on_{word}_end"] = (Hook(heard, Phase.END, _END, when=when),)
+    for word, (operations, when) in _WORDS.items():
+        hooks[f"on_{word}_start"] = (Hook(frozenset(operations), Phase.START, _START, when=when),)
+        hooks[f"on_{word}_end"] = (Hook(frozenset(operations), Phase.END, _END, when=when),)
     return hooks
 
 

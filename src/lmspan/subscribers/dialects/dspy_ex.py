@@ -1,7 +1,7 @@
 """dspy.ex' stateful callbacks: a `(handler, state)` tuple, each hook called with `(meta, payload, state)`.
 
-What a hook returns is its next state, unless it is None or "ok"; the state lasts for one run of a predictor. Payloads
-are summaries: no prompt text.
+The value that a hook returns is the next state, unless it is None or "ok"; a state lasts for one run of a predictor.
+Payloads are summaries without prompt text.
 
 Source: the plan of dspy.ex' adapter callbacks, and `lib/dspy/signature/adapter/pipeline.ex` and
 `lib/dspy/tools/callback.ex` of release 0.3.39.
@@ -10,11 +10,12 @@ Source: the plan of dspy.ex' adapter callbacks, and `lib/dspy/signature/adapter/
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Call, Operation, Phase
+from lmspan.lifecycle import LiveCall, Operation, Phase
 from lmspan.subscribers.binding import bind
-from lmspan.subscribers.hooks import Argument, Dialect, Found, Heard, Hook, name_of
+from lmspan.subscribers.hooks import Argument, BoundHook, Dialect, Hook, Moment, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
 _PREDICTORS: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
 
-def predictor_of(call: Call) -> Call:
-    """Return the predictor's call that an adapter phase or an LM call belongs to."""
-    found: Call | None = call
-    while found is not None and found.operation not in _PREDICTORS:
-        found = found.parent
-    return found or call.root
+def predictor_of(call: LiveCall) -> LiveCall:
+    """Return the call of the predictor around an adapter phase, an LM call or a tool call."""
+    predictor: LiveCall | None = call
+    while predictor is not None and predictor.operation not in _PREDICTORS:
+        predictor = predictor.parent
+    return predictor or call.root
 
 
-def _meta(heard: Heard) -> dict[str, Any]:
-    predictor, facts = predictor_of(heard.call), heard.call.facts
+def _meta(moment: Moment) -> dict[str, Any]:
+    predictor, facts = predictor_of(moment.call), moment.call.facts
     return {
         "call_id": predictor.call_id,
-        "attempt": facts.get(sc.ADAPTER_ATTEMPT, predictor.notes.get("attempt", 1)),
-        "adapter": facts.get(sc.ADAPTER_NAME, predictor.notes.get("adapter")),
+        "attempt": facts.get(sc.ADAPTER_ATTEMPT, predictor.attempt),
+        "adapter": facts.get(sc.ADAPTER_NAME, predictor.adapter),
         "signature_name": predictor.found.get(sc.SIGNATURE_NAME, facts.get(sc.SIGNATURE_NAME)),
     }
 
@@ -45,7 +46,7 @@ def _keys(value: Any) -> list[str]:
     return [str(key) for key in value] if type(value) is dict else []
 
 
-def _request(call: Call) -> dict[str, Any]:
+def _request(call: LiveCall) -> dict[str, Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     messages = inputs.get("messages")
     return {
@@ -55,40 +56,40 @@ def _request(call: Call) -> dict[str, Any]:
     }
 
 
-def _format_start(heard: Heard) -> dict[str, Any]:
-    inputs = heard.call.inputs if type(heard.call.inputs) is dict else {}
+def _format_start(moment: Moment) -> dict[str, Any]:
+    inputs = moment.call.inputs if type(moment.call.inputs) is dict else {}
     return {"inputs_keys": _keys(inputs.get("inputs"))}
 
 
-def _format_end(heard: Heard) -> dict[str, Any]:
-    return {"request": {"messages_count": len(heard.call.outputs) if type(heard.call.outputs) is list else 0}}
+def _format_end(moment: Moment) -> dict[str, Any]:
+    return {"request": {"messages_count": len(moment.call.outputs) if type(moment.call.outputs) is list else 0}}
 
 
-def _call_end(heard: Heard) -> dict[str, Any]:
-    facts = heard.call.facts
+def _call_end(moment: Moment) -> dict[str, Any]:
+    facts = moment.call.facts
     prompt, completion = facts.get(sc.USAGE_INPUT_TOKENS), facts.get(sc.USAGE_OUTPUT_TOKENS)
     usage = None
     if prompt is not None or completion is not None:
         total = (prompt or 0) + (completion or 0)
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    return {"request": _request(heard.call), "usage": usage}
+    return {"request": _request(moment.call), "usage": usage}
 
 
-def _parse_start(heard: Heard) -> dict[str, Any]:
-    inputs = heard.call.inputs if type(heard.call.inputs) is dict else {}
+def _parse_start(moment: Moment) -> dict[str, Any]:
+    inputs = moment.call.inputs if type(moment.call.inputs) is dict else {}
     text = inputs.get("completion")
     return {"response_chars": len(text) if type(text) is str else 0}
 
 
-def _parse_end(heard: Heard) -> dict[str, Any]:
-    if heard.call.error is not None:
-        return {"error": heard.call.facts.get(sc.ERROR_TYPE)}
-    return {"outputs_keys": _keys(heard.call.outputs)}
+def _parse_end(moment: Moment) -> dict[str, Any]:
+    if moment.call.error is not None:
+        return {"error": moment.call.facts.get(sc.ERROR_TYPE)}
+    return {"outputs_keys": _keys(moment.call.outputs)}
 
 
 META: Final = Argument("meta", _meta)
 STATE: Final = Argument("state", lambda _: None)
-"""Stands for the state: who binds a `(handler, state)` tuple puts what keeps it here."""
+"""Placeholder: binding a `(handler, state)` tuple replaces it by the argument that reads the run's state."""
 
 
 def _phase(operation: Operation, phase: Phase, payload: Any) -> tuple[Hook, ...]:
@@ -96,8 +97,8 @@ def _phase(operation: Operation, phase: Phase, payload: Any) -> tuple[Hook, ...]
 
 
 _TOOL: Final = frozenset((Operation.TOOL,))
-_CALL_ID: Final = Argument("call_id", lambda heard: heard.call.call_id)
-_TOOL_NAME: Final = Argument("tool", lambda heard: heard.call.name)
+_CALL_ID: Final = Argument("call_id", lambda moment: moment.call.call_id)
+_TOOL_NAME: Final = Argument("tool", lambda moment: moment.call.name)
 
 DIALECT: Final = Dialect(
     "dspy_ex",
@@ -105,7 +106,7 @@ DIALECT: Final = Dialect(
         "on_adapter_format_start": _phase(Operation.ADAPTER_FORMAT, Phase.START, _format_start),
         "on_adapter_format_end": _phase(Operation.ADAPTER_FORMAT, Phase.END, _format_end),
         "on_adapter_call_start": _phase(
-            Operation.LM, Phase.START, lambda heard: {"request": _request(heard.call)}
+            Operation.LM, Phase.START, lambda moment: {"request": _request(moment.call)}
         ),
         "on_adapter_call_end": _phase(Operation.LM, Phase.END, _call_end),
         "on_adapter_parse_start": _phase(Operation.ADAPTER_PARSE, Phase.START, _parse_start),
@@ -132,22 +133,22 @@ DIALECT: Final = Dialect(
 
 
 class State:
-    """The state of a `(handler, state)` tuple: one for each run of a predictor, there as long as the run is."""
+    """The states of one `(handler, state)` tuple: one for each run of a predictor, kept as long as its call lives."""
 
     def __init__(self, initial: Any) -> None:
         self._initial = initial
-        self._key = f"state {id(self)}"
+        self._states: WeakKeyDictionary[LiveCall, Any] = WeakKeyDictionary()
 
-    def around(self, handler: Any, found: Found) -> Callable[[Heard], Any]:
-        """Return what calls a hook with the state as it is, and takes what it returns for the next."""
-        given = Argument("state", lambda heard: predictor_of(heard.call).notes.get(self._key, self._initial))
-        arguments = [given if each is STATE else each for each in found.hook.arguments]
-        function = handler[found.name] if isinstance(handler, dict) else getattr(handler, found.name)
-        call = bind(function, arguments, f"{name_of(handler)}.{found.name}")
+    def around(self, handler: Any, bound: BoundHook) -> Callable[[Moment], None]:
+        """Return a function that calls a hook with the state of its run, and keeps the value that it returns."""
+        state = Argument("state", lambda moment: self._states.get(predictor_of(moment.live), self._initial))
+        arguments = [state if each is STATE else each for each in bound.hook.arguments]
+        function = handler[bound.name] if isinstance(handler, dict) else getattr(handler, bound.name)
+        call = bind(function, arguments, f"{name_of(handler)}.{bound.name}")
 
-        def called(heard: Heard) -> None:
-            returned = call(heard)
+        def run(moment: Moment) -> None:
+            returned = call(moment)
             if returned is not None and returned != "ok":
-                predictor_of(heard.call).notes[self._key] = returned
+                self._states[predictor_of(moment.live)] = returned
 
-        return called
+        return run

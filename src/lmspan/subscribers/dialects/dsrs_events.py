@@ -1,4 +1,4 @@
-"""The types that a callback of dsrs is given."""
+"""The types of the arguments that a callback of dsrs takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class LmUsage:
-    """Tokens and cost; in millisatoshi where that is what the program counts in."""
+    """Tokens and cost; the cost is in millisatoshi if the program counts in that unit, else in US dollars."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -17,13 +17,13 @@ class LmUsage:
 
     @property
     def total_tokens(self) -> int:
-        """Prompt and completion."""
+        """The tokens of prompt and completion."""
         return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass
 class Result:
-    """What a call came to: a value, or an error. True when it is a value."""
+    """The result of a call, a value or an error. It is true when it is a value."""
 
     value: Any = None
     error: BaseException | None = None
@@ -42,7 +42,7 @@ class Result:
 
 @dataclass
 class Prediction:
-    """What a module gave, with what it used."""
+    """The output of a module, and its usage."""
 
     data: Any
     lm_usage: LmUsage
@@ -65,11 +65,11 @@ class Graph:
 
 
 class CallbackEvent:
-    """What `on_event` hears: one of the variants below."""
+    """The argument of `on_event`: one of the variants below."""
 
     @dataclass
     class ModuleStart:
-        """A module begins; `timestamp` in milliseconds since the epoch."""
+        """A module starts; `timestamp` is in milliseconds since the epoch."""
 
         call_id: str
         module_name: str
@@ -86,7 +86,7 @@ class CallbackEvent:
 
     @dataclass
     class LmStart:
-        """An LM is asked; the tokens of the prompt are estimated."""
+        """An LM call starts; `prompt_tokens` is an estimate."""
 
         call_id: str
         model: str
@@ -94,7 +94,7 @@ class CallbackEvent:
 
     @dataclass
     class LmEnd:
-        """An LM has answered, or not."""
+        """An LM call has ended, with an answer or an error."""
 
         call_id: str
         success: bool
@@ -117,7 +117,7 @@ class CallbackEvent:
 
     @dataclass
     class Custom:
-        """The program's own event."""
+        """An event of the program's own."""
 
         name: str
         data: Any

@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Call, Event, Operation, Phase
-from lmspan.subscribers.hooks import Argument, Dialect, Heard, Hook
+from lmspan.lifecycle import Event, LiveCall, Operation, Phase
+from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 
 class CallbackEvent(StrEnum):
-    """What a function is told has happened. The values are the names of the methods of class-based callbacks."""
+    """The first argument of a callback that is a function. The values are the method names of class-based callbacks."""
 
     TOOL_START = "tool_start"
     TOOL_END = "tool_end"
@@ -29,75 +29,75 @@ class CallbackEvent(StrEnum):
 
 def texts(outputs: Any) -> list[str]:
     """Return the texts of an LM's answer, whichever shape the library gives it."""
-    found = []
+    answers = []
     for each in outputs if type(outputs) is list else [outputs]:
         text = each.get("text") if type(each) is dict else each
         if type(text) is str and text:
-            found.append(text)
-    return found
+            answers.append(text)
+    return answers
 
 
-def attribute(heard: Heard, name: str) -> Any:
-    """Return what an event was told under a short name, whatever stands before it."""
-    return next((value for key, value in heard.attributes.items() if key.rsplit(".", 1)[-1] == name), "")
+def attribute(moment: Moment, name: str) -> Any:
+    """Return the attribute of an event whose name ends in `.name`, or is `name`; "" if there is none."""
+    return next((value for key, value in moment.attributes.items() if key.rsplit(".", 1)[-1] == name), "")
 
 
-def _text(heard: Heard) -> str:
-    return "\n".join(texts(heard.call.outputs))
+def _text(moment: Moment) -> str:
+    return "\n".join(texts(moment.call.outputs))
 
 
-def _agent(heard: Heard) -> Any:
-    """Return the process that the event is of: of another library, the agent, else the outermost program."""
-    call: Call | None = heard.call
+def _agent(moment: Moment) -> Any:
+    """Return the object of the innermost agent, which is LLMProc's process; without an agent, of the outermost call."""
+    call: LiveCall | None = moment.call
     while call is not None and call.operation is not Operation.AGENT:
         call = call.parent
-    return (call or heard.call.root).instance
+    return (call or moment.call.root).instance
 
 
-def _request(heard: Heard) -> dict[str, Any]:
-    inputs = heard.call.inputs
-    given = dict(inputs) if type(inputs) is dict else {"input": inputs}
-    return {"model": heard.call.facts.get(sc.REQUEST_MODEL, heard.call.name), **given}
+def _request(moment: Moment) -> dict[str, Any]:
+    inputs = moment.call.inputs
+    arguments = dict(inputs) if type(inputs) is dict else {"input": inputs}
+    return {"model": moment.call.facts.get(sc.REQUEST_MODEL, moment.call.name), **arguments}
 
 
-def _response(call: Call) -> Any:
-    """Return the provider's own response where the source has it, as LLMProc gives it; else what was answered."""
-    return call.notes.get("response", call.outputs)
+def _response(call: LiveCall) -> Any:
+    """Return the provider's own response, as LLMProc passes it, if the source has set one; else the outputs."""
+    return call.outputs if call.response is None else call.response
 
 
-def _result(heard: Heard) -> Any:
-    return heard.call.outputs if heard.call.error is None else heard.call.error
+def _result(moment: Moment) -> Any:
+    return moment.call.outputs if moment.call.error is None else moment.call.error
 
 
 PROCESS: Final = Argument("process", _agent)
 OF_PROCESS: Final = Argument("process", _agent, by_name_only=True)
-TOOL_NAME: Final = Argument("tool_name", lambda heard: heard.call.name, ("name",))
-TOOL_ARGS: Final = Argument("args", lambda heard: heard.call.inputs or {}, ("tool_args", "arguments"))
+TOOL_NAME: Final = Argument("tool_name", lambda moment: moment.call.name, ("name",))
+TOOL_ARGS: Final = Argument("args", lambda moment: moment.call.inputs or {}, ("tool_args", "arguments"))
 RESULT: Final = Argument("result", _result)
 CONTENT: Final = Argument("content", _text, ("text",))
 REQUEST: Final = Argument("api_request", _request, ("payload", "payload_dict", "request"))
-RESPONSE: Final = Argument("response", lambda heard: _response(heard.call), ("response_obj",))
-RUN_RESULT: Final = Argument("run_result", lambda heard: heard.call.result)
-MESSAGE: Final = Argument("message", lambda heard: attribute(heard, "text"), ("text",))
-TOOL_RESULTS: Final = Argument("tool_results", lambda heard: heard.call.notes.get("tool_results", []))
+RESPONSE: Final = Argument("response", lambda moment: _response(moment.call), ("response_obj",))
+RUN_RESULT: Final = Argument("run_result", lambda moment: moment.call.result, wants_result=True)
+MESSAGE: Final = Argument("message", lambda moment: attribute(moment, "text"), ("text",))
+TOOL_RESULTS: Final = Argument("tool_results", lambda moment: moment.call.tool_results or [])
 
 _TOOL: Final = frozenset((Operation.TOOL,))
 _LM: Final = frozenset((Operation.LM,))
 _TURN: Final = frozenset((Operation.TURN,))
 
 
-def _said_something(call: Call) -> bool:
+def _answered_with_text(call: LiveCall) -> bool:
     return call.error is None and bool(texts(call.outputs))
 
 
-_EVENTS: Final[dict[str, tuple[Hook, ...]]] = {
+_EVENTS: Final[dict[CallbackEvent, tuple[Hook, ...]]] = {
     CallbackEvent.TOOL_START: (Hook(_TOOL, Phase.START, (TOOL_NAME, TOOL_ARGS, OF_PROCESS)),),
     CallbackEvent.TOOL_END: (Hook(_TOOL, Phase.END, (TOOL_NAME, RESULT, OF_PROCESS)),),
     CallbackEvent.API_REQUEST: (Hook(_LM, Phase.START, (REQUEST, OF_PROCESS)),),
     CallbackEvent.API_RESPONSE: (
         Hook(_LM, Phase.END, (RESPONSE, OF_PROCESS), when=lambda call: call.error is None),
     ),
-    CallbackEvent.RESPONSE: (Hook(_LM, Phase.END, (CONTENT, OF_PROCESS), when=_said_something),),
+    CallbackEvent.RESPONSE: (Hook(_LM, Phase.END, (CONTENT, OF_PROCESS), when=_answered_with_text),),
     CallbackEvent.TURN_START: (Hook(_TURN, Phase.START, (PROCESS, RUN_RESULT)),),
     CallbackEvent.TURN_END: (Hook(_TURN, Phase.END, (PROCESS, RESPONSE, TOOL_RESULTS)),),
     CallbackEvent.STDERR_WRITE: (
@@ -105,7 +105,7 @@ _EVENTS: Final[dict[str, tuple[Hook, ...]]] = {
     ),
 }  # fmt: skip
 
-# the dict of functions that a run was given in the first releases, and the methods of the last
+# the keys of the dict of functions that a run takes in the first releases, and a method of the last
 _OTHERS: Final = {
     "on_tool_start": _EVENTS[CallbackEvent.TOOL_START],
     "on_tool_end": _EVENTS[CallbackEvent.TOOL_END],
@@ -115,6 +115,6 @@ _OTHERS: Final = {
 
 DIALECT: Final = Dialect(
     "llmproc",
-    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS},  # type: ignore[attr-defined]
+    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS},
     function=_EVENTS,
 )

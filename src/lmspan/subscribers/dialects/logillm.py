@@ -1,22 +1,23 @@
 """LogiLLM's callbacks: `on_module_start(event)`, sync or async, each with one event object.
 
-Source: LogiLLM's documentation of its callbacks, and `logillm.core.callbacks` of release 0.2.17. Hyperparameter
-updates, ends of modules that failed, and the optimizers that LogiLLM itself never announces, are announced here.
+Source: LogiLLM's documentation of its callbacks, and `logillm.core.callbacks` of release 0.2.17. These hooks also hear
+hyperparameter updates, ends of modules that failed, and the optimizers that LogiLLM itself never reports.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, Operation, Phase
 from lmspan.subscribers.dialects import logillm_events as logillm
-from lmspan.subscribers.hooks import Argument, Dialect, Heard, Hook
+from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lmspan.lifecycle import Call
+    from lmspan.lifecycle import LiveCall
 
 _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT))
 _LM: Final = frozenset((Operation.LM,))
@@ -24,42 +25,51 @@ _OPTIMIZE: Final = frozenset((Operation.OPTIMIZE,))
 _EVALUATE: Final = frozenset((Operation.EVALUATE,))
 
 
-def _context(call: Call) -> logillm.CallbackContext:
-    """Return the context of a call: the same object for its start and its end, so data set there is here."""
-    context = call.notes.get("logillm")
-    if context is None:
-        context = call.notes["logillm"] = logillm.CallbackContext(
-            call_id=call.call_id,
-            parent_call_id=call.parent_id or None,
-            start_time=call.start_time_unix_nano / 1e9,
-        )
-    return context
+_contexts: WeakKeyDictionary[LiveCall, logillm.CallbackContext] = WeakKeyDictionary()
+"""The context of each call that a hook has heard, kept as long as the call lives."""
+
+_updates: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
+"""How many hyperparameter updates hooks have heard of each optimizer run."""
 
 
-def _duration(call: Call) -> float:
+def _context(moment: Moment) -> logillm.CallbackContext:
+    """Return the context of a call: start hooks leave data in it for end hooks, so all of them get the same object."""
+    context = _contexts.get(moment.live)
+    if context is not None:
+        return context
+    call = moment.call
+    new = logillm.CallbackContext(
+        call_id=call.call_id,
+        parent_call_id=call.parent_id or None,
+        start_time=call.start_time_unix_nano / 1e9,
+    )
+    return _contexts.setdefault(moment.live, new)  # a queued hook may have added one on its thread
+
+
+def _duration(call: LiveCall) -> float:
     return max(call.end_time_unix_nano - call.start_time_unix_nano, 0) / 1e9
 
 
-def _module_of(call: Call) -> Any:
-    """Return the program that an evaluation or an optimizer run is of: what it was called with."""
+def _module_of(call: LiveCall) -> Any:
+    """Return the program that an evaluation or an optimizer run works on, from its arguments."""
     inputs = call.inputs if type(call.inputs) is dict else {}
     return inputs.get("program", inputs.get("student"))
 
 
-def _dataset(call: Call) -> list[Any]:
+def _dataset(call: LiveCall) -> list[Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
-    given = inputs.get("devset") or inputs.get("trainset") or inputs.get("dataset")
-    return given if type(given) is list else []
+    dataset = inputs.get("devset") or inputs.get("trainset") or inputs.get("dataset")
+    return dataset if type(dataset) is list else []
 
 
-def _optimizer(call: Call) -> Any:
-    outer: Call | None = call
-    while outer is not None and outer.operation is not Operation.OPTIMIZE:
-        outer = outer.parent
-    return outer.instance if outer is not None else call.instance
+def _optimizer(call: LiveCall) -> Any:
+    run: LiveCall | None = call
+    while run is not None and run.operation is not Operation.OPTIMIZE:
+        run = run.parent
+    return run.instance if run is not None else call.instance
 
 
-def _usage(call: Call) -> logillm.Usage:
+def _usage(call: LiveCall) -> logillm.Usage:
     facts = call.facts
     tokens = logillm.TokenUsage(
         input_tokens=facts.get(sc.USAGE_INPUT_TOKENS, 0),
@@ -76,14 +86,14 @@ def _usage(call: Call) -> logillm.Usage:
     )
 
 
-def _messages(call: Call) -> list[Any]:
+def _messages(call: LiveCall) -> list[Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     messages = inputs.get("messages")
     return messages if type(messages) is list else [{"role": "user", "content": inputs.get("prompt")}]
 
 
-def _result(call: Call) -> Any:
-    """Return what an optimizer gave; where that has no scores of its own, with those of the run."""
+def _result(call: LiveCall) -> Any:
+    """Return the optimizer's result; one without scores of its own is returned with the scores of the run."""
     if call.outputs is None or hasattr(call.outputs, "best_score"):
         return call.outputs
     facts = call.facts
@@ -92,79 +102,79 @@ def _result(call: Call) -> Any:
     return logillm.OptimizationResult(call.outputs, improvement, facts.get(sc.OPTIMIZER_CANDIDATE_COUNT, 0), best)
 
 
-def _parameters(heard: Heard) -> dict[str, Any]:
+def _parameters(moment: Moment) -> dict[str, Any]:
     return {
         name.removeprefix(sc.HYPERPARAMETER): value
-        for name, value in heard.attributes.items()
+        for name, value in moment.attributes.items()
         if name.startswith(sc.HYPERPARAMETER)
     }
 
 
-def _iteration(call: Call) -> int:
-    """Return which update of its optimizer this is, from 0: an event is made once for all who hear it."""
-    number: int = call.notes.get("logillm updates", 0)
-    call.notes["logillm updates"] = number + 1
+def _iteration(moment: Moment) -> int:
+    """Return the number of this update of its optimizer, from 0. Called once for each moment."""
+    number = _updates.get(moment.live, 0)
+    _updates[moment.live] = number + 1
     return number
 
 
-_EVENTS: Final[dict[str, Callable[[Heard], Any]]] = {
-    "module_start": lambda heard: logillm.ModuleStartEvent(
-        _context(heard.call), heard.call.instance, heard.call.inputs or {}
+_EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
+    "module_start": lambda moment: logillm.ModuleStartEvent(
+        _context(moment), moment.call.instance, moment.call.inputs or {}
     ),
-    "module_end": lambda heard: logillm.ModuleEndEvent(
-        _context(heard.call), heard.call.instance, heard.call.outputs, heard.call.outputs,
-        heard.call.error is None, _duration(heard.call), heard.call.inputs or {},
+    "module_end": lambda moment: logillm.ModuleEndEvent(
+        _context(moment), moment.call.instance, moment.call.outputs, moment.call.outputs,
+        moment.call.error is None, _duration(moment.call), moment.call.inputs or {},
     ),
-    "error": lambda heard: logillm.ErrorEvent(
-        _context(heard.call), heard.call.error, heard.call.instance, heard.call.operation.value
+    "error": lambda moment: logillm.ErrorEvent(
+        _context(moment), moment.call.error, moment.call.instance, moment.call.operation.value
     ),
-    "provider_request": lambda heard: logillm.ProviderRequestEvent(
-        _context(heard.call), heard.call.instance, _messages(heard.call),
-        {key: value for key, value in (heard.call.inputs or {}).items() if key not in ("messages", "prompt")},
+    "provider_request": lambda moment: logillm.ProviderRequestEvent(
+        _context(moment), moment.call.instance, _messages(moment.call),
+        {key: value for key, value in (moment.call.inputs or {}).items() if key not in ("messages", "prompt")},
     ),
-    "provider_response": lambda heard: logillm.ProviderResponseEvent(
-        _context(heard.call), heard.call.instance, _messages(heard.call), heard.call.outputs, _usage(heard.call),
-        _duration(heard.call),
+    "provider_response": lambda moment: logillm.ProviderResponseEvent(
+        _context(moment), moment.call.instance, _messages(moment.call), moment.call.outputs, _usage(moment.call),
+        _duration(moment.call),
     ),
-    "provider_error": lambda heard: logillm.ProviderErrorEvent(
-        _context(heard.call), heard.call.instance, heard.call.error, _messages(heard.call)
+    "provider_error": lambda moment: logillm.ProviderErrorEvent(
+        _context(moment), moment.call.instance, moment.call.error, _messages(moment.call)
     ),
-    "optimization_start": lambda heard: logillm.OptimizationStartEvent(
-        _context(heard.call), heard.call.instance, _module_of(heard.call), _dataset(heard.call), heard.call.facts
+    "optimization_start": lambda moment: logillm.OptimizationStartEvent(
+        _context(moment), moment.call.instance, _module_of(moment.call), _dataset(moment.call), moment.call.facts
     ),
-    "optimization_end": lambda heard: logillm.OptimizationEndEvent(
-        _context(heard.call), heard.call.instance, _result(heard.call), heard.call.error is None,
-        _duration(heard.call), heard.call.error,
+    "optimization_end": lambda moment: logillm.OptimizationEndEvent(
+        _context(moment), moment.call.instance, _result(moment.call), moment.call.error is None,
+        _duration(moment.call), moment.call.error,
     ),
-    "evaluation_start": lambda heard: logillm.EvaluationStartEvent(
-        _context(heard.call), _optimizer(heard.call), _module_of(heard.call), _dataset(heard.call)
+    "evaluation_start": lambda moment: logillm.EvaluationStartEvent(
+        _context(moment), _optimizer(moment.call), _module_of(moment.call), _dataset(moment.call)
     ),
-    "evaluation_end": lambda heard: logillm.EvaluationEndEvent(
-        _context(heard.call), _optimizer(heard.call), _module_of(heard.call),
-        heard.call.facts.get(sc.EVALUATION_SCORE, 0.0), _duration(heard.call),
+    "evaluation_end": lambda moment: logillm.EvaluationEndEvent(
+        _context(moment), _optimizer(moment.call), _module_of(moment.call),
+        moment.call.facts.get(sc.EVALUATION_SCORE, 0.0), _duration(moment.call),
     ),
-    "hyperparameter_update": lambda heard: logillm.HyperparameterUpdateEvent(
-        _context(heard.call), heard.call.instance, _module_of(heard.call), _parameters(heard), _iteration(heard.call)
+    "hyperparameter_update": lambda moment: logillm.HyperparameterUpdateEvent(
+        _context(moment), moment.call.instance, _module_of(moment.call), _parameters(moment), _iteration(moment)
     ),
 }  # fmt: skip
 
 
-def _failed(call: Call) -> bool:
+def _failed(call: LiveCall) -> bool:
     return call.error is not None
 
 
-def _worked(call: Call) -> bool:
+def _worked(call: LiveCall) -> bool:
     return call.error is None
 
 
-def _failed_here(call: Call) -> bool:
+def _failed_here(call: LiveCall) -> bool:
     return call.failed and call.error is not None
 
 
 def _hook(name: str, operations: frozenset[Operation], phase: Phase, when: Any = None, event: str = "") -> Hook:
     make = _EVENTS[name]
     return Hook(
-        operations, phase, (Argument("event", lambda heard: heard.once(make), ("callback_event",)),), event, when
+        operations, phase, (Argument("event", lambda moment: moment.once(make), ("callback_event",)),), event, when
     )
 
 

@@ -1,4 +1,4 @@
-"""What LogiLLM's callbacks are handed, and the base class that they derive from."""
+"""The event objects that LogiLLM's callbacks take, and the base class that they derive from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmspan.subscribers.hooks import Priority
 
 
 class CallbackType(StrEnum):
-    """What a callback may be registered for."""
+    """The events that a callback can be registered for."""
 
     MODULE_START = "module_start"
     MODULE_END = "module_end"
@@ -28,7 +28,7 @@ class CallbackType(StrEnum):
 
 @dataclass
 class CallbackContext:
-    """Of one call: its id and its parent's, and data that start hooks leave for end hooks."""
+    """The id of a call and of its parent, and data that start hooks leave for end hooks."""
 
     call_id: str
     parent_call_id: str | None = None
@@ -37,11 +37,11 @@ class CallbackContext:
     data: dict[str, Any] = field(default_factory=dict)
 
     def add_data(self, key: str, value: Any) -> None:
-        """Leave something for a later hook of the same call."""
+        """Leave a value for a later hook of the same call."""
         self.data[key] = value
 
     def get_data(self, key: str, default: Any = None) -> Any:
-        """Return what an earlier hook of the same call left."""
+        """Return the value that an earlier hook of the same call left."""
         return self.data.get(key, default)
 
 
@@ -56,13 +56,13 @@ class TokenUsage:
 
     @property
     def total_tokens(self) -> int:
-        """Input and output."""
+        """Input and output tokens."""
         return self.input_tokens + self.output_tokens
 
 
 @dataclass
 class Usage:
-    """What one LM call used."""
+    """Tokens, cost and latency of one LM call."""
 
     tokens: TokenUsage
     cost: float | None = None
@@ -73,7 +73,7 @@ class Usage:
 
 @dataclass
 class OptimizationResult:
-    """What an optimizer gave, with the scores of its run."""
+    """The program that an optimizer returns, with the scores of its run."""
 
     optimized_module: Any
     improvement: float = 0.0
@@ -83,7 +83,7 @@ class OptimizationResult:
 
 @dataclass
 class CallbackEvent:
-    """What every event has."""
+    """The fields of every event."""
 
     context: CallbackContext
     timestamp: datetime.datetime = field(default_factory=datetime.datetime.now, kw_only=True)
@@ -91,7 +91,7 @@ class CallbackEvent:
 
 @dataclass
 class ModuleStartEvent(CallbackEvent):
-    """A module begins."""
+    """A module starts."""
 
     module: Any
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class ModuleStartEvent(CallbackEvent):
 
 @dataclass
 class ModuleEndEvent(CallbackEvent):
-    """A module has ended, or failed."""
+    """A module has ended; `success` is False if it failed."""
 
     module: Any
     outputs: Any = None
@@ -111,7 +111,7 @@ class ModuleEndEvent(CallbackEvent):
 
 @dataclass
 class ErrorEvent(CallbackEvent):
-    """Something failed: told once, where it happened."""
+    """A call failed. One failure is one event, of the innermost call that it ended."""
 
     error: BaseException | None
     module: Any = None
@@ -121,7 +121,7 @@ class ErrorEvent(CallbackEvent):
 
 @dataclass
 class ProviderRequestEvent(CallbackEvent):
-    """An LM is asked."""
+    """An LM call starts."""
 
     provider: Any
     messages: list[Any]
@@ -130,7 +130,7 @@ class ProviderRequestEvent(CallbackEvent):
 
 @dataclass
 class ProviderResponseEvent(CallbackEvent):
-    """An LM has answered."""
+    """An LM call has ended with an answer."""
 
     provider: Any
     request_messages: list[Any]
@@ -141,7 +141,7 @@ class ProviderResponseEvent(CallbackEvent):
 
 @dataclass
 class ProviderErrorEvent(CallbackEvent):
-    """An LM has not answered."""
+    """An LM call has ended with an error."""
 
     provider: Any
     error: BaseException | None
@@ -150,7 +150,7 @@ class ProviderErrorEvent(CallbackEvent):
 
 @dataclass
 class OptimizationStartEvent(CallbackEvent):
-    """An optimizer run begins."""
+    """An optimizer run starts."""
 
     optimizer: Any
     module: Any
@@ -171,7 +171,7 @@ class OptimizationEndEvent(CallbackEvent):
 
 @dataclass
 class EvaluationStartEvent(CallbackEvent):
-    """An evaluation begins."""
+    """An evaluation starts."""
 
     optimizer: Any
     module: Any
@@ -190,7 +190,7 @@ class EvaluationEndEvent(CallbackEvent):
 
 @dataclass
 class HyperparameterUpdateEvent(CallbackEvent):
-    """An optimizer has chosen what to try next."""
+    """An optimizer has chosen the parameters of its next trial."""
 
     optimizer: Any
     module: Any
@@ -199,47 +199,47 @@ class HyperparameterUpdateEvent(CallbackEvent):
 
 
 class AbstractCallback:
-    """A callback that hears nothing: write the handlers you want, sync or async. All are `on_<CallbackType>(event)`."""
+    """The base of LogiLLM's callbacks. Override the handlers you need, `on_<CallbackType>(event)`, sync or async."""
 
     @property
     def priority(self) -> Priority:
-        """When it hears: the highest first."""
+        """The order among callbacks: the highest hears first."""
         return Priority.NORMAL
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name in messages and ids."""
         return type(self).__name__
 
     def on_module_start(self, event: ModuleStartEvent) -> Any:
-        """Hear that a module begins."""
+        """Handle the start of a module."""
 
     def on_module_end(self, event: ModuleEndEvent) -> Any:
-        """Hear that a module has ended."""
+        """Handle the end of a module."""
 
     def on_optimization_start(self, event: OptimizationStartEvent) -> Any:
-        """Hear that an optimizer run begins."""
+        """Handle the start of an optimizer run."""
 
     def on_optimization_end(self, event: OptimizationEndEvent) -> Any:
-        """Hear that an optimizer run has ended."""
+        """Handle the end of an optimizer run."""
 
     def on_evaluation_start(self, event: EvaluationStartEvent) -> Any:
-        """Hear that an evaluation begins."""
+        """Handle the start of an evaluation."""
 
     def on_evaluation_end(self, event: EvaluationEndEvent) -> Any:
-        """Hear that an evaluation has ended."""
+        """Handle the end of an evaluation."""
 
     def on_provider_request(self, event: ProviderRequestEvent) -> Any:
-        """Hear that an LM is asked."""
+        """Handle the start of an LM call."""
 
     def on_provider_response(self, event: ProviderResponseEvent) -> Any:
-        """Hear that an LM has answered."""
+        """Handle the answer of an LM."""
 
     def on_provider_error(self, event: ProviderErrorEvent) -> Any:
-        """Hear that an LM has not answered."""
+        """Handle the failure of an LM call."""
 
     def on_hyperparameter_update(self, event: HyperparameterUpdateEvent) -> Any:
-        """Hear what an optimizer tries next."""
+        """Handle the parameters that an optimizer tries next."""
 
     def on_error(self, event: ErrorEvent) -> Any:
-        """Hear of a failure."""
+        """Handle the failure of a call, where it happened."""
