@@ -2,7 +2,7 @@
 
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.instrumentor import Instrumentor
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.kit.usage import usage_facts
@@ -60,18 +60,13 @@ def succeed_tool(recorder, call, outputs):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-METHODS = (
-    ("smallagent", "Agent", {"ask": Hook(start_agent, describe_agent, succeed_agent)}),
-    ("smallagent", "Model", {"complete": Hook(start_chat, describe_chat, succeed_chat)}),
-    ("smallagent", "Tool", {"run": Hook(start_tool, describe_tool, succeed_tool)}),
-)
-
-
 class SmallAgentInstrumentor(Instrumentor):
+    name = "SmallAgent"
     module = "smallagent"
-
-    def instrumentation_dependencies(self):
-        return ("smallagent >= 1, < 2",)
-
-    def patch(self, library):
-        self.wrap_methods(METHODS)
+    requirement = "smallagent>=1,<2"
+    tested = ("1.0",)
+    methods = (
+        ("smallagent", "Agent", {"ask": Steps(start_agent, describe_agent, succeed_agent)}),
+        ("smallagent", "Model", {"complete": Steps(start_chat, describe_chat, succeed_chat)}),
+        ("smallagent", "Tool", {"run": Steps(start_tool, describe_tool, succeed_tool)}),
+    )
