@@ -1,4 +1,4 @@
-"""What the documentation says is so: its examples run, its tables are made from the code, its links lead somewhere."""
+"""The documentation is true: its examples run, its tables are those of the code, its links lead to files."""
 
 import re
 import runpy
@@ -26,7 +26,7 @@ def test_an_example_runs(block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_a_link_leads_to_a_file(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
@@ -50,12 +50,12 @@ def test_the_table_of_names_is_the_codes():
     assert script["PAGE"].read_text() == script["page"]()
 
 
-def test_the_table_of_programs_has_every_program_as_the_suite_holds_it_to_be():
+def test_the_table_of_programs_has_every_program_with_its_number_of_traces():
     rows = re.findall(
         r"^\| ([^|*]+) \| (\d+); (\d+)/(\d+) \|", (ROOT / "docs/reference/dspy.md").read_text(), re.MULTILINE
     )
     assert [(name, int(traces)) for name, traces, *_ in rows] == [(each.name, each.traces) for each in ALL]
-    assert all(told == given for *_, told, given in rows)
+    assert all(recorded == sent for *_, recorded, sent in rows)
 
 
 def test_the_readme_shows_the_commands_that_ci_runs():

@@ -1,6 +1,6 @@
-"""The commands of the how-to pages send what they say to where they say: each is run as it stands on its page.
+"""The commands of the how-to pages send spans as their pages describe: a test runs each as it stands on its page.
 
-Only the address is another: that of a server here, with the path that the page has. What is not here at all is named.
+Only the address is replaced by that of a local server; the path stays. Commands that cannot run here are in a list.
 """
 
 import base64
@@ -62,16 +62,16 @@ NOT_HERE = {  # no Docker engine; another stack's package has an environment of 
 }
 
 
-def test_every_command_of_the_pages_is_run_or_named():
+def test_every_command_of_the_pages_is_run_or_listed():
     for page in sorted(pages.HOW_TO.glob("*.md")):
-        told = [*ELSEWHERE.get(page.name, ()), *NOT_HERE.get(page.name, ())]
-        others = [line for line in pages.commands(page.name) if not any(part in line for part in told)]
+        listed = [*ELSEWHERE.get(page.name, ()), *NOT_HERE.get(page.name, ())]
+        others = [line for line in pages.commands(page.name) if not any(part in line for part in listed)]
         assert len(others) == len(SENDING.get(page.name, ())), others
-        assert all(len(pages.commands(page.name, part)) == 1 for part in told), page.name
+        assert all(len(pages.commands(page.name, part)) == 1 for part in listed), page.name
 
 
 @pytest.mark.parametrize(("command", "path", "headers", "content", "openinference"), COMMANDS)
-def test_a_command_sends_what_its_page_says(command, path, headers, content, openinference, tmp_path):
+def test_a_command_sends_spans_as_its_page_describes(command, path, headers, content, openinference, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     with http_receiver() as (address, received):
         environ = {**KEYS, "ADDRESS": f"{address}{path}", "LMSPAN_DIR": str(tmp_path)}
@@ -91,12 +91,12 @@ def test_a_command_sends_what_its_page_says(command, path, headers, content, ope
         assert {other.rpartition("/v1/")[2] for other, _ in received.others} == {"metrics"}
 
 
-def test_phoenix_is_sent_to_by_grpc_as_its_page_says(tmp_path):
-    (told,) = re.findall(
+def test_phoenix_receives_grpc_as_its_page_describes(tmp_path):
+    (variables,) = re.findall(
         r"`(OTEL_EXPORTER_OTLP_ENDPOINT=\S+ OTEL_EXPORTER_OTLP_PROTOCOL=grpc)`", pages.text("phoenix.md")
     )
     (tmp_path / "program.py").write_text(PROGRAM)
     with grpc_receiver() as (address, received):
         quiet = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "NO_CONTENT"}
-        done = pages.run(f"{pages.sent_to(address, told)} lmspan run program.py", tmp_path, quiet)
+        done = pages.run(f"{pages.sent_to(address, variables)} lmspan run program.py", tmp_path, quiet)
     assert (done.returncode, done.stderr, received.names) == (0, "", ["module desk"])

@@ -1,4 +1,4 @@
-"""The README's agent in three libraries: its code runs as it stands there, and gives the trees that stand there."""
+"""The README's agent in three libraries: its code runs as it stands there, and its traces are the trees there."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ ANSWERS = {
 
 
 def traced(name, directory):
-    """Run an example; give what it printed, and its trace."""
+    """Run an example; return its output and its trace."""
     with serving(*ANSWERS[name]) as server:
         environ = {
             "LMSPAN_DIR": str(directory),
@@ -47,13 +47,13 @@ def traced(name, directory):
 
 
 def shared(trace):
-    """The lines of what all three have: agents, turns, LM calls and tools."""
+    """The lines of the operations that all three have: agents, turns, LM calls and tools."""
     under = trace.children()
 
     def below(span, depth):
-        told = span.name.split()[0] in SHARED
-        lines = ["  " * depth + span.name] if told else []
-        return lines + [line for child in under[span.span_id] for line in below(child, depth + told)]
+        is_shared = span.name.split()[0] in SHARED
+        lines = ["  " * depth + span.name] if is_shared else []
+        return lines + [line for child in under[span.span_id] for line in below(child, depth + is_shared)]
 
     return [line for root in under[""] for line in below(root, 0)]
 

@@ -2,7 +2,9 @@
 
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.arguments import by_name
+from lmspan.instrumentation.kit.around import Steps
+from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.instrumentor import Instrumentor
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.kit.usage import usage_facts
@@ -12,9 +14,8 @@ SOURCE = "smallagent"
 
 
 def start_agent(recorder, agent, args, kwargs):
-    inputs = {"question": args[0], **kwargs} if args else kwargs
-    facts = {sc.AGENT_NAME: agent.name}
-    return recorder.start(Operation.AGENT, agent.name, SOURCE, facts, instance=agent, inputs=inputs)
+    name, inputs = text(stored(agent).get("name")), by_name(args, kwargs, "question")
+    return recorder.start(Operation.AGENT, name, SOURCE, {sc.AGENT_NAME: name}, instance=agent, inputs=inputs)
 
 
 def describe_agent(recorder, call, args, kwargs):
@@ -28,9 +29,9 @@ def succeed_agent(recorder, call, outputs):
 
 
 def start_chat(recorder, model, args, kwargs):
-    inputs = {"messages": args[0], **kwargs} if args else kwargs
-    facts = {sc.PROVIDER_NAME: SOURCE, sc.REQUEST_MODEL: model.name}
-    return recorder.start(Operation.LM, model.name, SOURCE, facts, instance=model, inputs=inputs)
+    name, inputs = text(stored(model).get("name")), by_name(args, kwargs, "messages", "temperature")
+    facts = {sc.PROVIDER_NAME: SOURCE, sc.REQUEST_MODEL: name}
+    return recorder.start(Operation.LM, name, SOURCE, facts, instance=model, inputs=inputs)
 
 
 def describe_chat(recorder, call, args, kwargs):
@@ -46,11 +47,13 @@ def succeed_chat(recorder, call, outputs):
 
 
 def start_tool(recorder, tool, args, kwargs):
-    facts = {sc.TOOL_NAME: tool.name, sc.TOOL_TYPE: "function", sc.TOOL_DESCRIPTION: tool.description}
-    return recorder.start(Operation.TOOL, tool.name, SOURCE, facts, instance=tool, inputs=kwargs)
+    name = text(stored(tool).get("name"))
+    facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
+    return recorder.start(Operation.TOOL, name, SOURCE, facts, instance=tool, inputs=kwargs)
 
 
 def describe_tool(recorder, call, args, kwargs):
+    call.found[sc.TOOL_DESCRIPTION] = text(stored(call.instance).get("description"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
@@ -60,18 +63,13 @@ def succeed_tool(recorder, call, outputs):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-METHODS = (
-    ("smallagent", "Agent", {"ask": Hook(start_agent, describe_agent, succeed_agent)}),
-    ("smallagent", "Model", {"complete": Hook(start_chat, describe_chat, succeed_chat)}),
-    ("smallagent", "Tool", {"run": Hook(start_tool, describe_tool, succeed_tool)}),
-)
-
-
 class SmallAgentInstrumentor(Instrumentor):
+    name = "SmallAgent"
     module = "smallagent"
-
-    def instrumentation_dependencies(self):
-        return ("smallagent >= 1, < 2",)
-
-    def patch(self, library):
-        self.wrap_methods(METHODS)
+    requirement = "smallagent>=1,<2"
+    tested = ("1.0",)
+    methods = (
+        ("smallagent", "Agent", {"ask": Steps(start_agent, describe_agent, succeed_agent)}),
+        ("smallagent", "Model", {"complete": Steps(start_chat, describe_chat, succeed_chat)}),
+        ("smallagent", "Tool", {"run": Steps(start_tool, describe_tool, succeed_tool)}),
+    )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+__version__ = "1.0"
+
 
 @dataclass
 class Model:
