@@ -48,10 +48,11 @@ def deliver(
     *,
     starting: bool = False,
 ) -> None:
-    """Call hooks in order. The first exception of a subscription is logged, all are counted, and none is passed on.
+    """Call hooks in order. The first exception of a subscription is logged, and all are counted.
 
-    Only `StopRun`, `KeyboardInterrupt` and `SystemExit` pass into the program. If a start hook raises one of them,
-    `call.raises` is set, and the recorder raises it when the call is registered and can be ended.
+    Three exceptions are not: `StopRun` marks the run as stopped, `KeyboardInterrupt` and `SystemExit` pass into the
+    program. `call.raises` keeps one that a start hook raises; the recorder raises it once the call is registered and
+    can be ended.
     """
     moment = Moment(call, event, attributes)
     inside = _inside.get()
