@@ -1,4 +1,4 @@
-"""Arguments, then the environment, then defaults; what is wrong is said, what the environment has wrong is survived."""
+"""Arguments, then the environment, then defaults; a wrong argument is an error, a wrong variable is a warning."""
 
 import logging
 
@@ -49,7 +49,7 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({CAPTURE: "FALSE"}, {}, ("file",), "none"),
     ],
 )
-def test_where_spans_go_and_whether_content_goes_with_them(environ, options, exporters, capture):
+def test_the_exporters_and_the_capture_of_content(environ, options, exporters, capture):
     found = resolved(environ, **options)
     assert (found.exporters, found.capture_content) == (exporters, capture)
 
@@ -69,7 +69,7 @@ def test_the_service_name():
         ({"events": "spans"}, "events: 'spans' is not known"),
     ],
 )
-def test_a_wrong_argument_says_what_would_be_right(options, message):
+def test_the_error_of_a_wrong_argument_names_the_valid_values(options, message):
     with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")):
         lmspan.init(**options)
 
@@ -95,7 +95,7 @@ def test_an_unknown_and_a_missing_library(monkeypatch):
         {"LMSPAN_OPENINFERENCE": "maybe"},
     ],
 )
-def test_a_mistyped_variable_is_told_once_and_survived(environ, caplog):
+def test_a_mistyped_variable_is_one_warning_and_no_error(environ, caplog):
     config.refuse_capture.cache_clear()
     found = resolved({CAPTURE: "NO_CONTENT"} | environ)
     assert found.protocol == "http/protobuf"
@@ -124,7 +124,7 @@ NOT_RECORDED = (
         ({}, {}, []),
     ],
 )
-def test_that_prompts_are_switched_off_is_announced_where_it_was_not_decided(environ, options, messages, caplog):
+def test_a_default_without_content_is_one_warning(environ, options, messages, caplog):
     resolved(environ, **options)
     assert caplog.messages == messages
 
@@ -155,20 +155,20 @@ USE_4317 = "4318 is usually HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTO
         ),
     ],
 )
-def test_an_address_that_is_probably_wrong_is_told_and_tried(endpoint, protocol, message, caplog):
+def test_an_address_that_is_probably_wrong_is_a_warning_and_used(endpoint, protocol, message, caplog):
     found = resolved({OTLP: endpoint, CAPTURE: "NO_CONTENT", **protocol}, exporters="otlp")
     assert (found.exporters, caplog.messages) == (("otlp",), [message] if message else [])
 
 
 @pytest.mark.parametrize("protocol", [HTTP, GRPC])
 @pytest.mark.parametrize("endpoint", ["http://[::1", "http://h:port", "http://h:99999", "https://", "http://[u:pw@h"])
-def test_an_address_that_is_no_url_is_told_and_not_used(endpoint, protocol, caplog):
+def test_an_address_that_is_no_url_is_a_warning_and_not_used(endpoint, protocol, caplog):
     found = resolved({OTLP: endpoint, **protocol})
     told = f"lmspan: {OTLP}={endpoint.rpartition('@')[2]!r} is no URL; no span is exported by OTLP"
     assert (found.exporters, caplog.messages) == ((), [told])
 
 
-def test_a_value_that_is_refused_at_import_and_by_init_is_told_once():
+def test_a_value_that_import_and_init_refuse_is_one_warning():
     done = run_python("import lmspan\nlmspan.init(exporters='none')", environ={CAPTURE: "perhaps"})
     assert done.stderr == (
         f"lmspan: {CAPTURE}='perhaps' is not known (use NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT); "
@@ -193,7 +193,7 @@ def test_a_value_that_is_refused_at_import_and_by_init_is_told_once():
         ),
     ],
 )
-def test_an_unknown_name_of_ours_is_told_with_the_nearest_one(name, hint, caplog):
+def test_an_unknown_lmspan_variable_is_a_warning_with_the_nearest_name(name, hint, caplog):
     resolved({name: "1", "LMSPAN_DIR": "x", "LMSPANNER": "not ours"})
     assert caplog.messages == [f"lmspan: {name} is not known and has no effect; {hint}"]
 
@@ -201,7 +201,7 @@ def test_an_unknown_name_of_ours_is_told_with_the_nearest_one(name, hint, caplog
 @pytest.mark.parametrize(
     "environ", [{"LMSPAN_ENABLED": "0"}, {"LMSPAN_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}]
 )
-def test_the_environment_can_turn_it_off(environ, monkeypatch):
+def test_the_environment_can_disable_lmspan(environ, monkeypatch):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     session = lmspan.init()
@@ -216,7 +216,7 @@ def test_openinference_by_a_variable(said, asked):
 
 
 class Unequal:
-    """What must not be asked whether it equals anything."""
+    """An object that must not be compared."""
 
     def __eq__(self, other):
         raise AssertionError
@@ -224,7 +224,7 @@ class Unequal:
     __hash__ = None
 
 
-def test_a_later_init_says_once_what_it_does_not_change(caplog):
+def test_a_later_init_logs_once_the_options_that_it_ignores(caplog):
     callback = Unequal()
     first = {"exporters": ["none"], "tracer_provider": TracerProvider(), "instrument": ()}
     with lmspan.init("desk", **first) as session:
@@ -238,12 +238,12 @@ def test_a_later_init_says_once_what_it_does_not_change(caplog):
     assert told.endswith("this call does not change service_name, redact, openinference")
 
 
-def test_content_is_not_longer_than_the_sdk_would_cut_it():
+def test_content_is_not_longer_than_the_limit_of_the_sdk():
     assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "1000"}).content_max_bytes == 1000
     assert resolved({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "lots"}).content_max_bytes == 262_144
 
 
-def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out(monkeypatch, caplog):
+def test_all_enables_other_instrumentors_too_without_those_that_fail(monkeypatch, caplog):
     class Other:
         is_instrumented_by_opentelemetry = False
 
@@ -265,7 +265,7 @@ def test_all_turns_on_the_other_instrumentors_too_and_one_that_fails_is_left_out
     assert len(caplog.records) == 1
 
 
-def test_a_variable_that_an_exporter_refuses_costs_one_line_and_its_default_is_used():
+def test_a_variable_that_an_exporter_refuses_is_one_line_and_has_its_default():
     code = """
         import lmspan
         print(lmspan.init(exporters="otlp", capture_content="none").instrumented)

@@ -1,4 +1,4 @@
-"""Variables that OpenTelemetry cannot use cost a warning, and are as they were when the providers have been made."""
+"""A variable that OpenTelemetry cannot use is a warning, and has its value again after the providers are created."""
 
 import contextlib
 import os
@@ -59,7 +59,7 @@ def test_a_time_is_a_number_above_zero(name):
         ),
     ],
 )
-def test_a_word_is_one_of_those_that_are_known(names, good, wrong):
+def test_a_word_is_one_of_the_known_words(names, good, wrong):
     for name in names:
         assert [fault(name, value) for value in good] == [None] * len(good)
         for value in wrong:
@@ -150,7 +150,7 @@ def test_detectors_that_are_installed_are_kept():
     )
 
 
-def test_wrong_variables_are_gone_for_a_while_and_told_once(caplog):
+def test_wrong_variables_are_hidden_inside_the_with_and_are_one_warning_each(caplog):
     environ = {
         "OTEL_SPAN_LINK_COUNT_LIMIT": "many",
         "OTEL_SPAN_EVENT_COUNT_LIMIT": "5",
@@ -215,7 +215,7 @@ def test_a_program_runs_with_every_variable_empty(protocol):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_environment_of_this_process_is_meant_by_default(monkeypatch):
+def test_the_default_is_the_environment_of_this_process(monkeypatch):
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "soon")
     with without_wrong_variables(warn=False):
         assert "OTEL_METRIC_EXPORT_INTERVAL" not in os.environ

@@ -1,4 +1,4 @@
-"""Patches are put on, taken away, and wait for what is not imported yet."""
+"""Patches are applied and undone, and wait for modules that are not imported yet."""
 
 import sys
 
@@ -26,7 +26,7 @@ def later(tmp_path, monkeypatch):
     sys.modules.pop(name, None)
 
 
-def test_restore_puts_back_the_very_object_and_leaves_a_strangers_patch():
+def test_restore_sets_the_very_object_and_leaves_a_later_patch_of_another_package():
     original = Owner.__dict__["method"]
     patches = Patches()
     assert patches.wrap(Owner, "method", louder)
@@ -44,11 +44,11 @@ def test_restore_puts_back_the_very_object_and_leaves_a_strangers_patch():
         Owner.method = original
 
 
-def test_what_is_not_there_is_not_patched():
+def test_a_missing_attribute_is_not_patched():
     assert Patches().wrap(Owner, "nothing", louder) is False
 
 
-def test_a_module_is_patched_once_when_it_is_imported_however_often_that_was_asked_and_taken_back(later):
+def test_a_module_is_patched_once_at_its_import_however_often_its_patch_was_added_and_restored(later):
     patches = Patches()
     for _ in range(3):
         patches.when_imported(later, lambda module: patches.wrap(module, "ask", louder))
@@ -69,7 +69,7 @@ def test_a_module_that_is_imported_after_restore_is_left_alone(later):
     assert __import__(later).ask() == "original"
 
 
-def test_what_was_put_where_nothing_was_is_taken_away():
+def test_a_value_without_an_original_is_removed():
     patches = Patches()
     patches.replace(Owner, "extra", 1)
     assert Owner.extra == 1

@@ -29,7 +29,7 @@ def test_a_path_with_the_name_is_not_ours(line):
     assert lines_of_ours(f"{line}\n") == []
 
 
-def test_what_we_log_and_frames_in_our_files_are_ours():
+def test_log_lines_and_frames_of_lmspan_are_ours():
     assert lines_of_ours("\n".join([*STRANGERS, *OURS])) == OURS
 
 
@@ -67,7 +67,7 @@ def served(directory, ports, monkeypatch, code=SERVER):
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["the port that answers", "another port"])
-def test_a_program_that_loses_a_port_starts_with_other_ones(place, taken, tmp_path, monkeypatch):
+def test_a_program_that_loses_a_port_starts_again_with_other_ports(place, taken, tmp_path, monkeypatch):
     free = stack.free_port()
     ports = [taken, free] if place == 0 else [free, taken]
     with served(tmp_path, [*ports, *ports], monkeypatch) as program:

@@ -17,7 +17,7 @@ from lmspan.errors import LmspanError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DESCRIPTION: Final = "OpenTelemetry for LLM programs: record one, and look at what it did."
+_DESCRIPTION: Final = "OpenTelemetry for LLM programs: record a program and show its trace."
 _COMMANDS: Final = (demo, run, show, replay)
 
 

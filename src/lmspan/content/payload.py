@@ -138,7 +138,8 @@ class Content:
         """Return the attributes of an exception: its type and, if `told`, its message and its traceback."""
         facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
         if told:
-            message = facts[sc.EXCEPTION_MESSAGE] = self.message(error)
+            message = self.message(error)
+            facts[sc.EXCEPTION_MESSAGE] = message
             frames = self.text("".join(traceback.format_tb(error.__traceback__))).rstrip()
             last = f"{facts[sc.EXCEPTION_TYPE]}: {message}" if message else facts[sc.EXCEPTION_TYPE]
             facts[sc.EXCEPTION_STACKTRACE] = f"Traceback (most recent call last):\n{frames}\n{last}"

@@ -152,11 +152,11 @@ def session(adapter: OtlpAdapter, signal: str, environ: Mapping[str, str]) -> re
     """
     variables = (name.format(signal=signal.upper()) for name in _PROVIDERS)
     provider = next((environ[name] for name in variables if environ.get(name)), None)
-    made: requests.Session = requests.Session() if provider is None else _provided(provider)
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # an endpoint could fill the jar without end
+    new: requests.Session = requests.Session() if provider is None else _provided(provider)
+    new.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # an endpoint could fill the jar without end
     for scheme in ("http://", "https://"):
-        made.mount(scheme, adapter)
-    return made
+        new.mount(scheme, adapter)
+    return new
 
 
 def _provided(provider: str) -> Any:
@@ -172,7 +172,8 @@ def _read(response: requests.Response) -> bool:
     with contextlib.suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         body = response.raw.read(ANSWER_BYTES, decode_content=False)
     response.close()
-    response._content, response._content_consumed = b"", True  # noqa: SLF001 - `requests` reads these first
+    response._content = b""  # noqa: SLF001 - `requests` reads this attribute first
+    response._content_consumed = True  # noqa: SLF001 - the same
     return not body
 
 

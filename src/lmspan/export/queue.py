@@ -97,13 +97,19 @@ class ExportQueue(SpanProcessor):
         self._calls = OpenCalls()
         self._bytes = 0
         self._count = threading.RLock()
-        self._put = self._taken = self._failed = self._attempts_failed = 0
-        self._due = 0  # the worker exports this many spans, of those put so far, without waiting for a full batch
+        self._put = 0  # spans that the queue has received
+        self._taken = 0  # spans that it has delivered or dropped
+        self._failed = 0  # spans that it has dropped
+        self._attempts_failed = 0  # batches that go back to the queue
+        self._due = 0  # the worker does not wait for a full batch until `_taken` reaches this number
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._progress = threading.Condition()
         self._worker: threading.Thread | None = None
-        self._starting = self._stopping = False
-        self._troubled = self._refused = self._refuses_all = False
+        self._starting = False
+        self._stopping = False
+        self._troubled = False  # a warning is logged, and the export has not recovered since
+        self._refused = False  # the endpoint has refused the last batch for its content
+        self._refuses_all = False  # the endpoint has refused every part of the last batch
         self.failing: bool = False
 
     # the program's threads ---------------------------------------------------------------------------------------
@@ -274,7 +280,8 @@ class ExportQueue(SpanProcessor):
     # trouble -----------------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        self.failing = self._refuses_all = False
+        self.failing: bool = False
+        self._refuses_all = False
         if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint would log a line each time
             self._troubled = False
             logger.info("lmspan: %s: exporting again, %d spans were lost", self.name, self.dropped)

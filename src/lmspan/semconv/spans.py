@@ -84,7 +84,8 @@ def first_facts(
     word = shape.word
     attributes: dict[str, Any] = {sc.SOURCE: call.source}
     if shape.genai:
-        word = attributes[sc.OPERATION_NAME] = facts.get(sc.OPERATION_NAME, word)
+        word = facts.get(sc.OPERATION_NAME, word)
+        attributes[sc.OPERATION_NAME] = word
     attributes.update(facts)
     if call.parent_id:
         attributes[sc.CALL_PARENT_ID] = call.parent_id

@@ -153,9 +153,9 @@ def shut_down(each: Any, timeout_s: float) -> None:
         run_within(timeout_s, guarded(each.shutdown))
 
 
-def remove(provider: Any, ours: list[SpanProcessor]) -> None:
+def remove(provider: Any, processors: list[SpanProcessor]) -> None:
     """Remove lmspan's processors from a provider of the program; in an unknown SDK they stay, and do nothing."""
     registry: Any = getattr(provider, "_active_span_processor", None)
     if isinstance(getattr(registry, "_span_processors", None), tuple):
-        others = tuple(each for each in registry._span_processors if each not in ours)  # noqa: SLF001 - no public way
+        others = tuple(each for each in registry._span_processors if each not in processors)  # noqa: SLF001 - no public way
         registry._span_processors = others  # noqa: SLF001 - the same

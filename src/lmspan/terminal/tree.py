@@ -68,11 +68,11 @@ def render(trace: Trace, *, content: bool = True) -> RenderableType:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with three digits and its unit."""
+    """Return a duration with its unit, and with a decimal below 10."""
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (60, 1, "s")):
         if seconds < limit:
             value = seconds * factor
-            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 - two digits
     return f"{int(seconds // 60)} min {seconds % 60:.0f} s"
 
 

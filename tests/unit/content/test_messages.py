@@ -1,4 +1,4 @@
-"""Tools in the conventions' shape, whichever provider's API they were written for."""
+"""Tools of each provider's API have the form of the conventions."""
 
 import pytest
 
@@ -25,12 +25,12 @@ WEATHER = {"type": "function", "name": "weather", "description": "Look it up.", 
         ("weather", "weather"),
     ],
 )
-def test_a_tool_is_told_in_one_shape(given, told):
+def test_the_tools_of_all_apis_have_one_form(given, told):
     before = repr(given)
     assert tool_definitions([given]) == [told]
     assert repr(given) == before
 
 
-def test_what_is_no_list_is_told_as_it_is():
+def test_tools_that_are_no_list_stay_unchanged():
     given = {"tools": []}
     assert tool_definitions(given) is given

@@ -1,4 +1,4 @@
-"""What of a value is recorded: within the budget, without its secrets, and without running its code."""
+"""The description of a value: within the budget, without secrets, and without running the value's code."""
 
 import dataclasses
 import datetime
@@ -22,7 +22,7 @@ def described(value):
 
 
 class Hostile:
-    """Every way in which describing a value could run its code, or never come back."""
+    """Every method that could run while a value is described raises, or never returns."""
 
     def _refuse(self, *_):
         raise AssertionError("user code was run")
@@ -111,7 +111,7 @@ def test_cycles_and_depth_end():
     assert "<deeper>" in content.json(deep)
 
 
-def test_a_long_text_is_cut_inside_the_json_and_tells_its_length():
+def test_a_long_text_is_cut_inside_the_json_with_its_length():
     small = Content(CAPTURE_MODES["span"], max_bytes=4_000)
     text = "x" * 100_000
     cut = json.loads(small.json({"role": "user", "content": text, "after": "kept"}))
@@ -119,7 +119,7 @@ def test_a_long_text_is_cut_inside_the_json_and_tells_its_length():
     assert cut["after"] == "kept"
 
 
-def test_many_values_end_with_how_many_more():
+def test_many_values_end_in_the_number_of_the_rest():
     assert described(list(range(10_000)))[-1] == "<5000 more>"
 
 
@@ -159,7 +159,7 @@ BARE = {
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_planted_secret_is_taken_out_of_texts_json_and_exceptions(kind):
+def test_a_planted_secret_is_removed_from_texts_json_and_exceptions(kind):
     text = f"before {SECRETS[kind]} after"
     secret = BARE.get(kind, SECRETS[kind])
     for recorded in (content.text(text), content.json({"q": [text], "and": "more"}), content.message(ValueError(text))):
@@ -192,7 +192,7 @@ def test_a_secret_on_the_edge_of_a_cut_is_not_halved():
     assert "0123" not in clip(text, 100, redactor)
 
 
-def test_the_users_hook_sees_every_string_and_a_failing_one_costs_the_string():
+def test_the_users_hook_sees_every_string_and_a_failing_hook_loses_the_string():
     def shout(text):
         if "bad" in text:
             raise ValueError

@@ -1,4 +1,4 @@
-"""What is never recorded: tokens, keys and passwords, in any text, field, header, address or name.
+"""Tokens, keys and passwords are never recorded, in any text, field, header, address or name.
 
 The secrets are put together here, so that no file holds the shape of one.
 """
@@ -137,7 +137,7 @@ WRITTEN = (  # {p} is a password, {k} a key
 
 
 @pytest.mark.parametrize("form", WRITTEN)
-def test_a_secret_is_known_by_what_stands_before_it(form):
+def test_the_text_before_a_value_marks_it_as_a_secret(form):
     text = form.format(p=PASSWORD, k=PLAIN)
     for recorded in (content.text(text), content.json({"q": [text]}), content.message(ValueError(text))):
         assert PASSWORD not in recorded and PLAIN not in recorded and REDACTED in recorded
@@ -169,7 +169,7 @@ def test_a_header_is_not_recorded_as_a_pair_or_as_a_name_and_a_value(name, value
     assert value.split()[-1] not in shown and shown.count(name) == 4
 
 
-def test_cookies_and_what_is_below_a_secret_name_are_not_recorded():
+def test_cookies_and_mappings_under_a_secret_name_are_not_recorded():
     value = {"cookies": {"sid": PLAIN}, "auth": ("ada", PASSWORD), "secrets": [PLAIN], "credentials": {"x": PLAIN}}
     assert json.loads(content.json(value)) == dict.fromkeys(value, REDACTED)
 
@@ -189,7 +189,7 @@ def ungated(text):
 @given(
     st.lists(st.sampled_from([*TOKENS.values(), *MIXED[:9], " ", "\n", '"', "é", "-", "_", "?", "/", "=", "words "]))
 )
-def test_the_quick_look_finds_each_token_that_the_pattern_finds(parts):
+def test_the_search_for_markers_finds_each_token_that_the_pattern_finds(parts):
     text = "".join(parts)
     found = {index for start, end in FINDERS[0](text, read(text)) for index in range(start, end)}
     missed = [span for span in ungated(text) if not found.issuperset(range(*span))]
@@ -197,7 +197,7 @@ def test_the_quick_look_finds_each_token_that_the_pattern_finds(parts):
 
 
 @given(st.sampled_from(WRITTEN), st.text(max_size=20), st.text(max_size=20), st.booleans())
-def test_what_stands_around_a_secret_does_not_hide_it(form, before, after, upper):
+def test_the_characters_around_a_secret_do_not_hide_it(form, before, after, upper):
     form = form.upper().replace("{P}", "{p}").replace("{K}", "{k}") if upper and "?" not in form else form
     text = f"{before}\n{form.format(p=PASSWORD, k=PLAIN)}\n{after}"
     assert PASSWORD not in Redactor().secrets(text) and PLAIN not in Redactor().secrets(text)
@@ -209,12 +209,12 @@ def test_the_result_is_json_whatever_is_redacted(text):
     assert json.loads(content.json({"x": text}))["x"] == content.text(text)
 
 
-def test_no_token_is_shorter_than_the_words_that_are_looked_at():
+def test_no_token_is_shorter_than_the_words_that_the_finder_reads():
     assert re._parser.parse(TOKEN.pattern).getwidth()[0] >= SHORTEST
 
 
 def work(text):
-    """Return the least processor time of a few runs, in seconds: other programs of the machine do not count."""
+    """Return the least processor time of a few runs in seconds, which other programs of the machine do not change."""
     redactor, best = Redactor(), float("inf")
     for _ in range(3):
         began = time.thread_time()
@@ -224,7 +224,7 @@ def work(text):
 
 
 def grows_with_the_text(part):
-    """Tell whether eight times the text takes about eight times the work; a quadratic pattern takes 64 times."""
+    """Return whether eight times the text takes about eight times the work; a quadratic pattern takes 64 times."""
     small, large = (part * (size // len(part) + 1) for size in (8_192, 65_536))
     return any(work(large) < 24 * max(work(small), 1e-4) for _ in range(3))
 

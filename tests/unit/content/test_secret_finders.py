@@ -1,4 +1,4 @@
-"""What is no secret stays as it is: prose, code, JSON, addresses, digests, and fields whose names only sound secret."""
+"""Texts without secrets stay unchanged: prose, code, JSON, addresses, digests, and fields with similar names."""
 
 import json
 import string

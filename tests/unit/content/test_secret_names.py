@@ -1,4 +1,4 @@
-"""What of a program's own is redacted: its keys, the credentials of its addresses, its names; and the user's hook."""
+"""Redaction of a program's own keys, of the credentials in its addresses and of its names; and the user's hook."""
 
 import os
 
@@ -27,7 +27,7 @@ TOKENS = {
 # Keys that a program configures, or has in its environment
 
 
-def test_a_configured_key_is_taken_out_as_a_word_and_as_what_encodings_make_of_it():
+def test_a_configured_key_is_removed_as_a_word_and_in_its_encodings():
     redactor = Redactor()
     redactor.know("plum-9udding+/")
     text = 'a plum-9udding+/ b "plum-9udding+/" plum-9udding%2B%2F \\nplum-9udding+/ xplum-9udding+/'
@@ -57,7 +57,7 @@ def test_the_credentials_of_an_address_in_the_environment_are_known():
     assert redactor.secrets("ada:Love1ace88 or Love1ace88") == f"{REDACTED} or {REDACTED}"
 
 
-def test_of_a_program_that_has_a_key_for_each_user_the_latest_are_known():
+def test_the_latest_keys_are_known_of_a_program_with_a_key_for_each_user():
     redactor = Redactor(environ={"SHOP_API_KEY": "plum-pudding-42"})
     for user in range(1_000):
         redactor.know(f"key-{user:06}-abc")
@@ -75,7 +75,7 @@ def test_a_long_token_over_a_cut_shows_no_part_of_itself(before):
     assert "a1B2" not in shown
 
 
-def test_a_block_without_its_end_is_hidden_to_the_end():
+def test_a_block_without_an_end_is_redacted_to_the_end_of_the_text():
     block = "-----BEGIN PRIVATE KEY-----\n" + MIXED + '\n"' + MIXED
     assert Redactor().secrets(f"a {block}") == f"a {REDACTED}"
 
@@ -114,7 +114,7 @@ def test_names_are_redacted_though_content_is_off():
     ]
 
 
-def test_the_hook_sees_names_and_content_once_and_not_what_lmspan_itself_says():
+def test_the_hook_sees_names_and_content_once_and_no_value_of_lmspan_itself():
     seen = []
 
     def hook(text):
@@ -174,5 +174,5 @@ def test_resource_attributes_and_lists_of_strings_pass_the_redaction():
         ("", {}),
     ],
 )
-def test_a_wrong_address_costs_its_own_facts_only(address, facts):
+def test_a_wrong_address_loses_its_own_attributes_only(address, facts):
     assert server_facts(address) == facts

@@ -1,4 +1,4 @@
-"""The file sink beside half-written lines, full disks, other processes, and what else stands in its place."""
+"""The file sink with half-written lines, full disks, other processes, and other objects at its path."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ def spans(*names, **attributes):
 
 
 def stored(directory):
-    """The names of the spans that can be read, and how many lines can not."""
+    """The names of the readable spans, and the number of unreadable lines."""
     readings = [read_file(path) for path in sorted(directory.glob("traces*.jsonl"))]
     names = [span.name for reading in readings for trace in reading.traces.values() for span in trace.spans]
     troubles = [trouble for reading in readings for trouble in reading.troubles]
@@ -42,14 +42,14 @@ HALF = '{"resourceSpans":[{"resource":{"attri'
     ("before", "unreadable"),
     [("", 0), (HALF, 1), (HALF + "\n" + HALF, 2), ("\n", 0), ("\n\n" + HALF, 1), (HALF + "\r", 1), ("\0" * 5000, 0)],
 )
-def test_a_half_written_line_costs_itself_only(before, unreadable, tmp_path):
+def test_a_half_written_line_loses_no_other_line(before, unreadable, tmp_path):
     (tmp_path / "traces.jsonl").write_text(before)
     sink = FileSink(tmp_path)
     assert [sink.export(spans("a", "b")), sink.export(spans("c"))] == [SUCCESS, SUCCESS]
     assert stored(tmp_path) == (["a", "b", "c"], unreadable)
 
 
-def test_a_half_line_that_another_process_writes_between_two_lines_costs_itself_only(tmp_path, monkeypatch):
+def test_a_half_line_of_another_process_loses_no_other_line(tmp_path, monkeypatch):
     path = tmp_path / "traces.jsonl"
 
     def interrupted(batch):
@@ -74,7 +74,7 @@ def _export_with_a_limit(directory, limit, queue):
 
 
 @pytest.mark.parametrize("limit", [1, 5_000, 5_001, 5_100, 5_400])
-def test_what_a_full_disk_does_not_take_is_reported_and_the_next_spans_are_readable(limit, tmp_path):
+def test_a_full_disk_is_reported_and_the_next_spans_are_readable(limit, tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=_export_with_a_limit, args=(tmp_path, limit, queue))
@@ -131,7 +131,7 @@ def no_umask():
     os.umask(before)
 
 
-def test_all_that_is_made_is_the_users_alone_whatever_the_umask(tmp_path, no_umask):
+def test_new_files_and_directories_are_for_the_user_only_whatever_the_umask(tmp_path, no_umask):
     directory = tmp_path / "state" / "lmspan" / "traces"
     FileSink(directory).export(spans("a"))
     made = (directory.parent.parent, directory.parent, directory, directory / "traces.jsonl")
@@ -139,7 +139,7 @@ def test_all_that_is_made_is_the_users_alone_whatever_the_umask(tmp_path, no_uma
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_place_of_ours_is_closed_to_others_and_one_that_the_user_names_stays_as_it_is(named, tmp_path, monkeypatch):
+def test_the_default_directory_is_private_and_one_that_the_user_names_keeps_its_mode(named, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     directory = trace_directory({})
     directory.mkdir(parents=True)
@@ -152,7 +152,7 @@ def test_a_place_of_ours_is_closed_to_others_and_one_that_the_user_names_stays_a
 
 
 @pytest.mark.parametrize("obstacle", ["fifo", "fifo with a reader", "directory", "symbolic link", "device"])
-def test_what_is_no_regular_file_is_refused_at_once(obstacle, tmp_path):
+def test_anything_but_a_regular_file_is_refused_at_once(obstacle, tmp_path):
     path = tmp_path / "traces.jsonl"
     reader = None
     if obstacle.startswith("fifo"):
@@ -170,7 +170,7 @@ def test_what_is_no_regular_file_is_refused_at_once(obstacle, tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_the_age_of_a_file_is_that_of_its_first_span_also_behind_a_half_line(tmp_path):
+def test_the_age_of_a_file_is_the_age_of_its_first_span_also_behind_a_half_line(tmp_path):
     old = '{"endTimeUnixNano":"1000000000"}\n'
     (tmp_path / "traces.jsonl").write_text(HALF + "\n" + old)
     FileSink(tmp_path).export(spans("a"))
@@ -188,7 +188,7 @@ def test_a_batch_does_not_read_the_file_again(tmp_path, monkeypatch):
     assert len(read) == 1
 
 
-def test_a_batch_that_fails_in_the_middle_is_written_once_when_it_comes_again(tmp_path):
+def test_the_second_attempt_of_a_batch_writes_only_the_missing_spans(tmp_path):
     batch = spans("a", "b", "c", text="x" * 600_000)  # a line each
     sink = FileSink(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

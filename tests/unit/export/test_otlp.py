@@ -1,4 +1,4 @@
-"""The OTLP exporters: what counts as delivery, why an export failed, and what an answer may cost."""
+"""The OTLP exporters: responses that are a delivery, reasons of failed exports, and bounds of a response."""
 
 import gzip
 import logging
@@ -79,7 +79,7 @@ OTLP = {"content_type": "application/x-protobuf"}
         b"HTTP/1.1 204 No Content\r\n\r\n",
     ],
 )
-def test_an_answer_that_is_delivery(good, monkeypatch):
+def test_a_response_that_is_a_delivery(good, monkeypatch):
     with answering(good) as (endpoint, served):
         assert outcome(exporter(monkeypatch, endpoint)) == (SUCCESS, "", False, None)
     assert len(served.requests) == 1
@@ -131,7 +131,7 @@ REDIRECT = "{status} from {url}: a redirect to https://h/in, which is not follow
         (answer("799 \x1b[31mred"), "799 from {url}", False, None),
     ],
 )
-def test_an_answer_that_is_no_delivery(bad, trouble, refused, wait, monkeypatch):
+def test_a_response_that_is_no_delivery(bad, trouble, refused, wait, monkeypatch):
     with answering(bad) as (endpoint, served):
         url = f"{endpoint}/v1/traces"
         # too short a time for a second attempt: the exporter gives up where it would wait
@@ -158,7 +158,7 @@ def test_the_address_is_named_without_its_secrets(monkeypatch):
         assert outcome(quiet)[1] == f"404 Not Found from {endpoint}/in"
 
 
-def test_a_path_given_twice_gets_a_hint(monkeypatch):
+def test_a_repeated_path_has_a_hint(monkeypatch):
     with answering(answer("404 No")) as (endpoint, _):
         quiet = exporter(monkeypatch, f"{endpoint}/v1/traces")
         assert outcome(quiet)[1] == (
@@ -169,7 +169,7 @@ def test_a_path_given_twice_gets_a_hint(monkeypatch):
 
 @pytest.mark.parametrize("signal", BATCHES)
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "302 Found"])
-def test_an_answer_is_not_inflated(signal, status, monkeypatch):
+def test_a_response_is_not_decompressed(signal, status, monkeypatch):
     bomb = gzip.compress(bytes(50_000_000))
     batch = BATCHES[signal]()
     assert len(bomb) < ANSWER_BYTES
@@ -208,7 +208,7 @@ def endless(head):
     ],
     ids=["no length", "length", "great length", "chunk", "header", "continue"],
 )
-def test_no_more_than_the_beginning_of_an_answer_is_read(signal, head, monkeypatch):
+def test_only_the_first_bytes_of_a_response_are_read(signal, head, monkeypatch):
     batch = BATCHES[signal]()
     with answering(endless(head)) as (endpoint, served):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -243,7 +243,7 @@ def dripping(head, part):
     ],
     ids=["status", "header", "headers", "body", "chunks"],
 )
-def test_an_answer_that_drips_gets_the_time_of_one_export(head, part, result, monkeypatch):
+def test_a_response_that_drips_ends_at_the_timeout_of_one_export(head, part, result, monkeypatch):
     with answering(dripping(head, part)) as (endpoint, served):
         quiet = exporter(monkeypatch, endpoint, TIMEOUT="0.5")
         assert quiet.export(spans()) is result
@@ -251,7 +251,7 @@ def test_an_answer_that_drips_gets_the_time_of_one_export(head, part, result, mo
     assert quiet.batch_refused is False
 
 
-def test_small_answers_keep_the_connection_and_a_long_one_costs_it(monkeypatch):
+def test_small_responses_keep_the_connection_and_a_long_one_closes_it(monkeypatch):
     long = answer(body=bytes(ANSWER_BYTES), **OTLP)
     with answering(answer(**OTLP), answer(body=b"{}"), answer("400 No", b"why"), long, answer()) as (endpoint, served):
         quiet = exporter(monkeypatch, endpoint)
@@ -292,7 +292,7 @@ def test_the_session_of_a_credential_provider_is_used(name, monkeypatch):
     assert received.authorizations == {"given"}
 
 
-def test_an_endpoint_where_nobody_listens(monkeypatch):
+def test_an_endpoint_without_a_server(monkeypatch):
     endpoint = refused_endpoint()
     quiet = exporter(monkeypatch, endpoint, TIMEOUT="0.7")
     assert outcome(quiet) == (FAILURE, f"Connection refused at {endpoint}/v1/traces", False, None)
@@ -314,7 +314,7 @@ def test_a_lack_of_descriptors_is_not_the_fault_of_a_batch():
     assert (done.stdout, done.stderr) == (f"({FAILURE!r}, {told!r}, False, None)\n", "")
 
 
-def test_ports_and_protocols_mixed_up_get_a_hint(monkeypatch):
+def test_a_port_of_the_other_protocol_has_a_hint(monkeypatch):
     with grpc_receiver() as (endpoint, _):
         told = outcome(exporter(monkeypatch, endpoint, TIMEOUT="0.7"))
     assert told[2:] == (False, None)
@@ -404,7 +404,7 @@ def test_a_wait_between_attempts_ends_with_the_exporter(protocol, monkeypatch):
         assert (waiting.is_alive(), len(served.requests)) == (False, 1)
 
 
-def test_an_endpoint_that_has_not_answered_yet_is_named(monkeypatch):
+def test_an_endpoint_without_a_response_so_far_is_named(monkeypatch):
     with hung_endpoint() as endpoint:
         quiet = exporter(monkeypatch, endpoint, TIMEOUT="2")
         waiting = threading.Thread(target=quiet.export, args=(spans(),))

@@ -1,4 +1,4 @@
-"""The file sink, its OTLP JSON, and the queue between a program and an exporter."""
+"""The file sink and its OTLP JSON."""
 
 import json
 import multiprocessing
@@ -18,7 +18,7 @@ from support.spans import some_spans
 
 
 def official(spans):
-    """What the official encoder makes of spans, with ids as OTLP JSON spells them."""
+    """The spans as the official encoder writes them, with ids in the spelling of OTLP JSON."""
     import base64  # noqa: PLC0415
 
     data = json_format.MessageToDict(encode_spans(spans))
@@ -33,7 +33,7 @@ def official(spans):
     return data
 
 
-def test_a_line_says_what_the_official_encoder_says():
+def test_a_line_equals_that_of_the_official_encoder():
     spans = some_spans(2)
     ((line, ids),) = lines(spans)
     assert sorted(ids) == sorted(span.context.span_id for span in spans)
@@ -50,7 +50,7 @@ def test_a_line_says_what_the_official_encoder_says():
 
 
 def with_base64(data):
-    """Protobuf's JSON wants bytes in base64."""
+    """Protobuf's JSON spells bytes in base64."""
     import base64  # noqa: PLC0415
 
     return _mapped(data, lambda text: base64.b64encode(bytes.fromhex(text)).decode())
@@ -78,7 +78,7 @@ def test_lines_are_ascii_one_request_each_and_bounded():
     assert max(map(len, made)) < 7_000
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_the_reader_returns_the_written_spans(tmp_path):
     spans = some_spans(3)
     assert FileSink(tmp_path / "deep").export(spans) is SpanExportResult.SUCCESS
     reading = read_file(tmp_path / "deep" / "traces.jsonl")
@@ -131,7 +131,7 @@ def test_several_processes_append_without_mixing_lines(tmp_path):
 
 
 @pytest.mark.parametrize("obstacle", ["file in the way", "symbolic link"])
-def test_a_place_that_cannot_be_written_costs_the_batch_and_nothing_else(tmp_path, obstacle):
+def test_an_unwritable_directory_loses_the_batch_and_nothing_else(tmp_path, obstacle):
     sink = FileSink(tmp_path / "traces")
     if obstacle == "file in the way":
         (tmp_path / "traces").write_text("")

@@ -1,4 +1,4 @@
-"""The queue between a program and an exporter: batches, bytes, deadlines, and trouble of every kind."""
+"""The queue between a program and an exporter: batches, bytes, deadlines and failures."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ TROUBLE = "lmspan: test: spans cannot be delivered"
 
 
 class Exporter(SpanExporter):
-    """Keeps what it gets; refuses batches that hold a span named in `refused`; waits for `gate`."""
+    """Keeps its batches; refuses batches with a span named in `refused`; waits for `gate`."""
 
     def __init__(self, refused=()):
         self.names, self.refused, self.gate = [], set(refused), threading.Event()
@@ -39,7 +39,7 @@ class Exporter(SpanExporter):
 
 
 class Endpoint(Exporter):
-    """An exporter that knows whose fault a failure is: `down` is the endpoint's own, `refused` that of the spans."""
+    """An exporter with both kinds of failures: of the endpoint (`down`), and of spans (`refused`)."""
 
     trouble = "no route"
 
@@ -72,7 +72,7 @@ def messages(caplog):
     return [(record.levelno, record.getMessage()) for record in caplog.records]
 
 
-def test_one_span_that_cannot_be_sent_costs_itself_alone(caplog):
+def test_one_span_that_cannot_be_sent_loses_no_other_span(caplog):
     exporter = Exporter(refused=["outer 3"])
     queue = ExportQueue(exporter, "test")
     put(queue, some_spans(6))
@@ -101,7 +101,7 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(caplog):
     assert len(caplog.records) == 1
 
 
-def test_a_flush_on_a_hanging_exporter_comes_back_without_a_promise():
+def test_a_flush_on_a_hanging_exporter_returns_false_in_time():
     exporter = Exporter()
     exporter.gate.clear()
     queue = ExportQueue(exporter, "test", delay_s=0.01)
@@ -128,7 +128,7 @@ def test_spans_from_many_threads_all_arrive():
     assert len(exporter.names) == 800
 
 
-def test_what_cannot_be_delivered_now_is_kept_in_order_and_tried_again(caplog):
+def test_undelivered_spans_are_kept_in_order_and_tried_again(caplog):
     caplog.set_level(logging.INFO)
     endpoint = Endpoint(down=True)
     queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, batch_spans=2)
@@ -148,7 +148,7 @@ def test_what_cannot_be_delivered_now_is_kept_in_order_and_tried_again(caplog):
     ]
 
 
-def test_what_is_kept_counts_as_queued_until_the_queue_is_full():
+def test_undelivered_spans_count_as_queued_until_the_queue_is_full():
     endpoint = Endpoint(down=True)
     queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, queue_bytes=5_000)
     put(queue, numbered(4))
@@ -163,7 +163,7 @@ def test_what_is_kept_counts_as_queued_until_the_queue_is_full():
     assert len(endpoint.names) == 8
 
 
-def test_what_is_kept_at_the_end_is_tried_once_more_and_counted_as_lost(caplog):
+def test_undelivered_spans_at_the_end_are_tried_once_more_and_counted_as_lost(caplog):
     endpoint = Endpoint(down=True)
     queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=60)
     put(queue, numbered(3))
@@ -185,7 +185,7 @@ def test_an_endpoint_that_refuses_everything_gets_few_requests():
 
 
 @pytest.mark.parametrize("bad", [[0], [511], [0, 1], [3, 200, 400], list(range(0, 512, 100))])
-def test_refused_spans_cost_themselves_alone_wherever_they_stand(bad):
+def test_refused_spans_lose_no_other_span_wherever_they_stand(bad):
     spans = numbered(512)
     endpoint = Endpoint(refused={f"outer {n}" for n in bad})
     queue = ExportQueue(endpoint, "test", delay_s=60, batch_spans=1_000)  # no full batch before the flush
@@ -212,7 +212,7 @@ def test_the_search_for_refused_spans_ends_where_the_endpoint_goes_down():
     assert queue.dropped == 1
 
 
-def test_a_batch_that_cannot_be_encoded_costs_the_span_at_fault_alone():
+def test_a_batch_that_cannot_be_encoded_loses_the_span_at_fault_only():
     class Encoder(Exporter):
         batch_refused = False
 

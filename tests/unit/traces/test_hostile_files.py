@@ -1,4 +1,4 @@
-"""Trace files that somebody else wrote: whatever is in them, they are read, shown and replayed without harm."""
+"""Trace files of any content are read, shown and replayed without harm."""
 
 import io
 import json
@@ -113,7 +113,7 @@ def test_every_span_that_can_be_read_is_shown_without_a_control_character(tmp_pa
 
 @settings(max_examples=100, deadline=None)
 @given(written=st.lists(lines, max_size=6))
-def test_whatever_a_line_holds_it_is_read_or_named(tmp_path_factory, written):
+def test_any_line_is_read_or_named(tmp_path_factory, written):
     reading = read(tmp_path_factory, "\n".join(written))
     assert len(reading.troubles) <= 1
     for trace in reading.traces.values():
@@ -122,7 +122,7 @@ def test_whatever_a_line_holds_it_is_read_or_named(tmp_path_factory, written):
 
 @settings(max_examples=100, deadline=None)
 @given(spans=st.lists(readable, max_size=8))
-def test_whatever_a_file_holds_it_can_be_replayed(tmp_path_factory, spans):
+def test_any_file_can_be_replayed(tmp_path_factory, spans):
     heard = []
     reading = read(tmp_path_factory, line(*spans))
     with (
@@ -134,7 +134,7 @@ def test_whatever_a_file_holds_it_can_be_replayed(tmp_path_factory, spans):
 
 
 class Counts:
-    """Wants the run's result, which is summed up from the facts of its calls."""
+    """A callback with a `run_result`, which sums the facts of the calls."""
 
     def turn_start(self, process, run_result=None):
         pass
@@ -161,7 +161,7 @@ def made(span_id, parent="", **more):
         {"events": 7},
     ],
 )
-def test_a_span_that_is_none_is_named_and_the_other_lines_are_read(spoil, tmp_path):
+def test_a_line_without_a_valid_span_is_named_and_the_other_lines_are_read(spoil, tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(line({**made("1"), **spoil}) + line(made("2")))
     reading = store.read_file(path)
@@ -171,7 +171,7 @@ def test_a_span_that_is_none_is_named_and_the_other_lines_are_read(spoil, tmp_pa
     assert len(trouble) < len(str(path)) + 120
 
 
-def test_lists_in_lists_end_somewhere(tmp_path):
+def test_nested_lists_have_a_limit(tmp_path):
     value = {"intValue": "1"}
     for _ in range(200):
         value = {"arrayValue": {"values": [value]}}
@@ -216,7 +216,7 @@ def test_the_time_for_a_deep_trace_grows_with_its_length_only():
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device"])
-def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
+def test_anything_but_a_file_is_refused_at_once(kind, tmp_path):
     path = tmp_path / "t.jsonl"
     os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
     with pytest.raises(TraceFileError, match="it is neither a regular file nor a directory"):
@@ -235,7 +235,7 @@ def test_a_binary_file_is_one_line(tmp_path):
     assert trouble.startswith(f"{path}: 51 lines cannot be read; the first is line 1: no JSON (")
 
 
-def test_no_character_of_unicode_drives_a_terminal():
+def test_no_character_of_unicode_controls_a_terminal():
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     kept = set(safe_text(everything, len(everything)))
     assert {each for each in kept if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")} == set()

@@ -1,4 +1,4 @@
-"""Reading traces back and showing them."""
+"""Read stored traces, and show them."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_the_tree_with_its_sums():
     assert rows[2].startswith("└─ chat m ") and rows[2].split()[-3:] == ["100", "ms", "cached"]
 
 
-def test_errors_stand_out_and_are_told_once():
+def test_each_error_is_shown_once():
     event = StoredEvent("exception", 1, {"exception.type": "shop.Empty", "exception.message": "no \x1b[31mtea"})
     failed = {"error.type": "shop.Empty"}
     text = shown(
@@ -78,7 +78,7 @@ def test_content_of_the_root_is_shown_cut_with_its_length():
     assert "question" not in shown(Trace("ab" * 16, [span("1", attributes=attributes)]), content=False)
 
 
-def test_spans_without_their_parent_are_shown_too_and_cycles_end():
+def test_spans_without_their_parent_and_spans_in_a_cycle_are_shown():
     text = shown(Trace("ab" * 16, [span("1", "gone", "chat lost"), span("2", "2", "module self")]))
     assert "chat lost" in text
 
@@ -93,7 +93,7 @@ def test_spans_without_their_parent_are_shown_too_and_cycles_end():
         ("[red]x[/red]", "[red]x[/red]"),
     ],
 )
-def test_no_text_can_drive_the_terminal(text, safe):
+def test_no_text_can_control_the_terminal(text, safe):
     assert tree.safe_text(text) == safe
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path):
     ]
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_a_missing_trace_or_file_is_an_error_with_its_name(tmp_path):
     with pytest.raises(TraceFileError, match="no trace is stored in"):
         store.find(tmp_path)
     with pytest.raises(TraceFileError, match="neither a file or directory, nor a trace id"):
@@ -155,7 +155,7 @@ ROTATED = [
 
 
 @pytest.mark.parametrize("wanted", ["last", "aaaa", "AAAA", "aa" * 16])
-def test_a_trace_that_went_over_several_files_is_read_whole(wanted, tmp_path):
+def test_a_trace_in_several_files_is_read_whole(wanted, tmp_path):
     for name, written, spans in ROTATED:
         stored(tmp_path, name, written, *spans)
     trace, troubles = store.find(tmp_path, wanted)
@@ -174,7 +174,7 @@ def test_a_trace_without_its_root_is_searched_in_all_files_and_a_whole_one_no_fu
     assert (len(trace.spans), troubles) == (1, [])
 
 
-def test_of_several_files_only_the_lines_of_the_trace_are_read(tmp_path):
+def test_only_the_lines_of_the_trace_are_read_from_several_files(tmp_path):
     for name, written, spans in ROTATED:
         path = stored(tmp_path, name, written, *spans)
         path.write_text(path.read_text() + "{broken\n" + "{broken, too, and of the trace " + "bb" * 16 + "\n")
@@ -182,7 +182,7 @@ def test_of_several_files_only_the_lines_of_the_trace_are_read(tmp_path):
     assert (sorted(each.span_id for each in trace.spans), len(troubles)) == (["1", "9"], 4)
 
 
-def test_a_file_is_read_alone_and_of_a_directory_all_its_files(tmp_path):
+def test_a_file_is_read_alone_and_a_directory_with_all_its_files(tmp_path):
     for name, written, spans in ROTATED:
         stored(tmp_path, name, written, *spans)
     stored(tmp_path, "other.jsonl", 1, ("dd", "1", "", 0, 1))
