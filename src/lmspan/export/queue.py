@@ -280,7 +280,7 @@ class ExportQueue(SpanProcessor):
     # trouble -----------------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        self.failing: bool = False
+        self.failing = False
         self._refuses_all = False
         if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint would log a line each time
             self._troubled = False
