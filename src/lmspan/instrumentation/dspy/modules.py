@@ -16,6 +16,7 @@ from lmspan.instrumentation.kit.turns import Loop
 if TYPE_CHECKING:
     from lmspan.lifecycle import Call
     from lmspan.recording.recorder import Recorder
+
 LOOPS: Final[dict[str, Loop]] = {
     "ReAct": Loop(("react",), ("extract",)),
     "ReActV2": Loop(("react",)),
@@ -26,7 +27,7 @@ LOOPS: Final[dict[str, Loop]] = {
 }
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Start `module(**inputs)`, before DSPy looks at the inputs."""
     if rivals.waiting:
         rivals.check()
@@ -35,7 +36,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: Call, *_: Any) -> None:
-    """Add the signature, where the module sits in its program, and its inputs."""
+    """Add the signature, the path of the module in its program, and its inputs."""
     fields = stored(call.instance)
     call.found.update(signature_facts(fields.get("signature")))
     modules.place(call, base())
@@ -46,4 +47,4 @@ def describe(recorder: Recorder, call: Call, *_: Any) -> None:
         modules.capture(recorder, call, inputs)
 
 
-MODULE: Final = Hook(begin, describe, modules.finish, release=modules.release)
+MODULE: Final = Hook(start, describe, modules.succeed, release=modules.release)

@@ -1,4 +1,4 @@
-"""The optimizers' `compile`: one run, with what it came to and what it was given to choose from."""
+"""The `compile` of optimizers: one run, with its data sets, its choices and its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start `compile(student, trainset=..., valset=...)`; a `super().compile()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
@@ -35,7 +35,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the sizes of the data sets, and begin a search with the student that candidates are compared with."""
+    """Add the sizes of the data sets, and start a search with the student, which candidates are compared with."""
     for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(kwargs.get(name)) is list:
             call.found[fact] = len(kwargs[name])
@@ -47,7 +47,7 @@ def describe(recorder: Recorder, call: Call, args: tuple[Any, ...], kwargs: dict
 
 
 def _seeds(instance: Any, restrict: Any) -> list[int]:
-    """Return the seeds of a random search in its order: three fixed programs, then the shuffled ones."""
+    """Return the seeds of a random search in its order: three fixed programs, then shuffled ones."""
     count = stored(instance).get("num_candidate_sets", 0)
     wanted = set(restrict) if type(restrict) in (list, tuple, set) else None
     return [seed for seed in range(-3, count) if wanted is None or seed in wanted]
@@ -73,4 +73,4 @@ def _add_choice(recorder: Recorder, chosen: Any) -> None:
     tried.expected.append(Expected(parameters))
 
 
-OPTIMIZE: Final = Hook(begin, describe, sum_up, sum_up)
+OPTIMIZE: Final = Hook(start, describe, sum_up, sum_up)
