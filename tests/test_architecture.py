@@ -185,3 +185,15 @@ def test_the_bare_package_depends_on_few():
     assert sorted(line.split(">")[0].split("<")[0].strip() for line in required) == [
         "opentelemetry-api", "opentelemetry-exporter-otlp", "opentelemetry-sdk", "platformdirs", "rich", "wrapt",
     ]  # fmt: skip
+
+
+def test_what_crosses_from_a_source_to_a_subscriber_is_a_field_of_call():
+    """Sources and subscribers leave no notes on a call, and only sources read what a source keeps there."""
+    attributes = {
+        path: {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        for path in FILES
+    }
+    notes = [path for path in FILES if wing(path) in ("instrumentation", "subscribers") and "notes" in attributes[path]]
+    keepers = ("instrumentation", "recording")  # the recorder drops what is kept when the call has ended
+    kept = [path for path in FILES if wing(path) not in keepers and "kept" in attributes[path]]
+    assert (named(notes), named(kept)) == ([], [])

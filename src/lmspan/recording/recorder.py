@@ -34,7 +34,7 @@ from lmspan.context.processes import from_environment
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Event, Life, LiveCall, LocalContent, Operation
 from lmspan.recording.totals import count, totals_of
-from lmspan.semconv.spans import EVENT_NAMES, OPENINFERENCE_TOKENS, SHAPES, first_facts
+from lmspan.semconv.spans import EVENT_NAMES, SHAPES, first_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -372,7 +372,7 @@ class Recorder:
             if error is not None and call.parent is not None:
                 call.parent.failure_below = error
         if self._openinference:
-            facts.update({other: facts[name] for name, other in OPENINFERENCE_TOKENS.items() if name in facts})
+            facts.update({other: facts[name] for name, other in sc.OPENINFERENCE_TOKENS.items() if name in facts})
         facts.update(self.content.facts(facts))
         total = count(call)
         if total and call.parent is None:

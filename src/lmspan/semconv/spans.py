@@ -57,7 +57,6 @@ OPERATION_OF_WORD: Final = {
 OPERATIONS: Final = {word: operation for word, operation in OPERATION_OF_WORD.items() if SHAPES[operation].genai}
 """The operation of a span, by its `gen_ai.operation.name`."""
 
-OPENINFERENCE_TOKENS: Final = sc.OPENINFERENCE_TOKENS
 
 EVENT_NAMES: Final[dict[str, str]] = {
     Event.RETRY: sc.EVENT_RETRY,

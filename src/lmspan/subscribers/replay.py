@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.errors import LmspanError
 from lmspan.lifecycle import LiveCall, Operation
-from lmspan.semconv.spans import EVENT_NAMES, OPERATIONS, SHAPES
+from lmspan.semconv.spans import EVENT_NAMES, OPERATION_OF_WORD, OPERATIONS
 from lmspan.subscribers import processor, subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_OPERATION_OF_WORD: Final = {shape.word: operation for operation, shape in SHAPES.items()}
 _EVENTS: Final = {name: event for event, name in EVENT_NAMES.items()}
 _INPUTS: Final = (sc.MODULE_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.OPERATION_INPUTS)
 _OUTPUTS: Final = (sc.MODULE_OUTPUTS, sc.TOOL_CALL_RESULT, sc.OPERATION_OUTPUTS)
@@ -85,7 +84,7 @@ def _depths(parents: dict[str, str]) -> dict[str, int]:
 def _call(span: Any, parent: LiveCall | None) -> LiveCall | None:
     """Return the call of a stored span, or None if its name and attributes name no operation."""
     word, _, name = span.name.partition(" ")
-    operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or _OPERATION_OF_WORD.get(word)
+    operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or OPERATION_OF_WORD.get(word)
     if operation is None:
         return None
     call = LiveCall(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))

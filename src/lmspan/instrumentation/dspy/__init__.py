@@ -15,6 +15,7 @@ from lmspan.instrumentation.dspy import (
     embeddings,
     evaluation,
     examples,
+    execution,
     gepa,
     interpreters,
     lm,
@@ -22,7 +23,6 @@ from lmspan.instrumentation.dspy import (
     optimizers,
     retrieval,
     rivals,
-    seams,
     simba,
     tools,
 )
@@ -73,4 +73,4 @@ class DSPyInstrumentor(Instrumentor):
     methods = METHODS
     families = FAMILIES
     functions = FUNCTIONS
-    parts = (describe.patch, rivals.patch, seams.patch, tools.patch, examples.patch, gepa.patch, embeddings.patch)
+    parts = (describe.patch, rivals.patch, execution.patch, tools.patch, examples.patch, gepa.patch, embeddings.patch)

@@ -1,6 +1,6 @@
-"""DSPy's adapters, which ask again by another one when an answer cannot be read.
+"""DSPy's adapters, which repeat a request with another adapter when they cannot parse the answer.
 
-DSPy decorates both methods again in every subclass, so one `format` may announce itself two or three times.
+DSPy decorates both methods again in every subclass, so it may announce one `format` two or three times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import signature_name
 from lmspan.instrumentation.kit import adapters
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Event, Operation
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `format(signature, demos, inputs)`."""
     inputs = {
         "signature": argument(args, kwargs, 0, "signature"),
@@ -32,12 +32,12 @@ def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 
 
 def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add the signature, the number of demonstrations, and the inputs."""
+    """Add the signature, the number of demonstrations and the inputs."""
     call.found.update(signature_name(call.inputs["signature"]))
     adapters.add_format(recorder, call)
 
 
-def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `parse(signature, completion)`."""
     inputs = {
         "signature": argument(args, kwargs, 0, "signature"),
@@ -47,7 +47,7 @@ def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
 
 
 def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
-    """Add the signature and how long the answer is."""
+    """Add the signature and the length of the answer."""
     call.found.update(signature_name(call.inputs["signature"]))
     adapters.add_parse(call)
 
@@ -65,7 +65,8 @@ def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
     if module is None:
         return 1
     if operation is Operation.ADAPTER_FORMAT:
-        before, module.adapter = module.adapter, adapter
+        before = module.adapter
+        module.adapter = adapter
         if before is not None:
             module.attempt += 1
         if before not in (None, adapter):
@@ -73,5 +74,5 @@ def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:
     return module.attempt
 
 
-FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format)
-PARSE: Final = Hook(begin_parse, describe_parse, adapters.finish_parse)
+FORMAT: Final = Steps(start_format, describe_format, adapters.succeed_format)
+PARSE: Final = Steps(start_parse, describe_parse, adapters.succeed_parse)

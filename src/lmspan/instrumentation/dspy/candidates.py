@@ -1,8 +1,8 @@
 """DSPy's candidates.
 
-One seam serves nearly all optimizers of DSPy: they score a candidate by `Evaluate`, called right under their
-`compile`. So such a call is wrapped in a `candidate` span, and its result is an event on the optimizer's span.
-GEPA and SIMBA know more, or work otherwise: see `gepa` and `simba`.
+Nearly all optimizers of DSPy score a candidate by `Evaluate`, called directly under their `compile`. So a `candidate`
+span is put around such a call, and its result is an event on the optimizer's span. GEPA announces more, and SIMBA works
+in another way: see `gepa` and `simba`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import predictors
 from lmspan.instrumentation.dspy.lm import is_lm
+from lmspan.instrumentation.kit import candidates
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.candidates import conclude, describe, fail, finish, start
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
@@ -32,7 +32,7 @@ _COLLECTORS: Final = ("BootstrapFinetune", "GRPO")
 
 
 def search(content: Content, student: Any) -> Search:
-    """Return the search of an optimizer run that begins with this program."""
+    """Return the search of an optimizer run that starts from this program."""
     return Search(functools.partial(_parts, content), student)
 
 
@@ -43,7 +43,9 @@ def _parts(content: Content, program: Any) -> dict[str, Part]:
 
 
 def _part(content: Content, fields: dict[str, Any]) -> Part:
-    signature, demos, lm = fields.get("signature"), fields.get("demos"), fields.get("lm")
+    signature = fields.get("signature")
+    demos = fields.get("demos")
+    lm = fields.get("lm")
     described = getattr(signature, "fields", {}) if issubclass(type(signature), type) else {}
     extras = {name: getattr(field, "json_schema_extra", None) or {} for name, field in described.items()}
     return Part(
@@ -55,27 +57,28 @@ def _part(content: Content, fields: dict[str, Any]) -> Part:
     )
 
 
-def begin(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start a candidate around `Evaluate(...)(program, ...)`, where an optimizer makes the call."""
+def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start a candidate around `Evaluate(...)(program, ...)`, if an optimizer makes the call."""
     optimizer = current_call()
     if optimizer is not None and optimizer.name in _COLLECTORS:
         return None
-    call = start(recorder, argument(args, kwargs, 0, "program"))
-    own, metadata = kept(call, CandidateKept), kwargs.get("callback_metadata")
+    call = candidates.start(recorder, argument(args, kwargs, 0, "program"))
+    own = kept(call, CandidateKept)
+    metadata = kwargs.get("callback_metadata")
     if own is not None and type(metadata) is dict and metadata.get("metric_key") == "eval_minibatch":
         own.scope = "minibatch"
     return call
 
 
-def begin_avatar(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start a candidate around `AvatarOptimizer._get_pos_neg_results(actor, trainset)`, its own evaluation."""
-    return start(recorder, argument(args, kwargs, 0, "actor"))
+def start_avatar(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start a candidate around `AvatarOptimizer._get_pos_neg_results(actor, trainset)`, which evaluates an actor."""
+    return candidates.start(recorder, argument(args, kwargs, 0, "actor"))
 
 
-def finish_avatar(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed_avatar(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the mean score, the first of `(score, positive, negative)`."""
-    conclude(recorder, call, number(outputs[0]))
+    candidates.conclude(recorder, call, number(outputs[0]))
 
 
-CANDIDATE: Final = Hook(begin, describe, finish, fail)
-AVATAR: Final = Hook(begin_avatar, describe, finish_avatar, fail)
+CANDIDATE: Final = Steps(start, candidates.describe, candidates.succeed, candidates.fail)
+AVATAR: Final = Steps(start_avatar, candidates.describe, succeed_avatar, candidates.fail)

@@ -1,4 +1,4 @@
-"""How DSPy's own objects are described: by what they store, without running their code."""
+"""Describe DSPy's own objects by the attributes that they store, without running their code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _store(example: Any) -> dict[str, Any]:
 
 
 def tool_definition(tool: Any) -> dict[str, Any]:
-    """Return what a DSPy tool is, in the conventions' form of a tool definition."""
+    """Return a tool in the conventions' form of a tool definition."""
     fields = stored(tool)
     return {
         "type": "function",
@@ -48,13 +48,13 @@ def tool_definition(tool: Any) -> dict[str, Any]:
 
 
 def base() -> type:
-    """Return the class that every module of DSPy derives from."""
-    found: type = sys.modules["dspy.primitives.module"].Module
-    return found
+    """Return the base class of all modules of DSPy."""
+    module: type = sys.modules["dspy.primitives.module"].Module
+    return module
 
 
 def predictors(module: Any) -> dict[str, Any]:
-    """Return the predictors of a program by where they are; a bare predictor is "self"."""
+    """Return the predictors of a program by their path; a program that is a predictor itself is "self"."""
     return {
         path or "self": each
         for path, each in walk(module, base())
@@ -63,7 +63,7 @@ def predictors(module: Any) -> dict[str, Any]:
 
 
 def signature_facts(signature: Any) -> dict[str, Any]:
-    """Return name and fields of a signature class; read once per class, since every predictor call asks."""
+    """Return the name and the fields of a signature class; cached, since every call of a predictor needs them."""
     if not issubclass(type(signature), type):
         return {}
     facts = _signature_facts.get(signature)
@@ -78,5 +78,5 @@ def signature_facts(signature: Any) -> dict[str, Any]:
 
 
 def signature_name(signature: Any) -> dict[str, str]:
-    """Return the name of a signature class alone: its fields are on the module's span."""
+    """Return only the name of a signature class; its fields are on the module's span."""
     return {sc.SIGNATURE_NAME: signature.__name__} if issubclass(type(signature), type) else {}

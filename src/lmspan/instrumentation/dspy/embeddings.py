@@ -1,4 +1,4 @@
-"""`dspy.Embedder`, which DSPy announces nowhere: one span however many batches and requests it makes."""
+"""`dspy.Embedder`, which DSPy does not announce: one span for all its batches and requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.lm import identity
 from lmspan.instrumentation.dspy.responses import cost_facts
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import metric_name
 from lmspan.instrumentation.kit.facts import field, put, stored, text
 from lmspan.instrumentation.kit.kept import kept
@@ -43,14 +43,14 @@ class SearchKept:
 
 
 _searches: dict[int, list[LiveCall]] = {}
-"""Searches that wait for their query to be embedded, by the identity of its string: `dspy.Embeddings` embeds on a
-thread of its own, where no context tells whose query it is."""
+"""Searches whose query is not embedded yet, by the identity of its string: `dspy.Embeddings` embeds on a thread of its
+own, whose context does not have the search."""
 
 _lock = threading.Lock()
 
 
 def await_query(query: str, search: LiveCall) -> None:
-    """Have the embedding of this very string be under the search, until `forget_query`."""
+    """Let the embedding of this very string be under the search, until `forget_query`."""
     search.kept = SearchKept(id(query))
     with _lock:
         _searches.setdefault(id(query), []).append(search)
@@ -70,19 +70,20 @@ def forget_query(search: LiveCall) -> None:
 
 
 def _search_for(inputs: Any) -> LiveCall | None:
-    """Return the search that waits longest for one of these texts; the next one who asks gets another."""
+    """Return the search that has waited longest for one of these texts, and remove it from those that wait."""
     with _lock:
-        for asked in inputs if type(inputs) is list else ():
-            waiting = _searches.get(id(asked))
+        for query in inputs if type(inputs) is list else ():
+            waiting = _searches.get(id(query))
             if waiting:
                 return waiting.pop(0)
     return None
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Embedder(model)(inputs, ...)`."""
     fields = stored(instance)
-    own, model = fields.get("default_kwargs"), fields.get("model")
+    own = fields.get("default_kwargs")
+    model = fields.get("model")
     settings = {**own, **kwargs} if type(own) is dict else kwargs
     learn_keys(recorder, settings)
     inputs = argument(args, kwargs, 0, "inputs")
@@ -107,14 +108,14 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add how many texts are embedded, and which."""
+    """Add the number of texts and the texts."""
     call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Add the size of the vectors, and that the cache answered when no request was made."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Add the size of the vectors, and a cache hit if no request was made."""
     if type(outputs).__module__ == "numpy" and outputs.ndim:
         call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
     own = kept(call, EmbeddingKept)
@@ -124,7 +125,7 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def patch(patches: Patches) -> None:
-    """Patch what answers: DSPy embeds by LiteLLM, which it imports when it first needs it."""
+    """Patch LiteLLM, which DSPy embeds with and imports at its first use."""
 
     @guarded
     def patch_now(litellm: Any) -> None:
@@ -136,19 +137,19 @@ def patch(patches: Patches) -> None:
 
 def _embedding(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     response = wrapped(*args, **kwargs)
-    _note(response)
+    _add_response(response)
     return response
 
 
 async def _aembedding(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     response = await wrapped(*args, **kwargs)
-    _note(response)
+    _add_response(response)
     return response
 
 
 @guarded
-def _note(response: Any) -> None:
-    """Add an answer to the embedding that asked: usage and cost are the sum of its batches."""
+def _add_response(response: Any) -> None:
+    """Add a response to the current embedding: its usage and cost are the sums over its batches."""
     call = current_call()
     if call is None or call.operation is not Operation.EMBEDDING or not call.observed:
         return
@@ -163,4 +164,4 @@ def _note(response: Any) -> None:
         call.found[sc.USAGE_INPUT_TOKENS] = call.found.get(sc.USAGE_INPUT_TOKENS, 0) + tokens
 
 
-EMBED: Final = Hook(begin, describe, finish)
+EMBED: Final = Steps(start, describe, succeed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.arguments import by_name
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name
 from lmspan.instrumentation.kit.facts import put, stored
 from lmspan.instrumentation.kit.kept import EvaluationKept
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Evaluate(...)(program, metric, devset, num_threads, ...)`."""
-    inputs = _given(instance, args, kwargs)
+    inputs = _inputs(instance, args, kwargs)
     metric = inputs.get("metric")
     name = metric_name(metric)
     facts = {sc.EVALUATION_NAME: name}
@@ -29,30 +29,30 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add how much is evaluated, and what the caller says of it."""
-    given = call.inputs
+    """Add the size of the data set, the number of threads, and the caller's metadata."""
+    inputs = call.inputs
     call.found[sc.EVALUATION_SCOPE] = "dataset"
-    if type(given.get("devset")) is list:
-        call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(given["devset"])
-    put(call.found, sc.EVALUATION_NUM_THREADS, given.get("num_threads"), int)
+    if type(inputs.get("devset")) is list:
+        call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(inputs["devset"])
+    put(call.found, sc.EVALUATION_NUM_THREADS, inputs.get("num_threads"), int)
     if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
         recorder.capture(call, {sc.EVALUATION_METADATA: kwargs["callback_metadata"]})
 
 
-def _given(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return what the call is made with: what it does not say is the instance's."""
+def _inputs(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the call; those that it does not pass are the attributes of the instance."""
     passed = by_name(args, kwargs, "program", "metric", "devset", "num_threads")
     return {**stored(instance), **{name: value for name, value in passed.items() if value is not None}}
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the score of the dataset."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score of the data set."""
     conclude(recorder, call, stored(outputs).get("_store", {}).get("score"))
 
 
 def fail(_: Recorder, call: LiveCall, __: BaseException) -> None:
-    """Record how many examples had failed when the evaluation was given up."""
+    """Record how many examples have failed before the evaluation raised."""
     count_failures(call)
 
 
-EVALUATE: Final = Hook(begin, describe, finish, fail)
+EVALUATE: Final = Steps(start, describe, succeed, fail)

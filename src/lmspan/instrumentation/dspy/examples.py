@@ -1,4 +1,4 @@
-"""The examples of DSPy's evaluations: what its executor runs, and what two optimizers run by themselves."""
+"""The examples of DSPy's evaluations, which its executor runs, and those that two optimizers run by themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.kit import examples
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.around import Steps, around
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
 from lmspan.lifecycle import Operation
@@ -40,27 +40,29 @@ class BootstrapKept(ExampleKept):
 
 
 class Each:
-    """What an evaluation does with one example, recorded. It takes the place of the function in DSPy's executor."""
+    """The function of an evaluation for one example, with a recording around it, for DSPy's executor."""
 
     def __init__(self, function: Callable[[Any], Any], evaluation: LiveCall, data: Any) -> None:
         self.function = function
         self.evaluation = evaluation
         own = kept(evaluation, EvaluationKept) or EvaluationKept()
-        self.metric, self.failure_score = own.metric, own.failure_score
+        self.metric = own.metric
+        self.failure_score = own.failure_score
         self.program = evaluation.inputs.get("program")
         self.scores: deque[Any] = deque()
         self.failures: deque[int | None] = deque()
         self.indexes = examples.Indexes(data)
-        own.scores, own.failures = self.scores, self.failures
+        own.scores = self.scores
+        own.failures = self.failures
 
     def __call__(self, example: Any) -> Any:
         """Run the function; on a thread of the executor, with the evaluation as the current call."""
         return _around_each(self.function, self, (example,), {})
 
 
-def _begin_each(recorder: Recorder, each: Each, args: tuple[Any, ...], _: dict[str, Any]) -> LiveCall:
+def _start_each(recorder: Recorder, each: Each, args: tuple[Any, ...], _: dict[str, Any]) -> LiveCall:
     own = EachKept(each.metric, each.program, each.scores, each.failure_score, failures=each.failures)
-    return examples.begin(recorder, "dspy", each.indexes.of(args[0]), args[0], own)
+    return examples.start(recorder, "dspy", each.indexes.of(args[0]), args[0], own)
 
 
 def _fail_each(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
@@ -70,41 +72,41 @@ def _fail_each(recorder: Recorder, call: LiveCall, error: BaseException) -> None
     examples.fail(recorder, call, error)
 
 
-_around_each = around(Hook(_begin_each, examples.describe, examples.finish, _fail_each))
+_around_each = around(Steps(_start_each, examples.describe, examples.succeed, _fail_each))
 
 
-def begin_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
-    """Start `BootstrapFewShot._bootstrap_one_example(example, round_idx)`: is the teacher's answer a demonstration?"""
+def start_bootstrap(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+    """Start `BootstrapFewShot._bootstrap_one_example(example, round_idx)`, which may yield a demonstration."""
     example = argument(args, kwargs, 0, "example")
     fields = stored(instance)
     trainset = fields.get("trainset")
     index = next((i for i, each in enumerate(trainset) if each is example), None) if type(trainset) is list else None
     own = BootstrapKept(fields.get("metric"), fields.get("teacher"), optimizer=fields, errors=fields.get("error_count"))
-    return examples.begin(recorder, "dspy", index, example, own)
+    return examples.start(recorder, "dspy", index, example, own)
 
 
-def finish_bootstrap(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the result; of a metric that raised, the optimizer only counts the exception."""
+def succeed_bootstrap(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result; if the metric has raised, the optimizer has counted an error."""
     own = kept(call, BootstrapKept)
     if own is not None:
         own.failed = own.optimizer.get("error_count") != own.errors
-    examples.finish(recorder, call, outputs)
+    examples.succeed(recorder, call, outputs)
 
 
-def begin_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start_avatar(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `AvatarOptimizer.process_example(actor, example, return_outputs)`."""
     example = argument(args, kwargs, 1, "example")
-    return examples.begin(recorder, "dspy", None, example, ExampleKept(stored(instance).get("metric")))
+    return examples.start(recorder, "dspy", None, example, ExampleKept(stored(instance).get("metric")))
 
 
 def patch(patches: Patches) -> None:
-    """Patch what runs the examples of an evaluation."""
+    """Patch the executor that runs the examples of an evaluation."""
     patches.wrap(sys.modules["dspy.utils.parallelizer"].ParallelExecutor, "execute", _execute)
 
 
 def _execute(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     evaluation = current_call()
-    if evaluation is None or evaluation.operation is not Operation.EVALUATE or not evaluation.observed or len(args) < 2:  # noqa: PLR2004
+    if evaluation is None or evaluation.operation is not Operation.EVALUATE or not evaluation.observed or not args[1:]:
         return wrapped(*args, **kwargs)
     function, data, *rest = args
     each = Each(function, evaluation, data)
@@ -115,5 +117,5 @@ def _execute(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs:
     return results
 
 
-BOOTSTRAP: Final = Hook(begin_bootstrap, examples.describe, finish_bootstrap, examples.fail)
-AVATAR: Final = Hook(begin_avatar, examples.describe, examples.finish, examples.fail)
+BOOTSTRAP: Final = Steps(start_bootstrap, examples.describe, succeed_bootstrap, examples.fail)
+AVATAR: Final = Steps(start_avatar, examples.describe, examples.succeed, examples.fail)

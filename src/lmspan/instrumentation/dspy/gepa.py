@@ -1,4 +1,4 @@
-"""GEPA: what its own callbacks tell of candidates: which was made from which, which it kept, and why not."""
+"""GEPA, whose own callbacks announce the parents of a candidate, whether GEPA accepts it, and why not."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def _optimize(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs
 
 
 class Listener:
-    """A callback of GEPA's; called on the thread of the run, with one event each. GEPA itself logs what it raises.
+    """A callback for GEPA, which calls each method with one event on the thread of the run and logs its exceptions.
 
-    An iteration may make several proposals: GEPA tells of all their evaluations, then makes them, in the same order.
+    An iteration may make several proposals: GEPA announces all their evaluations, then runs them in the same order.
     """
 
     def __init__(self, optimizer: LiveCall, search: Search) -> None:
@@ -52,20 +52,21 @@ class Listener:
         self.search = search
         self.pool: dict[int, Candidate] = {}
         self.proposed: list[Expected] = []
-        """The proposals of this iteration of which nothing was decided yet, in order."""
+        """The proposals of this iteration that GEPA has not decided on yet, in order."""
         self.sums: list[float] = []
-        """What the examples of each of them came to together."""
+        """The sum of the scores of each proposal."""
 
     @guarded
     def on_iteration_start(self, event: dict[str, Any]) -> None:
-        """Forget the proposals of the iteration before."""
+        """Drop the proposals of the iteration before."""
         del event
         self.search.expected.clear()
-        self.proposed, self.sums = [], []
+        self.proposed = []
+        self.sums = []
 
     @guarded
     def on_evaluation_start(self, event: dict[str, Any]) -> None:
-        """Note whose evaluation comes next: on a minibatch; that of a proposal tells its parents."""
+        """Expect an evaluation on a minibatch; for a proposal, the event has its parents."""
         proposed = event.get("candidate_idx") is None
         parents = tuple(self.pool[index] for index in event["parent_ids"] if index in self.pool) if proposed else ()
         expected = Expected({sc.CANDIDATE_STEP: event["iteration"]}, "minibatch", parents)
@@ -75,31 +76,31 @@ class Listener:
 
     @guarded
     def on_evaluation_end(self, event: dict[str, Any]) -> None:
-        """Expect nothing more of what was told: of proposals on the same examples GEPA evaluates a parent once."""
+        """Drop the expected evaluations: GEPA evaluates a parent once for several proposals on the same examples."""
         self.search.expected.clear()
         if event.get("candidate_idx") is None:
             self.sums.append(sum(event["scores"]))
 
     @guarded
     def on_valset_evaluated(self, event: dict[str, Any]) -> None:
-        """Learn the number that GEPA gave a candidate; the first is the program that it was given."""
+        """Keep the number that GEPA gives a candidate; the first candidate is the student."""
         candidate = self.search.with_instructions(event["candidate"])
         if candidate is None:
             return
         self.pool[event["candidate_idx"]] = candidate
         if len(self.pool) == 1:
-            self._tell(candidate, accepted=True)
+            self._add_event(candidate, accepted=True)
 
     @guarded
     def on_candidate_accepted(self, event: dict[str, Any]) -> None:
-        """Tell of a candidate that joined the pool."""
+        """Record a candidate that GEPA adds to its pool."""
         candidate = self.pool.get(event["new_candidate_idx"])
         if candidate is not None:
-            self._tell(candidate, accepted=True)
+            self._add_event(candidate, accepted=True)
 
     @guarded
     def on_candidate_rejected(self, event: dict[str, Any]) -> None:
-        """Tell of a proposal that is not kept: the first that came to this score."""
+        """Record a proposal that GEPA rejects: the first with this score."""
         score = event.get("new_score", self.sums[0] if self.sums else None)
         index = self.sums.index(score) if score in self.sums else -1
         if index < 0 or index >= len(self.proposed):
@@ -107,11 +108,11 @@ class Listener:
         candidate = self.proposed.pop(index).candidate
         del self.sums[index]
         if candidate is not None:
-            self._tell(candidate, accepted=False, reason=str(event.get("reason", "")))
+            self._add_event(candidate, accepted=False, reason=str(event.get("reason", "")))
 
     on_merge_rejected = on_candidate_rejected
 
-    def _tell(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
+    def _add_event(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
         facts = {**self.search.reported.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
         if reason:
             put(facts, sc.CANDIDATE_REASON, reason, str)

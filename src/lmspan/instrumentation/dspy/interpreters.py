@@ -1,4 +1,4 @@
-"""Code interpreters: starting one, running code in it, the tools that the code calls, shutting it down."""
+"""Code interpreters: their startup and shutdown, the code that they run, and the tools that the code calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.tools import ToolKept
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.turns import agent_of, end_turn
 from lmspan.lifecycle import Operation
@@ -26,15 +26,15 @@ def describe_execute(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], 
         recorder.capture(call, {sc.INTERPRETER_CODE: code})
 
 
-def finish_execute(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the code printed or submitted."""
+def succeed_execute(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the output of the code, or the values that it submits."""
     if recorder.captures(call):
         submitted = stored(outputs) if type(outputs).__name__ == "FinalOutput" else outputs
         recorder.capture(call, {sc.INTERPRETER_OUTPUT: submitted})
 
 
-def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
-    """Start `invoke_tool(tool_name, kwargs)`: generated code calls a function of the program."""
+def start_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+    """Start `invoke_tool(tool_name, kwargs)`, by which generated code calls a function of the program."""
     name = text(argument(args, kwargs, 0, "tool_name")) or "tool"
     facts = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function", sc.TOOL_CALLER: "interpreter"}
     arguments = argument(args, kwargs, 1, "kwargs")
@@ -44,19 +44,19 @@ def begin_tool(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
 
 
 def describe_tool(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add what the tool is called with."""
+    """Add the arguments of the tool."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-def finish_tool(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the tool returned to the code."""
+def succeed_tool(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result that the code receives."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
 def _starts(operation: Operation) -> Any:
-    def begin(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
+    def start(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
         agent = agent_of(current_call())
         if agent is not None and operation is Operation.INTERPRETER_SHUTDOWN:
             end_turn(recorder, agent)  # the loop is over
@@ -64,16 +64,16 @@ def _starts(operation: Operation) -> Any:
         facts = {sc.INTERPRETER_NAME: name, sc.INTERPRETER_LANGUAGE: "python"}
         return recorder.start(operation, name, "dspy", facts, instance=instance)
 
-    return begin
+    return start
 
 
 def _nothing(*_: Any) -> None:
-    """Have nothing to add."""
+    """Add nothing."""
 
 
-METHODS: Final[dict[str, Hook]] = {
-    "execute": Hook(_starts(Operation.INTERPRETER_EXECUTE), describe_execute, finish_execute),
-    "invoke_tool": Hook(begin_tool, describe_tool, finish_tool),
-    "start": Hook(_starts(Operation.INTERPRETER_STARTUP), _nothing, _nothing),
-    "shutdown": Hook(_starts(Operation.INTERPRETER_SHUTDOWN), _nothing, _nothing),
+METHODS: Final[dict[str, Steps]] = {
+    "execute": Steps(_starts(Operation.INTERPRETER_EXECUTE), describe_execute, succeed_execute),
+    "invoke_tool": Steps(start_tool, describe_tool, succeed_tool),
+    "start": Steps(_starts(Operation.INTERPRETER_STARTUP), _nothing, _nothing),
+    "shutdown": Steps(_starts(Operation.INTERPRETER_SHUTDOWN), _nothing, _nothing),
 }

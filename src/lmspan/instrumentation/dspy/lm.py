@@ -1,4 +1,4 @@
-"""LM calls: the request from the arguments, the facts of the answer from the seam below DSPy's callbacks."""
+"""LM calls: the facts of the request from the arguments, and those of the answer from the functions in `execution`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from lmspan.content.messages import input_messages, output_messages, tool_defini
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
@@ -27,22 +29,22 @@ _OPERATIONS: Final = {"text": "text_completion"}
 
 @dataclass(slots=True)
 class DSPyLMKept(LMKept):
-    """Of an LM call of DSPy: its settings, and what `seams` sees of its result."""
+    """Of an LM call of DSPy: its settings, and what `execution` sees of its result."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     result: Any = None
     """The result as DSPy's own object."""
-    adaptations: list[dict[str, Any]] = field(default_factory=list)
+    adaptations: Sequence[dict[str, Any]] = ()
     """How DSPy has changed the request or the answer, each as the attributes of an event."""
     chunks: int = 0
     """How many chunks of a stream have come."""
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start an LM call with what samplers may want to know: operation, provider, model, server.
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start an LM call with the facts for samplers: operation, provider, model, server.
 
-    A subclass of DSPy's LM may have a `__call__` of its own, a program's or another instrumentation's; what it hands
-    on to the class above is the same call.
+    A subclass of DSPy's LM may define `__call__` again, in a program or in another instrumentation; when that calls the
+    method of its base class, it is the same call.
     """
     if is_inside(instance, Operation.LM):
         return None
@@ -60,18 +62,18 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def learn_secrets(recorder: Recorder, lm: Any) -> None:
-    """Learn the keys of an LM before its first call: a module's inputs are recorded earlier than that."""
+    """Let the redactor know the keys of an LM before its first call: the inputs of a module are recorded earlier."""
     if is_lm(lm):
         learn_keys(recorder, stored(lm).get("kwargs"))
 
 
 def is_lm(value: Any) -> bool:
-    """Tell whether this is a language model of DSPy: a program may keep anything under that name."""
+    """Return whether a value is a language model of DSPy: a program may store other values under the name `lm`."""
     return issubclass(type(value), sys.modules["dspy"].BaseLM)
 
 
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the request parameters that are set, what the prompt was made from, and the messages."""
+    """Add the parameters that the request sets, the origin of the prompt, and the messages."""
     own = kept(call, DSPyLMKept)
     settings = own.settings if own is not None else {}
     add_parameters(call.found, settings)
@@ -87,7 +89,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
 
 
 def _add_origin(call: LiveCall) -> None:
-    """Add what the prompt was made from, and that a predictor asks again."""
+    """Add the signature that the prompt is made from, and the attempt of a predictor that repeats its request."""
     predictor = call.parent
     if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
         call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
@@ -95,8 +97,8 @@ def _add_origin(call: LiveCall) -> None:
         call.found[sc.ADAPTER_ATTEMPT] = predictor.attempt
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Add the facts of the answer, and its messages."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Add the facts of the answer and its messages."""
     _count(call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.result is not None:
@@ -111,7 +113,7 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
-    """Add the attempt that was the last one, when there was more than one."""
+    """Add the last attempt, if there was more than one."""
     _count(call)
     attempts.last_failed(recorder, call)
 
@@ -125,7 +127,7 @@ def _count(call: LiveCall) -> None:
 
 @functools.lru_cache(maxsize=256)
 def identity(model: str, model_type: str, address: str, provider: str) -> dict[str, Any]:
-    """Return the facts that depend on the LM alone; made once per LM, never changed."""
+    """Return the facts that depend only on the LM. The dict is cached, so a caller copies it before a change."""
     prefix, slash, rest = model.partition("/")
     facts: dict[str, Any] = {
         sc.OPERATION_NAME: _OPERATIONS.get(model_type, "chat"),
@@ -136,9 +138,9 @@ def identity(model: str, model_type: str, address: str, provider: str) -> dict[s
 
 
 def _default_provider(kind: type) -> str:
-    """Return who serves a model without a prefix: OpenAI for DSPy's own LM, else the class says it best."""
+    """Return the provider of a model without a prefix: OpenAI for DSPy's own LM, else the name of the class."""
     names = [base.__name__ for base in kind.__mro__]
     return "openai" if "LM" in names else kind.__name__.lower()
 
 
-LM: Final = Hook(begin, describe, finish, fail)
+LM: Final = Steps(start, describe, succeed, fail)

@@ -9,13 +9,14 @@ from lmspan.instrumentation.dspy import rivals
 from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
 from lmspan.instrumentation.kit import modules
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.turns import Loop
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
+
 LOOPS: Final[dict[str, Loop]] = {
     "ReAct": Loop(("react",), ("extract",)),
     "ReActV2": Loop(("react",)),
@@ -26,7 +27,7 @@ LOOPS: Final[dict[str, Loop]] = {
 }
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `module(**inputs)`, before DSPy looks at the inputs."""
     if rivals.waiting:
         rivals.check()
@@ -35,7 +36,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add the signature, where the module sits in its program, and its inputs."""
+    """Add the signature, the path of the module in its program, and its inputs."""
     fields = stored(call.instance)
     call.found.update(signature_facts(fields.get("signature")))
     modules.place(call, base())
@@ -46,4 +47,4 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         modules.capture(recorder, call, inputs)
 
 
-MODULE: Final = Hook(begin, describe, modules.finish, release=modules.release)
+MODULE: Final = Steps(start, describe, modules.succeed, release=modules.release)

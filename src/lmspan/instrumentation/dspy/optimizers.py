@@ -1,4 +1,4 @@
-"""The optimizers' `compile`: one run, with what it came to and what it was given to choose from."""
+"""The `compile` of optimizers: one run, with its data sets, its choices and its results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.candidates import search
 from lmspan.instrumentation.kit.arguments import argument, by_name
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import OptimizeKept
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `compile(student, trainset=..., valset=...)`; a `super().compile()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
@@ -35,7 +35,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the sizes of the data sets, and begin a search with the student that candidates are compared with."""
+    """Add the sizes of the data sets, and start a search with the student, which candidates are compared with."""
     for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(kwargs.get(name)) is list:
             call.found[fact] = len(kwargs[name])
@@ -47,7 +47,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
 
 
 def _seeds(instance: Any, restrict: Any) -> list[int]:
-    """Return the seeds of a random search in its order: three fixed programs, then the shuffled ones."""
+    """Return the seeds of a random search in its order: three fixed programs, then shuffled ones."""
     count = stored(instance).get("num_candidate_sets", 0)
     wanted = set(restrict) if type(restrict) in (list, tuple, set) else None
     return [seed for seed in range(-3, count) if wanted is None or seed in wanted]
@@ -73,4 +73,4 @@ def _add_choice(recorder: Recorder, chosen: Any) -> None:
     tried.expected.append(Expected(parameters))
 
 
-OPTIMIZE: Final = Hook(begin, describe, sum_up, sum_up)
+OPTIMIZE: Final = Steps(start, describe, sum_up, sum_up)

@@ -1,6 +1,6 @@
-"""The facts of an answer: model, id, finish reasons, tokens of every kind, cost and where it comes from, cache hit.
+"""The facts of an answer: model, id, finish reasons, tokens of every kind, cost and its source, cache hit.
 
-Read from DSPy 3.4's `CallResult`, or from the OpenAI-shaped response that DSPy 3.3 has from LiteLLM.
+They are read from DSPy 3.4's `CallResult`, or from the response in OpenAI's shape that LiteLLM returns to DSPy 3.3.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lmspan.instrumentation.kit.usage import usage_facts
 
 
 def response_facts(result: Any) -> dict[str, Any]:
-    """Return the attributes of an answer. `result` is DSPy's own object, so its attributes may be asked for."""
+    """Return the attributes of an answer. `result` is DSPy's own object, so `getattr` runs no code of the program."""
     raw = field(result, "raw") if field(result, "outputs") is not None else result
     facts: dict[str, Any] = {}
     put(facts, sc.RESPONSE_MODEL, field(result, "response_model") or field(raw, "model"), str)
@@ -23,7 +23,7 @@ def response_facts(result: Any) -> dict[str, Any]:
     if reasons and all(type(reason) is str for reason in reasons):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
     if field(result, "cache_hit") is True:
-        facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
+        facts[sc.CACHE_HIT] = True  # its tokens and cost were counted when it was made
         if saved := sum(_tokens(field(each, "usage")) for each in responses):
             facts[sc.CACHE_SAVED_TOKENS] = saved
         return facts
@@ -38,18 +38,20 @@ def _tokens(usage: Any) -> int:
 
 
 def cost_facts(result: Any) -> dict[str, Any]:
-    """Return what an answer cost and who says so, or why nobody knows."""
+    """Return the cost of an answer and the source of the figure, or the reason why the cost is unknown."""
     facts: dict[str, Any] = {}
     details = field(result, "cost_details") or {}
     details = next(iter(field(details, "candidates") or ()), details)  # several requests: they were priced alike
     cost = field(result, "cost")
     source = "dspy"
     if cost is None and not details:
-        cost, source = field(field(result, "_hidden_params"), "response_cost"), "litellm"
+        cost = field(field(result, "_hidden_params"), "response_cost")
+        source = "litellm"
     put(facts, sc.COST_AMOUNT, cost, float)
     if sc.COST_AMOUNT in facts:
         facts[sc.COST_UNIT] = text_of(field(details, "currency")) or "USD"
-        kind, prices = text_of(field(details, "kind")), text_of(field(field(details, "metadata"), "source"))
+        kind = text_of(field(details, "kind"))
+        prices = text_of(field(field(details, "metadata"), "source"))
         facts[sc.COST_SOURCE] = " ".join(word for word in (source, kind, prices) if word)
     elif field(details, "reason"):
         put(facts, sc.COST_UNKNOWN_REASON, field(details, "reason"), str)

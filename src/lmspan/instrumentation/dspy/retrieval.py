@@ -1,4 +1,4 @@
-"""Retrieval: `dspy.Retrieve`, `Embeddings`, `ColBERTv2` and `KNN`, most of which DSPy itself announces nowhere."""
+"""Retrieval: `dspy.Retrieve`, `Embeddings`, `ColBERTv2` and `KNN`, of which DSPy announces only the first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lmspan.content.payload import stored_fields
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy import embeddings
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.requests import server_facts
 from lmspan.lifecycle import Operation
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("long_text", "text", "content", "passage")
 
 
-def begin_retrieve(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
-    """Start a retrieval by `dspy.Retrieve`, which DSPy itself announces as a module."""
+def start_retrieve(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
+    """Start a retrieval by `dspy.Retrieve`, which DSPy announces as a module."""
     return _start(recorder, type(sys.modules["dspy"].settings.get("rm")).__name__, instance)
 
 
-def begin_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None:
-    """Start a search of a ColBERTv2 server; where `dspy.Retrieve` asks it, that is the retrieval."""
+def start_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None:
+    """Start a search of a ColBERTv2 server; if `dspy.Retrieve` makes it, add the server to that retrieval instead."""
     facts = server_facts(text(stored(instance).get("url")))
-    outer = current_call()
-    if outer is not None and outer.operation is Operation.RETRIEVAL:
-        outer.found.update(facts)
+    call = current_call()
+    if call is not None and call.operation is Operation.RETRIEVAL:
+        call.found.update(facts)
         return None
     return _start(recorder, type(instance).__name__, instance, facts)
 
 
-def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a search in the process itself."""
     call = _start(recorder, type(instance).__name__, instance)
     recorder.mark_internal(call)
@@ -53,17 +53,18 @@ def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any]
 
 
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add how many documents are wanted, and the query."""
+    """Add the number of documents to return, and the query."""
     wanted = argument(args, kwargs, 1, "k") or stored(call.instance).get("k")
     put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
     query = argument(args, kwargs, 0, "query")
     if recorder.captures(call):
-        asked = query if type(query) is str else recorder.content.json(kwargs)  # KNN is asked with an example's fields
-        recorder.capture(call, {sc.RETRIEVAL_QUERY: asked})
+        # the query of KNN is the fields of an example
+        words = query if type(query) is str else recorder.content.json(kwargs)
+        recorder.capture(call, {sc.RETRIEVAL_QUERY: words})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what was found."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the documents."""
     documents = _documents(outputs)
     call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
     if recorder.captures(call):
@@ -71,15 +72,16 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def release(_: Recorder, call: LiveCall, __: BaseException | None) -> None:
-    """Let go of the query."""
+    """Forget the query."""
     embeddings.forget_query(call)
 
 
 def _documents(outputs: Any) -> list[dict[str, Any]]:
-    """Return what a retriever gave, as the conventions have documents: a list, or a Prediction of several lists."""
+    """Return the documents of a list, or of a Prediction with parallel lists, in the conventions' form."""
     fields = {} if type(outputs) is list else stored_fields(outputs, type(outputs)) or {}
     passages = outputs if type(outputs) is list else _listed(fields.get("passages"))
-    indices, scores = _listed(fields.get("indices")), _listed(fields.get("scores"))
+    indices = _listed(fields.get("indices"))
+    scores = _listed(fields.get("scores"))
     documents = []
     for number, passage in enumerate(passages):
         document = _document(passage)
@@ -92,7 +94,7 @@ def _documents(outputs: Any) -> list[dict[str, Any]]:
 
 
 def _listed(value: Any) -> list[Any] | tuple[Any, ...]:
-    """Return a list as it is, and nothing for what reading would use up, or would run code of."""
+    """Return a list or a tuple as it is, nothing for another type: reading it could consume it or run its code."""
     return value if type(value) in (list, tuple) else ()
 
 
@@ -104,14 +106,14 @@ def _document(passage: Any) -> dict[str, Any]:
     if not issubclass(type(passage), dict):
         return {"content": passage}
     fields = dict(dict.items(passage))
-    found = {"content": next((fields[name] for name in _TEXTS if name in fields), None)}
+    document = {"content": next((fields[name] for name in _TEXTS if name in fields), None)}
     if "pid" in fields:
-        found["id"] = _id(fields["pid"])
+        document["id"] = _id(fields["pid"])
     if "score" in fields:
-        found["score"] = fields["score"]
-    return found
+        document["score"] = fields["score"]
+    return document
 
 
-RETRIEVE: Final = Hook(begin_retrieve, describe, finish)
-COLBERT: Final = Hook(begin_colbert, describe, finish)
-LOCAL: Final = Hook(begin_local, describe, finish, release=release)
+RETRIEVE: Final = Steps(start_retrieve, describe, succeed)
+COLBERT: Final = Steps(start_colbert, describe, succeed)
+LOCAL: Final = Steps(start_local, describe, succeed, release=release)

@@ -1,4 +1,4 @@
-"""DSPy's SIMBA: its candidates run interleaved in one `dspy.Parallel`."""
+"""DSPy's SIMBA, whose candidates run interleaved in one `dspy.Parallel`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.around import Steps, around
 from lmspan.instrumentation.kit.facts import cells, stored, text
 from lmspan.instrumentation.kit.kept import TurnKept, kept
 from lmspan.instrumentation.kit.turns import agent_of, count_tool
@@ -36,13 +36,14 @@ class ToolKept:
     executes: Any
 
 
-def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start a tool call; DSPy calls tools with keywords only."""
+def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start a tool call, whose arguments are keywords."""
     name = text(stored(instance).get("name")) or "tool"
     caller = current_call()
     executing = kept(caller, ToolKept)
     if executing is not None:
-        executed, executing.executes = executing.executes, None
+        executed = executing.executes
+        executing.executes = None
         if executed is instance or (type(executed) is str and executed == name):
             return None  # the tool call that executes this tool is the span
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
@@ -67,7 +68,7 @@ def _add_id(call: LiveCall, turn: TurnKept | None) -> None:
 
 
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add what the tool says of itself and what it is called with."""
+    """Add the description of the tool and its arguments."""
     fields = stored(call.instance)
     if type(fields.get("desc")) is str:
         call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(fields["desc"])
@@ -79,7 +80,7 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
 
 
 def _describe_mcp(call: LiveCall, function: Any) -> None:
-    """Tell a tool that an MCP server runs: its function is the one that DSPy makes around a session."""
+    """Add that an MCP server runs the tool: then its function is the one that DSPy makes around a session."""
     if type(function).__name__ != "function" or function.__module__ != _MCP:
         return
     call.found[sc.MCP_METHOD] = "tools/call"
@@ -92,20 +93,20 @@ def _describe_mcp(call: LiveCall, function: Any) -> None:
         call.found[sc.MCP_PROTOCOL_VERSION] = version
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the tool returned."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result of the tool."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
 def fail(_: Recorder, call: LiveCall, error: BaseException) -> None:
-    """Tell an error that the MCP server answered from one of the way there."""
+    """Name an error that the MCP server has answered with, other than one of the connection."""
     if sc.MCP_METHOD in call.found and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
         call.found[sc.ERROR_TYPE] = "tool_error"
 
 
 def patch(patches: Patches) -> None:
-    """Patch what tells the ids of tool calls."""
+    """Patch the functions that know the ids of tool calls."""
     react = sys.modules.get("dspy.predict.react_v2")
     if react is not None:
         patches.wrap(react, "_ensure_tool_call_ids", _ensure_ids)
@@ -116,7 +117,7 @@ def patch(patches: Patches) -> None:
 
 
 def _ensure_ids(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See the tool calls of a turn before ReActV2 invents ids for those that the model gave none."""
+    """Keep the tool calls of a turn before ReActV2 makes ids for those to which the model gave none."""
     _note_calls(argument(args, kwargs, 0, "tool_calls"))
     return wrapped(*args, **kwargs)
 
@@ -128,8 +129,8 @@ def _note_calls(calls: Any) -> None:
         turn.tool_calls = [(text(each.name), each.id) for each in calls.tool_calls]
 
 
-def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
-    """Start `ToolCall.execute(functions)`: it calls the bare function, so no `dspy.Tool` would tell of it."""
+def start_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+    """Start `ToolCall.execute(functions)`, which calls the bare function and no `dspy.Tool`."""
     fields = stored(instance)
     name = text(fields.get("name")) or "tool"
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
@@ -142,19 +143,19 @@ def begin_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwar
 
 
 def describe_execute(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add what the tool is called with."""
+    """Add the arguments of the tool."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-_around_execute = around(Hook(begin_execute, describe_execute, finish))
+_around_execute = around(Steps(start_execute, describe_execute, succeed))
 
 
 def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a tool call that a program executes.
 
-    Without functions, DSPy looks for one of that name in the frame that called it. That frame is no longer the
-    program's, so the look-up is done here; a name that is not found is left for DSPy to complain about.
+    If no functions are passed, DSPy looks for one with the tool's name in the frame of its caller. With this wrapper
+    between them, that is not the program's frame, so the wrapper looks it up; DSPy raises for a name that is unknown.
     """
     functions = argument(args, kwargs, 0, "functions")
     if recording.active.ready() is not None and functions is None and not args[1:]:
@@ -162,9 +163,10 @@ def _execute(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], 
         frame: Any = sys._getframe(1)  # noqa: SLF001 - as DSPy does
         while frame.f_globals.get("__name__", "").startswith("wrapt"):  # where wrapt has no compiled part
             frame = frame.f_back
-        args, kwargs = (), {"functions": {name: frame.f_locals.get(name) or frame.f_globals.get(name)}}
+        args = ()
+        kwargs = {"functions": {name: frame.f_locals.get(name) or frame.f_globals.get(name)}}
         del frame
     return _around_execute(wrapped, instance, args, kwargs)
 
 
-TOOL: Final = Hook(begin, describe, finish, fail)
+TOOL: Final = Steps(start, describe, succeed, fail)

@@ -1,7 +1,7 @@
 """Adapter phases: `format` makes the messages, `parse` reads the answer.
 
-Libraries announce a phase several times, nested, for the same adapter object: only the outermost is a span. The
-messages and the answer themselves are on the chat span.
+Libraries announce one phase several times, nested, for the same adapter object; only the outermost is a span. The chat
+span has the messages and the answer.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ _PHASES = {Operation.ADAPTER_FORMAT: "format", Operation.ADAPTER_PARSE: "parse"}
 def start(
     recorder: Recorder, source: str, operation: Operation, instance: Any, inputs: dict[str, Any], **facts: Any
 ) -> LiveCall | None:
-    """Start a phase. `inputs` hold `signature` and, of a format, `demos` and `inputs`; of a parse, `completion`."""
+    """Start a phase. `inputs` has `signature`, and `demos` and `inputs` for a format or `completion` for a parse."""
     if is_inside(instance, operation):
         return None
     name = type(instance).__name__
-    said = {sc.ADAPTER_NAME: name, sc.ADAPTER_PHASE: _PHASES[operation], **facts}
-    return recorder.start(operation, name, source, said, instance=instance, inputs=inputs)
+    phase = {sc.ADAPTER_NAME: name, sc.ADAPTER_PHASE: _PHASES[operation], **facts}
+    return recorder.start(operation, name, source, phase, instance=instance, inputs=inputs)
 
 
 def add_format(recorder: Recorder, call: LiveCall) -> None:
-    """Add the number of demonstrations, and the inputs."""
+    """Add the number of demonstrations and the inputs."""
     if type(call.inputs["demos"]) is list:
         call.found[sc.ADAPTER_DEMO_COUNT] = len(call.inputs["demos"])
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs["inputs"]})
 
 
-def finish_format(_: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Tell how many messages came of it."""
+def succeed_format(_: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Add the number of messages."""
     if type(outputs) is list:
         call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
 
 
 def add_parse(call: LiveCall) -> None:
-    """Add how long the answer is."""
+    """Add the length of the answer."""
     if type(call.inputs["completion"]) is str:
         call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(call.inputs["completion"])
 
 
-def finish_parse(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the fields that were read."""
+def succeed_parse(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the fields of the answer."""
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})

@@ -47,9 +47,6 @@ class Steps(NamedTuple):
     lasting: Callable[[Recorder, LiveCall, Any], Any] | None = None
 
 
-Hook = Steps
-
-
 class Guarded:
     """Steps, each guarded by itself."""
 

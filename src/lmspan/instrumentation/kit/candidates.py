@@ -1,6 +1,6 @@
-"""Candidates: the programs that an optimizer tries, each told by what it is made of and by its score.
+"""Candidates: the programs that an optimizer tries, each with its parts and its score.
 
-A candidate is a span around its evaluation, and an event with the result on the optimizer's span.
+A candidate is a span around its evaluation and an event with the result on the optimizer's span.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def start(recorder: Recorder, program: Any) -> LiveCall | None:
     search = search_of(optimizer)
     if optimizer is None or search is None:
         return None
-    expected, candidate = search.next(), search.candidate(program)
+    expected = search.next()
+    candidate = search.candidate(program)
     expected.candidate = candidate
     if not candidate.parents:
         candidate.parents = tuple(parent for parent in expected.parents if parent.id != candidate.id)
@@ -40,8 +41,9 @@ def start(recorder: Recorder, program: Any) -> LiveCall | None:
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add what the candidate is made of, and how it differs from what it was made from."""
-    own, search = kept(call, CandidateKept), search_of(call.parent)
+    """Add the parts of the candidate, and how they differ from those of its parent."""
+    own = kept(call, CandidateKept)
+    search = search_of(call.parent)
     if own is None or search is None:
         return
     candidate = own.candidate
@@ -58,7 +60,7 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
             recorder.capture(call, {sc.CANDIDATE_DIFF: diff})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the score on the candidate's span and on the optimizer's."""
     conclude(recorder, call, number(outputs))
 
@@ -95,7 +97,7 @@ def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
 
 
 def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:
-    """Record on the optimizer's call what its search has come to, or had when it was given up."""
+    """Record the results of a search on the optimizer's call, also when the search ends early."""
     search = search_of(call)
     if search is None or not len(search):
         return

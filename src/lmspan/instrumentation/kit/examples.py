@@ -1,7 +1,7 @@
-"""Examples: one run of a program on one example of a data set, and what the metric said of it.
+"""Examples: one run of a program on one example of a data set, and the score of the metric.
 
-The result is an event on the program's span, which has ended by the time the metric has been asked: it is held open
-until the example ends. What only the metric does (a model that judges) is under the example, beside the program.
+The result is an event on the program's span. The program has ended before the metric runs, so its span is held open
+until the example ends. Calls of the metric itself (a model that judges) are under the example, beside the program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIBRARIES: Final = ("dspy.", "logillm.")
 
 
 def metric_name(metric: Any) -> str:
-    """Return the name of a metric: the user's own, where the library has put a function of its own around it."""
+    """Return the name of a metric; if a function of the library wraps it, of the metric that the program passed."""
     if type(metric).__name__ not in ("function", "method", "type"):
         return type(metric).__name__
     if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES):
@@ -34,14 +34,17 @@ def metric_name(metric: Any) -> str:
 
 
 def number(score: Any) -> float | None:
-    """Return a score as a number: bare, or the `score` of a Prediction or dict. Runs no code of an unknown type."""
+    """Return a score as a number: the number itself, or the `score` of a Prediction or a dict, else None.
+
+    Runs no code of an unknown type.
+    """
     kind = type(score)
     if issubclass(kind, int):
         whole = int.__int__(score)
         return float(whole) if -_LARGEST < whole < _LARGEST else None
     if issubclass(kind, float):
-        found = float.__float__(score)
-        return found if found - found == 0 else None  # NaN and the infinities are no scores
+        value = float.__float__(score)
+        return value if value - value == 0 else None  # NaN and the infinities are no scores
     if kind.__module__ == "numpy" and hasattr(kind, "item") and getattr(score, "ndim", 1) == 0:
         return number(score.item())
     fields = score if kind is dict else stored_fields(score, kind)
@@ -49,28 +52,28 @@ def number(score: Any) -> float | None:
 
 
 def further_scores(score: Any) -> dict[str, float]:
-    """Return the other numbers that a metric gave beside its score, by name."""
+    """Return the numbers that a metric returns beside its score, by name."""
     fields = score if type(score) is dict else stored_fields(score, type(score))
     if type(fields) is not dict:
         return {}
     objectives = fields.get("objective_scores")
     named = {**fields, **(objectives if type(objectives) is dict else {})}
-    found = {name: number(value) for name, value in named.items() if type(name) is str and name != "score"}
-    return {name: value for name, value in found.items() if value is not None}
+    numbers = {name: number(value) for name, value in named.items() if type(name) is str and name != "score"}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 class Indexes:
-    """Which example of a data set an object is; the next one, where the same object stands there several times."""
+    """The index of each example in a data set; an object that is there several times gets the next index each time."""
 
     def __init__(self, data: Any) -> None:
-        """Only a list is looked through: reading anything else could use it up."""
+        """Read the data if it is a list: reading an iterator would consume it."""
         indexes: dict[int, list[int]] = {}
         for index, example in enumerate(data if type(data) is list else ()):
             indexes.setdefault(id(example), []).append(index)
         self._indexes = {key: (iter(each), each[-1]) for key, each in indexes.items()}
 
     def of(self, example: Any) -> int | None:
-        """Return the index of an example, None for what is not in the data."""
+        """Return the index of an example, or None if it is not in the data."""
         indexes, last = self._indexes.get(id(example), (iter(()), None))
         return next(indexes, last)
 
@@ -83,7 +86,7 @@ def adopt(recorder: Recorder, call: LiveCall) -> None:
         recorder.hold(call)
 
 
-def begin(
+def start(
     recorder: Recorder, source: str, index: int | None, example: Any, own: ExampleKept, *, owned: bool = True
 ) -> LiveCall:
     """Start an example; `own` says which program and which metric run on it."""
@@ -94,12 +97,12 @@ def begin(
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add the example: its inputs are the program's, its labels are only here."""
+    """Add the example, which has the labels beside the inputs of the program."""
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the result: `(..., score)`, `{"score": ...}` or the score alone, as the library returns it."""
     own = kept(call, ExampleKept)
     if own is None:
@@ -122,7 +125,7 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
-    """Record that the program or the metric raised; the score is what the evaluation then counts."""
+    """Record that the program or the metric has raised, with the score that the evaluation counts for that."""
     own = kept(call, ExampleKept)
     if own is not None:
         facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
@@ -141,14 +144,15 @@ def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dic
 
 
 def conclude(recorder: Recorder, evaluation: LiveCall, score: Any) -> None:
-    """Record the score of a data set, and how many examples failed although the evaluation swallows exceptions."""
+    """Record the score of a data set, and the number of examples that have failed without an exception here."""
     count_failures(evaluation)
     put(evaluation.found, sc.EVALUATION_SCORE, score, float)
     if sc.EVALUATION_SCORE in evaluation.found:
         names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
         facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.found[name] for name in names}}
         recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
-    own, candidate = kept(evaluation, EvaluationKept), kept(evaluation.parent, CandidateKept)
+    own = kept(evaluation, EvaluationKept)
+    candidate = kept(evaluation.parent, CandidateKept)
     if own is not None and candidate is not None:
         candidate.scores = own.scores
 

@@ -1,4 +1,4 @@
-"""Facts out of the program's own values, read without running its code."""
+"""Read facts from the program's own values without running its code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _get = object.__getattribute__
 
 
 def stored(value: Any) -> dict[str, Any]:
-    """Return the attributes that an object stores, the very dict; an empty dict for an object that has none."""
+    """Return the attributes that an object stores, as its own dict; an empty dict if it has none."""
     try:
         fields = _get(value, "__dict__")
     except AttributeError:
@@ -19,23 +19,23 @@ def stored(value: Any) -> dict[str, Any]:
 
 
 def cells(function: Any) -> dict[str, Any]:
-    """Return the cells of the variables that a plain function has from around it, by name."""
+    """Return the cells of the closure of a plain function, by the name of the variable."""
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
 
 
 def is_inside(instance: Any, *operations: Any) -> bool:
-    """Tell whether the innermost call already is one of these operations on this very object: a nested announcement."""
+    """Return whether the innermost call is one of these operations on this very object: then another one is nested."""
     call = current_call()
     return call is not None and call.instance is instance and call.operation in operations
 
 
 def text(value: Any) -> str:
-    """Return a string of the program as an attribute may carry it, without running its code."""
+    """Return a string as a plain `str`, also from a subclass, whose code does not run; "" for another type."""
     return str.__str__(value) if issubclass(type(value), str) else ""
 
 
 def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
-    """Set a fact if the value is of the kind that its name promises; an int serves where a float is wanted."""
+    """Set a fact if the value has the type of the attribute; an int is taken for a float."""
     number: Any = float(value) if kind is float and type(value) is int else value
     fits = kind is not int or (type(number) is int and -(2**63) <= number < 2**63)
     if type(number) is kind and fits:
@@ -43,14 +43,14 @@ def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:
-    """Return what is at a path of fields, else None."""
+    """Return the value at a path of fields, else None."""
     for name in path:
         value = field(value, name)
     return value
 
 
 def text_of(value: Any) -> str:
-    """Return a string, else nothing."""
+    """Return a value if it is a `str`, else ""."""
     return value if type(value) is str else ""
 
 

@@ -1,4 +1,4 @@
-"""What every instrumentor shares: OpenTelemetry's protocol for them, and patching when the library is imported.
+"""The base class of instrumentors: OpenTelemetry's protocol, and patches when the program imports the library.
 
 An instrumentor is a table: module, class, and the hook around each of its methods. A class or method that a release of
 the library does not have is passed over.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from lmspan.context import propagation
 from lmspan.guard import guarded
-from lmspan.instrumentation.kit.around import Hook, Steps, around, around_async, around_stream
+from lmspan.instrumentation.kit.around import Steps, around, around_async, around_stream
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("lmspan")
 
-Methods = Mapping[str, "Hook | Callable[..., Any]"]
+Methods = Mapping[str, "Steps | Callable[..., Any]"]
 """By the name of a method: a hook, or a wrapper with wrapt's four arguments where no call starts."""
 Classes = tuple[tuple[str, str, Methods], ...]
 """Module, class, and what is put around the methods of the class. A later row is put around an earlier one."""
 Functions = tuple[tuple[str, str, "Callable[..., Any]"], ...]
 """Module, function, and the wrapper: for a function in a module that calls it, if that module is imported."""
 Parts = tuple["Callable[[Patches], None]", ...]
-"""Functions that put further patches, or prepare them. One that raises does not keep the others from their work."""
+"""Functions that apply further patches, or prepare for them. If one raises, the others run all the same."""
 
 
 class Instrumentor:
@@ -46,7 +46,7 @@ class Instrumentor:
     requirement: ClassVar[str]
     """The versions that can be instrumented; `pyproject.toml` has the same lower limit."""
     tested: ClassVar[tuple[str, ...]]
-    """How the versions begin with which the instrumentor is tested; another version is logged."""
+    """Prefixes of the versions that the tests run with; a warning is logged for another version."""
     methods: ClassVar[Classes] = ()
     """Methods that the classes themselves define."""
     families: ClassVar[Classes] = ()
@@ -154,7 +154,7 @@ def _family(base: type) -> Iterator[type]:
 
 
 def _fits(original: Any, first: Any) -> bool:
-    """Tell whether a method may be wrapped as the base class's is: a plain one that gives an awaitable may not."""
+    """Return whether the wrapper of the base class's method fits: not a plain method in place of a coroutine method."""
     return first is None or not _is_awaited(first) or _is_awaited(original)
 
 
@@ -164,7 +164,7 @@ def _is_awaited(function: Any) -> bool:
 
 
 def _wrapper(hook: Steps | Callable[..., Any], original: Any) -> Callable[..., Any]:
-    """Return the wrapper that a function's kind asks for."""
+    """Return the wrapper for this kind of function."""
     if not isinstance(hook, Steps):
         return hook
     function = inspect.unwrap(original)

@@ -42,7 +42,7 @@ class ModuleKept:
     """Of a module, a workflow or an agent: where it sits in its program, and the turns of an agent."""
 
     loop: Loop | None = None
-    """Which predictors of an agent begin a turn and which come after the last one."""
+    """Which predictors of an agent start a turn and which run after the last one."""
     path: str = ""
     turn: LiveCall | None = None
     """The newest turn, which may have ended."""

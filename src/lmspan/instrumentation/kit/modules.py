@@ -1,4 +1,4 @@
-"""Modules: predictors and programs, agents, and the workflow that the outermost program of one's own is."""
+"""Modules: predictors, programs and agents. The outermost program that the user wrote is a workflow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED: Final = {Operation.AGENT: sc.AGENT_NAME, Operation.WORKFLOW: sc.WORKFLOW
 def start(
     recorder: Recorder, source: str, instance: Any, inputs: dict[str, Any], *, loops: dict[str, Loop], base: type
 ) -> LiveCall:
-    """Start a module call; the inputs are taken as they are. `loops` are the library's agents, `base` its modules'."""
+    """Start a module call. `loops` has the library's agents, `base` is the base class of its modules."""
     turns.advance(recorder, instance)
     kind = type(instance)
     loop = turns.loop_of(kind, loops, f"{source}.")
@@ -53,26 +53,26 @@ def place(call: LiveCall, base: type) -> None:
 
 
 def capture(recorder: Recorder, call: LiveCall, inputs: dict[str, Any]) -> None:
-    """Record the inputs; of an agent also as its first message, and the tools that it was given."""
+    """Record the inputs; for an agent, also as its first message, and its tools."""
     if call.operation is Operation.AGENT:
-        if said := exchanged("user", inputs, recorder.content.brief):
-            recorder.capture(call, {sc.INPUT_MESSAGES: said})
+        if message := exchanged("user", inputs, recorder.content.brief):
+            recorder.capture(call, {sc.INPUT_MESSAGES: message})
         if tools := turns.tools_of(call):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
     recorder.capture(call, {sc.MODULE_INPUTS: inputs})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the module returned."""
     if not recorder.captures(call):
         return
-    if call.operation is Operation.AGENT and (said := exchanged("assistant", outputs, recorder.content.brief)):
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: said})
+    if call.operation is Operation.AGENT and (message := exchanged("assistant", outputs, recorder.content.brief)):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: message})
     recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 
 
 def release(recorder: Recorder, call: LiveCall, error: BaseException | None) -> None:
-    """End the last turn of an agent; keep on a turn that its predictor has chosen."""
+    """End the last turn of an agent, and keep on a turn that its predictor has returned."""
     if error is None:
         turns.note_choice(call)
     turns.end_turn(recorder, call, error)

@@ -1,4 +1,4 @@
-"""The facts of a request to a model: its parameters, where it goes, and what in it is secret."""
+"""The facts of a request to a model: its parameters, its server, and its secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PORTS: Final = {"https": 443, "http": 80}
 
-# request parameter -> (attribute, type); the first name that is set wins
+# request parameter, attribute, type; of several names for one attribute, the first that is set counts
 _PARAMETERS: Final = (
     ("temperature", sc.REQUEST_TEMPERATURE, float),
     ("max_tokens", sc.REQUEST_MAX_TOKENS, int),
@@ -33,23 +33,23 @@ _SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_se
 _ADDRESSES: Final = ("api_base", "base_url")
 
 
-def add_parameters(found: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Add the parameters of a request that are set, under the names of OpenAI's, Anthropic's and Gemini's clients."""
+def add_parameters(facts: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Add the parameters that a request sets, by the names that the clients of OpenAI, Anthropic and Gemini use."""
     for name, attribute, kind in _PARAMETERS:
-        if settings.get(name) is not None and attribute not in found:
-            put(found, attribute, settings[name], kind)
+        if settings.get(name) is not None and attribute not in facts:
+            put(facts, attribute, settings[name], kind)
     for stop in map(settings.get, _STOPS):
         stops = [stop] if type(stop) is str else stop
         if type(stops) is list and stops and all(type(each) is str for each in stops):
-            found[sc.REQUEST_STOP_SEQUENCES] = stops
+            facts[sc.REQUEST_STOP_SEQUENCES] = stops
     if settings.get("n") not in (None, 1):
-        put(found, sc.REQUEST_CHOICE_COUNT, settings["n"], int)
+        put(facts, sc.REQUEST_CHOICE_COUNT, settings["n"], int)
     if settings.get("response_format") is not None:
-        found[sc.OUTPUT_TYPE] = "json"
+        facts[sc.OUTPUT_TYPE] = "json"
 
 
 def server_facts(address: str) -> dict[str, Any]:
-    """Return host and port of an address, as far as it has them. Never raises: a wrong address costs its facts only."""
+    """Return the host and the port of an address, without what it lacks or what is malformed. Never raises."""
     try:
         parts = urlsplit(address)
         host = parts.hostname
@@ -67,7 +67,7 @@ def _port(parts: SplitResult) -> dict[str, int]:
 
 
 def learn_keys(recorder: Recorder, settings: Any) -> None:
-    """Learn the secrets among the settings of a request, so that they are recorded nowhere."""
+    """Let the redactor know the secrets among the settings of a request, so that no record shows them."""
     if type(settings) is not dict:
         return
     redactor = recorder.content.redactor

@@ -1,4 +1,4 @@
-"""What an optimizer run has tried: its candidates by what they are made of, their scores, and what is expected next."""
+"""The search of an optimizer run: its candidates by their parts, their scores, and the expected evaluations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST: Final = 10_000
 
 
 class Part(NamedTuple):
-    """What makes one predictor of a program different from another's."""
+    """The properties in which a predictor differs between two candidates."""
 
     instructions: str
     fields: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class Candidate:
-    """A program that an optimizer tries. Two of the same parts are the same candidate."""
+    """A program that an optimizer tries. Two programs with the same parts are the same candidate."""
 
     def __init__(self, parts: dict[str, Part], index: int = 0) -> None:
         self.parts = parts
@@ -40,7 +40,7 @@ class Candidate:
         self.parents: tuple[Candidate, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """Return what is told of it always."""
+        """Return the attributes of the candidate that need no comparison and no content."""
         parts = self.parts.values()
         return {
             sc.CANDIDATE_ID: self.id,
@@ -53,7 +53,7 @@ class Candidate:
         }
 
     def changes(self, base: Candidate) -> list[str]:
-        """Return what differs from another, as "predictor.what"."""
+        """Return the properties that differ from another candidate, as "predictor.property"."""
         return [
             f"{name}.{field}"
             for name, part in self.parts.items()
@@ -65,14 +65,15 @@ class Candidate:
         """Return a unified diff of the instructions."""
         lines: list[str] = []
         for name, part in self.parts.items():
-            before, after = base.parts[name].instructions if name in base.parts else "", part.instructions
+            before = base.parts[name].instructions if name in base.parts else ""
+            after = part.instructions
             if before != after and len(before) + len(after) < _LONGEST_DIFF:
                 lines += difflib.unified_diff(before.splitlines(), after.splitlines(), name, name, lineterm="", n=1)
         return "\n".join(lines)
 
 
 class Expected:
-    """What an optimizer has said of an evaluation that it is going to make; `candidate` is known when it is made."""
+    """An evaluation that an optimizer has announced; `candidate` is known when the evaluation starts."""
 
     def __init__(
         self, facts: dict[str, Any] | None = None, scope: str = "full", parents: tuple[Candidate, ...] = ()
@@ -84,10 +85,10 @@ class Expected:
 
 
 class Search:
-    """What one optimizer run has tried so far; kept on its call while it lasts."""
+    """The candidates and scores of one optimizer run so far."""
 
     def __init__(self, parts: Callable[[Any], dict[str, Part]], student: Any) -> None:
-        """`parts` tells what a program is made of, as the source can read it."""
+        """Start with the student. `parts` returns the parts of a program, as the source reads them."""
         self._parts = parts
         self._known: dict[str, Candidate] = {}
         self.student: Candidate = Candidate(parts(student))
@@ -96,9 +97,9 @@ class Search:
         self._best_id = ""
         self._first_is_students = False
         self.expected: deque[Expected] = deque()
-        """The evaluations that are going to be made, in order, as far as the optimizer has said."""
+        """The evaluations that the optimizer has announced, in order."""
         self.decides = False
-        """Whether the optimizer itself says what it keeps."""
+        """Whether the optimizer announces itself which candidates it accepts."""
         self.reported: dict[str, dict[str, Any]] = {}
         """The facts of each candidate's last evaluation, by its id."""
 
@@ -106,14 +107,14 @@ class Search:
         return len(self._known)
 
     def candidate(self, program: Any) -> Candidate:
-        """Return the candidate that a program is: one seen before, or a new one."""
-        found = Candidate(self._parts(program), len(self._known))
+        """Return the candidate of a program: a known one with the same parts, else a new one."""
+        candidate = Candidate(self._parts(program), len(self._known))
         if len(self._known) < _MOST:
-            return self._known.setdefault(found.id, found)
-        return found
+            return self._known.setdefault(candidate.id, candidate)
+        return candidate
 
     def next(self) -> Expected:
-        """Return what was said of the evaluation that is made now."""
+        """Return what the optimizer has announced of the evaluation that starts now."""
         return self.expected.popleft() if self.expected else Expected()
 
     def newest(self) -> list[Candidate]:
@@ -121,23 +122,25 @@ class Search:
         return list(self._known.values())[::-1]
 
     def with_instructions(self, instructions: dict[str, str]) -> Candidate | None:
-        """Return the known candidate whose predictors have these instructions, the newest first."""
+        """Return the newest known candidate whose predictors have these instructions."""
         for candidate in self.newest():
             parts = candidate.parts
-            if all(name in parts and parts[name].instructions == said for name, said in instructions.items()):
+            if all(name in parts and parts[name].instructions == wanted for name, wanted in instructions.items()):
                 return candidate
         return None
 
     def score(self, candidate: Candidate, score: float) -> bool:
-        """Take the score of a whole evaluation; tell whether this candidate is the best so far.
+        """Add the score of an evaluation on the whole data set; return whether this candidate is the best so far.
 
-        The first score is the student's own, or where that is never evaluated, of whatever came first.
+        The first score is the student's, or if the student is never evaluated, that of the first candidate.
         """
         students = candidate.id == self.student.id
         if self.first is None or (students and not self._first_is_students):
-            self.first, self._first_is_students = score, students
+            self.first = score
+            self._first_is_students = students
         if self.best is None or score > self.best:
-            self.best, self._best_id = score, candidate.id
+            self.best = score
+            self._best_id = candidate.id
         return candidate.id == self._best_id
 
 

@@ -1,8 +1,8 @@
-"""SIMBA: it evaluates by itself, several candidates in one batch.
+"""SIMBA, which evaluates by itself, several candidates in one batch.
 
-Each step first samples trajectories of programs that it has, which are no candidates, and then runs its new programs
-on the same examples. So a candidate starts when its first example is prepared, on the thread of the run, and ends
-when the whole batch has run; in between its examples run under it, on other threads or not.
+Each step first samples trajectories of known programs, which are no candidates, and then runs its new programs on the
+same examples. So a candidate starts when its first example is prepared, on the thread of the run, and ends when the
+whole batch has run; in between, its examples run under it, possibly on other threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lmspan.context.current import current_call, restore
 from lmspan.context.processes import Carried
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import candidates, examples
-from lmspan.instrumentation.kit.around import Hook, around
+from lmspan.instrumentation.kit.around import Steps, around
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import CandidateKept, ExampleKept, OptimizeKept, kept
 from lmspan.instrumentation.kit.search import Expected
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Start a step: what runs next are samples."""
+    """Start a step: the next runs are samples."""
     own = kept(current_call(), OptimizeKept)
     if own is not None:
         own.step += 1
@@ -42,7 +42,7 @@ def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywor
 
 
 def wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Return SIMBA's function that runs a program on an example and scores it, recorded."""
+    """Return SIMBA's function for a program, which runs it on an example and scores it, with a recording around it."""
     runs = wrapped(*args, **kwargs)
     return _recorded(runs, *args, **kwargs) or runs
 
@@ -64,7 +64,7 @@ def _recorded(runs: Callable[[Any], Any], program: Any, metric: Any) -> Callable
 
 
 def _start(recorder: Recorder, own: OptimizeKept, program: Any) -> LiveCall | None:
-    """Start a candidate without leaving it current: the next one is not under it."""
+    """Start a candidate, and leave the optimizer current: the next candidate is not under this one."""
     own.pool = own.pool or [own.search.student]
     number = stored(program).get("simba_idx")
     parents = (own.pool[number],) if type(number) is int and number < len(own.pool) else ()
@@ -80,11 +80,12 @@ def _start(recorder: Recorder, own: OptimizeKept, program: Any) -> LiveCall | No
 
 
 def take_batch(optimizer: LiveCall | None) -> list[LiveCall]:
-    """Return the candidates of the batch that is about to run, and start another batch; none without SIMBA."""
+    """Return the candidates of the batch that is about to run, none outside of SIMBA, and empty the batch."""
     own = kept(optimizer, OptimizeKept)
     if own is None:
         return []
-    batch, own.batch = list(own.batch.values()), {}
+    batch = list(own.batch.values())
+    own.batch = {}
     return batch
 
 
@@ -120,8 +121,8 @@ class _Run:
         return _around_run(self.function, self, (example,), {})
 
 
-def _begin_run(recorder: Recorder, run: Any, args: Arguments, _: Keywords) -> LiveCall:
-    return examples.begin(recorder, run.source, None, args[0], replace(run.example))
+def _start_run(recorder: Recorder, run: Any, args: Arguments, _: Keywords) -> LiveCall:
+    return examples.start(recorder, run.source, None, args[0], replace(run.example))
 
 
-_around_run = around(Hook(_begin_run, examples.describe, examples.finish, examples.fail))
+_around_run = around(Steps(_start_run, examples.describe, examples.succeed, examples.fail))

@@ -1,4 +1,4 @@
-"""How a program is made of modules: which it stores, and where one sits in another."""
+"""The structure of a program: the modules that a module stores, and the path of one in another."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from lmspan.lifecycle import LiveCall
 
+
 MODULES: Final = (Operation.MODULE, Operation.WORKFLOW, Operation.AGENT)
 
 
 def submodules(module: Any, base: type) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that a module stores, in attributes or one list, tuple or dict deep, with where they are."""
+    """Yield path and module for each module that a module stores, in attributes or in a list, tuple or dict of them."""
     for name, value in stored(module).items():
         if issubclass(type(value), base):
             yield name, value
@@ -33,8 +34,9 @@ def submodules(module: Any, base: type) -> Iterator[tuple[str, Any]]:
 
 
 def walk(module: Any, base: type) -> Iterator[tuple[str, Any]]:
-    """Yield a module and all below it, each once, with where it is; the module itself is at ""."""
-    waiting, seen = [("", module)], {id(module)}
+    """Yield path and module for a module, at "", and for all modules below it, each once."""
+    waiting = [("", module)]
+    seen = {id(module)}
     while waiting:
         path, each = waiting.pop(0)
         yield path, each
@@ -45,7 +47,7 @@ def walk(module: Any, base: type) -> Iterator[tuple[str, Any]]:
 
 
 def is_outermost() -> bool:
-    """Tell whether no module encloses what starts now; an evaluation or an optimizer run may."""
+    """Return whether no module encloses what starts now; an evaluation or an optimizer run may."""
     call = current_call()
     while call is not None and call.operation not in MODULES:
         call = call.parent
@@ -53,7 +55,7 @@ def is_outermost() -> bool:
 
 
 def path_in(instance: Any, parent: LiveCall, base: type) -> str:
-    """Return where a module sits: the attribute, under the parent's own path, that holds this very object."""
+    """Return the path of a module in its program: the parent's path, and the attribute that holds this very object."""
     if parent.ended or not issubclass(type(parent.instance), base):
         return ""
     place = next((name for name, child in submodules(parent.instance, base) if child is instance), "")

@@ -1,7 +1,7 @@
 """Agents and their turns: one iteration of the loop is a `turn` span, from one choice of the model to the next.
 
-Libraries have no hook for an iteration. But each begins when the agent calls the predictor that chooses what to do, so
-that call begins a turn, and ends the one before; the call of the predictor that sums up ends the last.
+Libraries have no hook for an iteration. But each iteration starts when the agent calls the predictor that chooses what
+to do, so that call ends the turn before and starts another; the call of the predictor that sums up ends the last turn.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class Loop(NamedTuple):
-    """Which attributes of an agent hold the predictors that begin an iteration, and those that come after the last."""
+    """The attributes of an agent that hold its predictors."""
 
     steps: tuple[str, ...]
+    """Those that start an iteration."""
     after: tuple[str, ...] = ()
+    """Those that run after the last iteration."""
 
 
 def agent_of(call: LiveCall | None) -> LiveCall | None:
@@ -58,7 +60,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
 
 
 def _is_over(turn: LiveCall | None) -> bool:
-    """Tell whether another choice starts the next turn: in the open one, if there is one, the model has chosen."""
+    """Return whether a choice starts another turn: no turn is open, or the model has chosen in the open one."""
     own = kept(turn, TurnKept)
     return turn is None or turn.ended or (own is not None and own.chosen)
 
@@ -84,7 +86,7 @@ def count_tool(turn: LiveCall | None) -> None:
 
 
 def tools_of(agent: LiveCall) -> list[Any]:
-    """Return the tools that an agent was given, as it stores them."""
+    """Return the tools that an agent stores."""
     fields = stored(agent.instance)
     tools = fields.get("tools", fields.get("_user_tools"))
     values = list(tools.values()) if type(tools) is dict else tools

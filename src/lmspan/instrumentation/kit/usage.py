@@ -1,4 +1,4 @@
-"""Token counts as model servers report them, in OpenAI's shape and those near to it."""
+"""Token counts as model servers report them, in the shape of OpenAI's API and in similar ones."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ _USAGE: Final = (
 
 
 def usage_facts(facts: dict[str, Any], usage: Any) -> None:
-    """Add the token counts that were reported; what was not reported is absent, not 0."""
+    """Add the token counts that the server reports; a count that it does not report is absent, not 0."""
     for path, attribute in _USAGE:
         put(facts, attribute, at(usage, path), int)

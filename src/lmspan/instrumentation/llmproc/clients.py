@@ -1,4 +1,4 @@
-"""The clients below: which attempts of theirs are of an LM call of ours."""
+"""The clients of the APIs, whose attempts are counted on the current LM call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def patch(patches: Patches) -> None:
-    """Patch what sends requests: LLMProc's own loop around Anthropic's client, and the clients."""
+    """Patch LLMProc's own loop around Anthropic's client, and the clients."""
     for package in ("anthropic", "openai"):
         patch_client(patches, package, "llmproc")
 
@@ -46,8 +46,8 @@ def _call_with_retry(wrapped: Callable[..., Any], _: Any, args: Arguments, kwarg
     return wrapped(_Client(client, call), *rest, **kwargs)
 
 
-class _Client(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """A client whose `messages.create` is counted: LLMProc calls it once for each attempt of its own."""
+class _Client(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic only from wrapt 2 on
+    """A client that counts the calls of `messages.create`: LLMProc makes one for each attempt of its own."""
 
     def __init__(self, client: Any, call: LiveCall) -> None:
         super().__init__(client)
@@ -64,7 +64,7 @@ class _Messages(_Client):
 
 
 def _request_once(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Count the attempts of Gemini's client, where it is told to make several."""
+    """Count the attempts of Gemini's client, which may be configured to make several."""
     call = current_lm_call("llmproc")
     return wrapped(*args, **kwargs) if call is None else _attempt(call, wrapped, args, kwargs)
 
@@ -84,22 +84,25 @@ _MAKERS: Final = ("anthropic", "openai", "google.genai")
 
 @guarded
 def client_facts(client: Any) -> dict[str, Any]:
-    """Return where a client of OpenAI's, Anthropic's or Google's sends its requests."""
+    """Return the server of a client that OpenAI, Anthropic or Google publishes."""
     maker = maker_of(client)
     if maker == "google.genai":
-        return server_facts(str(client._api_client._http_options.base_url))  # noqa: SLF001
+        options = client._api_client._http_options  # noqa: SLF001 - it has no public attribute
+        return server_facts(str(options.base_url))
     return server_facts(str(client.base_url)) if maker else {}
 
 
 @guarded
 def learn_key(recorder: Recorder, client: Any) -> None:
-    """Learn the key of a client, so that it is recorded nowhere."""
+    """Let the redactor know the key of a client, so that no record shows it."""
     maker = maker_of(client)
-    if maker:
-        recorder.content.redactor.know(client._api_client.api_key if maker == "google.genai" else client.api_key)  # noqa: SLF001
+    if maker == "google.genai":
+        recorder.content.redactor.know(client._api_client.api_key)  # noqa: SLF001 - it has no public attribute
+    elif maker:
+        recorder.content.redactor.know(client.api_key)
 
 
 def maker_of(value: Any) -> str:
-    """Return the package of a client, or of its error, if it is one of those that LLMProc uses."""
+    """Return the package of a client or of its exception, if LLMProc uses that package, else ""."""
     module = f"{type(value).__module__}."
     return next((name for name in _MAKERS if module.startswith(f"{name}.")), "")

@@ -1,7 +1,7 @@
-"""What passes `LLMProcess.trigger_event`: turns, requests and answers, writes to stderr.
+"""The events of `LLMProcess.trigger_event`: turns, requests and answers, writes to stderr.
 
-A turn and an LM call begin before the process's own callbacks hear of them and end after, so that in such a callback
-the current span is the one that it hears of.
+A turn and an LM call start before the process's own callbacks hear them, and end after, so that the current span in
+such a callback is the span of its event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _run_of(process: Any) -> LiveCall | None:
-    """Return the run of this very process that is under way here: of several at once, that of the current context."""
+    """Return the run of this very process in the current context; several runs of it may be open at once."""
     call = current_call()
     while call is not None and call.operation is not Operation.AGENT:
         call = call.parent
@@ -49,42 +49,42 @@ def _turn_start(recorder: Recorder, process: Any, _: tuple[Any, ...]) -> None:
 
 
 @guarded
-def _turn_end(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _turn_end(recorder: Recorder, process: Any, arguments: tuple[Any, ...]) -> None:
     run = _run_of(process)
     own = kept(run, RunKept)
     if run is None or own is None or own.turn is None:
         return
-    _, response, results = told
+    _, response, results = arguments
     own.turn.tool_results = results
     runs.end_turn(recorder, run, response=response)
 
 
 @guarded
-def _request(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _request(recorder: Recorder, process: Any, arguments: tuple[Any, ...]) -> None:
     run = _run_of(process)
     if run is not None:
-        requests.begin(recorder, run, told[0])
+        requests.start(recorder, run, arguments[0])
 
 
 @guarded
-def _response(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _response(recorder: Recorder, process: Any, arguments: tuple[Any, ...]) -> None:
     run = _run_of(process)
     if run is not None:
-        requests.finish(recorder, run, told[0])
+        requests.succeed(recorder, run, arguments[0])
 
 
 @guarded
-def _stderr(recorder: Recorder, _: Any, told: tuple[Any, ...]) -> None:
-    """Tell of a write where it is made: LLMProc announces it on the process that was created last."""
+def _stderr(recorder: Recorder, _: Any, arguments: tuple[Any, ...]) -> None:
+    """Add a write to the current call: LLMProc announces it on the process that was created last."""
     call = current_call()
     if call is None or call.source != "llmproc":
         return
-    message = text(told[0])
+    message = text(arguments[0])
     facts = {sc.STDERR_LENGTH: len(message)}
     recorder.add_event(call, Event.STDERR_WRITE, facts, content={sc.STDERR_TEXT: message})
 
 
-def _nothing(recorder: Recorder, process: Any, told: tuple[Any, ...]) -> None:
+def _nothing(recorder: Recorder, process: Any, arguments: tuple[Any, ...]) -> None:
     """Do nothing."""
 
 

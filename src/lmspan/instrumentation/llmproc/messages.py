@@ -1,4 +1,4 @@
-"""What a request of LLMProc's asks, in the shape of the GenAI conventions. Values are passed on, never copied."""
+"""The messages of a request in the shape of the GenAI conventions. Values are passed on, never copied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lmspan.content.messages import input_messages
 
-# a content block of Anthropic's -> the conventions' part: its type, and what its fields are called
+# type of a content block of Anthropic's -> type of the conventions' part, and the name of each field
 _PARTS: Final = {
     "text": ("text", {"content": "text"}),
     "thinking": ("reasoning", {"content": "thinking"}),
@@ -15,7 +15,7 @@ _PARTS: Final = {
 }
 
 
-def asked(request: dict[str, Any]) -> list[dict[str, Any]]:
+def request_messages(request: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the messages of a request to Anthropic, OpenAI or Gemini."""
     messages = request.get("messages", request.get("contents"))
     if "params" in request or type(messages) is not list:
@@ -23,8 +23,8 @@ def asked(request: dict[str, Any]) -> list[dict[str, Any]]:
     return [_message(each) for each in messages if type(each) is dict]
 
 
-def system(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the system prompt where it is apart from the messages."""
+def instructions_of(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the system prompt if the request has it beside the messages."""
     prompt = request.get("system") or request.get("system_instruction")
     return [{"type": "text", "content": prompt}] if prompt else []
 

@@ -1,4 +1,4 @@
-"""LM calls: from API_REQUEST to API_RESPONSE, over all attempts, or to the end of the run that they failed with."""
+"""LM calls: from API_REQUEST over all attempts to API_RESPONSE, or to the end of the run that fails with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.llmproc.clients import maker_of
-from lmspan.instrumentation.llmproc.messages import asked, system
+from lmspan.instrumentation.llmproc.messages import instructions_of, request_messages
 from lmspan.instrumentation.llmproc.responses import answers, response_facts
 from lmspan.lifecycle import Operation
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _PROVIDERS: Final = {
-    # LLMProc's word -> the conventions', where they differ
+    # LLMProc's name, the conventions' name where they differ
     "anthropic_vertex": "gcp.vertex_ai",
     "gemini": "gcp.gemini",
     "gemini_vertex": "gcp.vertex_ai",
@@ -48,7 +48,8 @@ class RunKept:
 
     def take_lm(self) -> LiveCall | None:
         """Return the open LM call, and leave none open."""
-        call, self.lm = self.lm, None
+        call = self.lm
+        self.lm = None
         return call
 
 
@@ -59,13 +60,14 @@ class TurnKept:
     tools: Any = None
 
 
-def begin(recorder: Recorder, run: LiveCall, request: Any) -> None:
+def start(recorder: Recorder, run: LiveCall, request: Any) -> None:
     """Start an LM call. `request` is what LLMProc announces: for OpenAI and Gemini, a part of what it sends."""
     own = kept(run, RunKept)
     if own is None:
         return
     fields = stored(run.instance)
-    model, provider = text(request.get("model")), text(fields.get("provider"))
+    model = text(request.get("model"))
+    provider = text(fields.get("provider"))
     facts = {
         sc.PROVIDER_NAME: _PROVIDERS.get(provider, provider),
         sc.REQUEST_MODEL: model,
@@ -84,15 +86,15 @@ def begin(recorder: Recorder, run: LiveCall, request: Any) -> None:
         own.compacted = False
     add_parameters(call.found, request.get("params") or request.get("config") or request)
     if recorder.captures(call):
-        payload: dict[str, Any] = {sc.INPUT_MESSAGES: asked(request)}
-        if instructions := system(request):
+        payload: dict[str, Any] = {sc.INPUT_MESSAGES: request_messages(request)}
+        if instructions := instructions_of(request):
             payload[sc.SYSTEM_INSTRUCTIONS] = instructions
         if request.get("tools"):
             payload[sc.TOOL_DEFINITIONS] = tool_definitions(request["tools"])
         recorder.capture(call, payload)
 
 
-def finish(recorder: Recorder, run: LiveCall, response: Any) -> None:
+def succeed(recorder: Recorder, run: LiveCall, response: Any) -> None:
     """End the LM call with its answer, and keep that on the turn: it has the ids of the tool calls."""
     own = kept(run, RunKept)
     call = own.take_lm() if own is not None else None
@@ -107,7 +109,7 @@ def finish(recorder: Recorder, run: LiveCall, response: Any) -> None:
 
 @guarded
 def _describe(recorder: Recorder, call: LiveCall, response: Any) -> list[Any]:
-    """Add the facts of the answer, and return it as LM calls of every library give it."""
+    """Add the facts of the answer, and return it in the shape that LM calls of all libraries have."""
     call.found.update(response_facts(call.facts, response))
     outputs = answers(response)
     if recorder.captures(call):
@@ -116,7 +118,7 @@ def _describe(recorder: Recorder, call: LiveCall, response: Any) -> list[Any]:
     return outputs
 
 
-def end(recorder: Recorder, run: LiveCall, error: BaseException) -> None:
+def fail(recorder: Recorder, run: LiveCall, error: BaseException) -> None:
     """End the open LM call of a run, if it has one, by the error of the run."""
     own = kept(run, RunKept)
     call = own.take_lm() if own is not None else None

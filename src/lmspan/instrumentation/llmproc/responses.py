@@ -1,4 +1,4 @@
-"""The facts of an answer of Anthropic's, OpenAI's or Gemini's client: id, model, why it ended, tokens, cost."""
+"""The facts of an answer from Anthropic's, OpenAI's or Gemini's client: id, model, finish reason, tokens, cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FACTS: Final = (
     (("usage_metadata", "cached_content_token_count"), sc.USAGE_CACHE_READ_TOKENS),
     (("usage_metadata", "thoughts_token_count"), sc.USAGE_REASONING_TOKENS),
 )
-# what is counted apart: the whole is the sum
+# counts that a client reports in parts, which are added up
 _SUMS: Final = (
     (
         sc.USAGE_INPUT_TOKENS,
@@ -44,7 +44,7 @@ _NO_PRICE: Final = "llmproc has no price for this model"
 
 
 def response_facts(request: dict[str, Any], response: Any) -> dict[str, Any]:
-    """Return the attributes of an answer to a request of these facts. A client's object may be asked for its fields."""
+    """Return the attributes of an answer. It is the client's own object, so `getattr` runs no code of the program."""
     facts: dict[str, Any] = {}
     usage_facts(facts, field(response, "usage"))
     for path, name in _FACTS:
@@ -70,7 +70,7 @@ def _reasons(response: Any) -> Iterator[str]:
 
 @guarded
 def _cost(model: str, usage: Any) -> dict[str, Any]:
-    """Return what LLMProc itself says that the call costs: what its RunResult will add up."""
+    """Return the cost that LLMProc itself computes for the call, and that its RunResult adds up."""
     results = sys.modules["llmproc.common.results"]
     if results.get_claude_pricing(model) is None:
         return {sc.COST_UNKNOWN_REASON: _NO_PRICE}
@@ -79,7 +79,7 @@ def _cost(model: str, usage: Any) -> dict[str, Any]:
 
 
 def answers(response: Any) -> list[Any]:
-    """Return what was answered as LM calls of every library give it: a text, or a dict with text and tool calls."""
+    """Return an answer in the shape that LM calls of all libraries have: a text, or a dict with text and tool calls."""
     candidates = field(response, "choices") or field(response, "candidates") or [response]
     return [_answer(each) for each in candidates]
 
@@ -90,12 +90,12 @@ def _answer(candidate: Any) -> Any:
     blocks = content if type(content) is list else field(content, "parts") or []
     if type(content) is str:
         return content
-    said = {
+    answer = {
         "text": "\n".join(text for block in blocks if type(text := field(block, "text")) is str and text),
         "reasoning_content": "\n".join(each for block in blocks if type(each := field(block, "thinking")) is str),
         "tool_calls": [_tool_call(block) for block in blocks if field(block, "type") == "tool_use"],
     }
-    return said if said["tool_calls"] or said["reasoning_content"] else said["text"]
+    return answer if answer["tool_calls"] or answer["reasoning_content"] else answer["text"]
 
 
 def _tool_call(block: Any) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _tool_call(block: Any) -> dict[str, Any]:
 
 
 def tool_call_id(response: Any, arguments: Any) -> Any:
-    """Return the id that the model gave a tool call: of the block whose input is this very object."""
+    """Return the id that the model gave a tool call: the id of the block whose input is this very object."""
     blocks = field(response, "content")
     for block in blocks if type(blocks) is list else ():
         if field(block, "type") == "tool_use" and field(block, "input") is arguments:

@@ -1,7 +1,7 @@
-"""Runs: `LLMProcess._async_run`, which sync and async processes, and whichever loop they run on, go through.
+"""Runs: `LLMProcess._async_run`, which sync and async processes use, on whichever event loop.
 
-What a run began and did not end, because the API failed or the run was cancelled or stopped, ends with it, by the same
-error: LLMProc itself says nothing more.
+If the API fails or the run is cancelled or stopped, LLMProc announces no further event. So the open turn and LM call
+end with the run, by the same error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lmspan.content.messages import exchanged, output_messages
 from lmspan.context import lineage
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit.arguments import by_name
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.llmproc import requests
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 _latest: Final = lineage.ByIdentity()
-"""The latest run of each process: its call id, and what a link to it needs."""
+"""The latest run of each process: its call id and its span context."""
 _forked_from: Final = lineage.ByIdentity()
-"""The same of the run that a forked process remembers."""
+"""The same for the run whose history a forked process has."""
 
 
-def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a run."""
     fields = stored(process)
     model = text(fields.get("model_name"))
@@ -54,7 +54,7 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add what the process may do, and what it is asked."""
+    """Add the limits of the process and the message of the user."""
     _latest.set(call.instance, (call.call_id, call.span.get_span_context()))
     fields = stored(call.instance)
     own = kept(call, RunKept)
@@ -62,16 +62,17 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         own.server = client_facts(fields.get("client"))
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, fields["access_level"].value, str)
-    asked = call.inputs.get("user_input")
-    if recorder.captures(call) and (said := exchanged("user", asked, recorder.content.brief)):
-        recorder.capture(call, {sc.INPUT_MESSAGES: said})
+    user_input = call.inputs.get("user_input")
+    if recorder.captures(call) and (message := exchanged("user", user_input, recorder.content.brief)):
+        recorder.capture(call, {sc.INPUT_MESSAGES: message})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Add why the run ended, and its last words. `outputs` is LLMProc's own RunResult."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Add the finish reason and the last message of the run. `outputs` is LLMProc's own RunResult."""
     end_turn(recorder, call)
     fields = stored(outputs)
-    reasons = [reason] if type(reason := fields.get("stop_reason")) is str else []
+    reason = fields.get("stop_reason")
+    reasons = [reason] if type(reason) is str else []
     if reasons:
         call.found[sc.RESPONSE_FINISH_REASONS] = reasons
     if recorder.captures(call) and fields.get("last_message"):
@@ -79,8 +80,8 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
-    """End the LM call and the turn that failed with their run."""
-    requests.end(recorder, call, error)
+    """End the open LM call and the open turn with their run."""
+    requests.fail(recorder, call, error)
     end_turn(recorder, call, error)
 
 
@@ -88,7 +89,8 @@ def end_turn(recorder: Recorder, run: LiveCall, error: BaseException | None = No
     """End the open turn of a run, if it has one."""
     own = kept(run, RunKept)
     if own is not None and own.turn is not None:
-        turn, own.turn = own.turn, None
+        turn = own.turn
+        own.turn = None
         recorder.end(turn, response, error)
 
 
@@ -109,4 +111,4 @@ def _note_fork(child: Any, process: Any) -> None:
     _forked_from.set(child, _latest.get(process))
 
 
-RUN: Final = Hook(begin, describe, finish, fail)
+RUN: Final = Steps(start, describe, succeed, fail)

@@ -1,7 +1,7 @@
-"""Tools: `LLMProcess.call_tool`, which never raises: what went wrong is in its result, and the exception is lost.
+"""Tools: `LLMProcess.call_tool`, which never raises, but returns a result that describes the error.
 
-It is found again where the result is made from it. The id of a tool call is that of the block of the answer whose input
-is the very object that the tool is called with.
+The exception is kept where LLMProc makes the result from it. The id of a tool call is the id of the block of the answer
+whose input is the very object that the tool is called with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import put, stored, text
 from lmspan.instrumentation.kit.instrumentor import find
 from lmspan.instrumentation.kit.kept import kept
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-# how LLMProc's own refusals begin -> error.type
+# the prefix of a refusal by LLMProc itself -> error.type
 _REFUSALS: Final = (("Access denied:", "access_denied"), ("This tool is not available", "tool_not_available"))
 _DEEPEST: Final = 3
 _MCP: Final = "llmproc.tools.mcp."
@@ -47,10 +47,11 @@ class ToolKept:
     raised: BaseException | None = None
 
 
-def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a tool call of this process."""
     name = text(argument(args, kwargs, 0, "tool_name")) or "tool"
-    arguments, caller = argument(args, kwargs, 1, "args_dict"), current_call()
+    arguments = argument(args, kwargs, 1, "args_dict")
+    caller = current_call()
     facts: dict[str, Any] = {sc.TOOL_NAME: name, sc.TOOL_TYPE: "function"}
     turn = caller if caller is not None and caller.operation is Operation.TURN and caller.instance is process else None
     if turn is not None and turn.parent is not None:
@@ -63,7 +64,8 @@ def begin(recorder: Recorder, process: Any, args: tuple[Any, ...], kwargs: dict[
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the description of the tool, whether an MCP server runs it, and the arguments."""
-    own, turn = kept(call, ToolKept), kept(call.parent, TurnKept)
+    own = kept(call, ToolKept)
+    turn = kept(call.parent, TurnKept)
     if call.parent is not None:
         put(call.found, sc.TOOL_CALL_ID, tool_call_id(call.parent.response, call.inputs), str)
     offered = turn.tools if turn is not None else None
@@ -83,8 +85,8 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the tool returned, what went wrong, and that it asks to let the rest of the answer be."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result of the tool, its error, and whether it aborts the rest of the answer."""
     fields = _stored(outputs)
     if fields.get("abort_execution") is True:
         call.found[sc.TOOL_ABORTS] = True
@@ -97,22 +99,24 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 def _compacted(call: LiveCall) -> None:
     """Keep on the run that the history of its next request is shorter, after the tool `goto`."""
-    own, turn = kept(call, ToolKept), call.parent
+    own = kept(call, ToolKept)
+    turn = call.parent
     run = kept(turn.parent, RunKept) if turn is not None else None
     if own is not None and own.resolved == "goto" and run is not None:
         run.compacted = True
 
 
-def _failed(recorder: Recorder, call: LiveCall, said: str) -> None:
+def _failed(recorder: Recorder, call: LiveCall, content: str) -> None:
     """Make the span an error, though nothing was raised, and record the exception if there was one."""
     own = kept(call, ToolKept)
     error = own.raised if own is not None else None
-    refusal = next((word for start, word in _REFUSALS if said.startswith(start)), "")
+    refusal = next((word for prefix, word in _REFUSALS if content.startswith(prefix)), "")
     if refusal or error is None:
-        call.found[sc.ERROR_TYPE], call.failed = refusal or "tool_error", True
+        call.found[sc.ERROR_TYPE] = refusal or "tool_error"
+        call.failed = True
         return
     call.found[sc.ERROR_TYPE] = qualified_name(type(error))
-    call.failed = call.failure_below is not error  # else it was counted below, where it was raised
+    call.failed = call.failure_below is not error  # else it was recorded below, where it was raised
     if call.failed:
         facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}
         if recorder.captures(call):
@@ -121,7 +125,7 @@ def _failed(recorder: Recorder, call: LiveCall, said: str) -> None:
 
 
 def patch(patches: Patches) -> None:
-    """Patch where a result is made from an exception."""
+    """Patch the method that makes a result from an exception."""
     result = find("llmproc.common.results", "ToolResult")
     if result is not None:
         patches.wrap(result, "from_error", _from_error)
@@ -140,12 +144,13 @@ def _note_exception(error: BaseException | None) -> None:
 
 
 def _stored(outputs: Any) -> dict[str, Any]:
-    """Return the fields of a result: LLMProc puts one that the tool itself made into another, which hides its own."""
-    kind, fields = sys.modules["llmproc.common.results"].ToolResult, {"content": outputs}
+    """Return the fields of a result, or of the result in it: LLMProc puts one that a tool returns into another."""
+    kind = sys.modules["llmproc.common.results"].ToolResult
+    fields = {"content": outputs}
     for _ in range(_DEEPEST):
         if issubclass(type(fields.get("content")), kind):
             fields = stored(fields["content"])
     return fields
 
 
-TOOL: Final = Hook(begin, describe, finish)
+TOOL: Final = Steps(start, describe, succeed)

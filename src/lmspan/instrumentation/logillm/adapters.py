@@ -1,7 +1,7 @@
 """LogiLLM's adapters.
 
-`format` and `parse` call `format_prompt` and `parse_response` of the same adapter. `Predict` swallows what `parse`
-raises and takes the raw text for the answer: the span tells.
+`format` and `parse` call `format_prompt` and `parse_response` of the same adapter. `Predict` swallows the exceptions of
+`parse` and takes the raw text for the answer; the span has the exception.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit import adapters
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.logillm.describe import signature_name
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `format(signature, inputs, demos)`."""
     inputs = {
         "signature": argument(args, kwargs, 0, "signature"),
@@ -32,12 +32,12 @@ def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 
 
 def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add the signature, the number of demonstrations, and the inputs."""
+    """Add the signature, the number of demonstrations and the inputs."""
     _add_signature(call)
     adapters.add_format(recorder, call)
 
 
-def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `parse(signature, completion)` or `parse_response(signature, response)`."""
     inputs = {
         "signature": argument(args, kwargs, 0, "signature"),
@@ -47,7 +47,7 @@ def begin_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
 
 
 def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
-    """Add the signature and how long the answer is."""
+    """Add the signature and the length of the answer."""
     _add_signature(call)
     adapters.add_parse(call)
 
@@ -57,6 +57,6 @@ def _add_signature(call: LiveCall) -> None:
         call.found[sc.SIGNATURE_NAME] = name
 
 
-FORMAT: Final = Hook(begin_format, describe_format, adapters.finish_format, cause=root_cause)
-PARSE: Final = Hook(begin_parse, describe_parse, adapters.finish_parse, cause=root_cause)
+FORMAT: Final = Steps(start_format, describe_format, adapters.succeed_format, cause=root_cause)
+PARSE: Final = Steps(start_parse, describe_parse, adapters.succeed_parse, cause=root_cause)
 PHASES: Final = {"format": FORMAT, "format_prompt": FORMAT, "parse": PARSE, "parse_response": PARSE}

@@ -1,4 +1,4 @@
-"""Assertions: each that does not hold is an event on the operation whose result was asserted."""
+"""Assertions: each one that fails is an event on the operation whose result it checks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ EVENT: Final = "assertion"
 
 
 def check_all(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See the results of `AssertionContext.check_all(value)`; LogiLLM then asks again, or raises."""
+    """Record the results of `AssertionContext.check_all(value)`, after which LogiLLM repeats the request or raises."""
     results = wrapped(*args, **kwargs)
-    _tell(results)
+    _add_failures(results)
     return results
 
 
 @guarded
-def _tell(results: Any) -> None:
-    call, recorder = current_call(), recording.active
+def _add_failures(results: Any) -> None:
+    call = current_call()
+    recorder = recording.active
     if call is None or not call.recording or type(results) is not list:
         return
     for fields in map(stored, results):

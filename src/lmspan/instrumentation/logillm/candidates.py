@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.instrumentation.kit import candidates
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
-from lmspan.instrumentation.kit.candidates import conclude, describe, fail, start
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
@@ -26,16 +26,16 @@ _SETTINGS: Final = (str, int, float, bool)
 
 
 def search(content: Content, student: Any) -> Search:
-    """Return the search of an optimizer run that begins with this program."""
+    """Return the search of an optimizer run that starts from this program."""
     return Search(functools.partial(_parts, content), student)
 
 
 def _parts(content: Content, program: Any) -> dict[str, Part]:
-    """Return what a program is made of: itself, and the predictors in it."""
+    """Return the parts of a program: itself, and its predictors."""
     if not issubclass(type(program), base()):
         return {}
-    found = walk(program, base())
-    return {path or "self": _part(content, each) for path, each in found if not path or _predicts(type(each))}
+    modules = walk(program, base())
+    return {path or "self": _part(content, each) for path, each in modules if not path or _predicts(type(each))}
 
 
 def _predicts(kind: type) -> bool:
@@ -43,15 +43,16 @@ def _predicts(kind: type) -> bool:
 
 
 def _part(content: Content, module: Any) -> Part:
-    fields, signature = stored(module), signature_of(module)
+    fields = stored(module)
+    signature = signature_of(module)
     parameters = {name: stored(each).get("value") for name, each in as_dict(fields.get("parameters")).items()}
     demos = _demos(parameters.get("demonstrations"), parameters.get("demos"), fields.get("demo_manager"))
     settings = {name: value for name, value in parameters.items() if type(value) in _SETTINGS and name != "instruction"}
     adapter = type(fields["adapter"]).__name__ if fields.get("adapter") is not None else ""
-    told = {name: getattr(field, "description", None) for name, field in signature_fields(signature).items()}
+    descriptions = {name: getattr(field, "description", None) for name, field in signature_fields(signature).items()}
     return Part(
         instructions=text(parameters.get("instruction")) or instructions(signature),
-        fields=content.json(told),
+        fields=content.json(descriptions),
         demos=content.json(demos),
         demo_count=len(demos),
         model=text(stored(fields.get("provider")).get("model")),
@@ -60,7 +61,7 @@ def _part(content: Content, module: Any) -> Part:
 
 
 def _demos(*places: Any) -> list[Any]:
-    """Return the demonstrations from the first place that has some: without the times at which they were made."""
+    """Return the demonstrations from the first place that has some, without their times."""
     for place in places:
         demos = stored(place).get("demos", place) if type(place) is not list else place
         if type(demos) is list and demos:
@@ -73,38 +74,38 @@ def _demo(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(config: Any) -> dict[str, Any]:
-    """Return a module's settings: a dict, or what optimizers put in its place."""
+    """Return the settings of a module: a dict, or the parameters that an optimizer puts in its place."""
     return config if type(config) is dict else as_dict(stored(config).get("_params"))
 
 
-def begin(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate around an optimizer's evaluation of a program."""
-    return start(recorder, argument(args, kwargs, 0, "module", "avatar"))
+    return candidates.start(recorder, argument(args, kwargs, 0, "module", "avatar"))
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the score, the first of `(score, ...)` or what came."""
-    conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score: the first of `(score, ...)`, or the result itself."""
+    candidates.conclude(recorder, call, number(outputs[0] if type(outputs) is tuple and outputs else outputs))
 
 
-def begin_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate of `FormatOptimizer`: `_adaptive_evaluate(module, dataset, format, model_id)`."""
     choose(recorder, {"format": stored(argument(args, kwargs, 2, "format")).get("_value_")})
-    return begin(recorder, instance, args, kwargs)
+    return start(recorder, instance, args, kwargs)
 
 
-def finish_objectives(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed_objectives(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the scores of all objectives, `{"accuracy": ..., "latency": ...}`, and their weighted sum."""
     parent = call.parent
     weights = as_dict(stored(parent.instance).get("weights")) if parent is not None else {}
-    scores = {name: found for name, score in as_dict(outputs).items() if (found := number(score)) is not None}
+    scores = {name: value for name, score in as_dict(outputs).items() if (value := number(score)) is not None}
     weighted = sum((number(weights.get(name)) or 0.0) * score for name, score in scores.items())
     own = kept(call, CandidateKept)
     if own is not None:
         own.scores = [(None, scores)]
-    conclude(recorder, call, weighted)
+    candidates.conclude(recorder, call, weighted)
 
 
-CANDIDATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)
-FORMAT: Final = Hook(begin_format, describe, finish, fail, cause=root_cause)
-OBJECTIVES: Final = Hook(begin, describe, finish_objectives, fail, cause=root_cause)
+CANDIDATE: Final = Steps(start, candidates.describe, succeed, candidates.fail, cause=root_cause)
+FORMAT: Final = Steps(start_format, candidates.describe, succeed, candidates.fail, cause=root_cause)
+OBJECTIVES: Final = Steps(start, candidates.describe, succeed_objectives, candidates.fail, cause=root_cause)

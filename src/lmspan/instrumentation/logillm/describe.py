@@ -1,4 +1,4 @@
-"""How LogiLLM's own objects are described: by what they store, without running their code."""
+"""Describe LogiLLM's own objects by the attributes that they store, without running their code."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def patch(_: Patches) -> None:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """Return a dict as it is, and an empty one for anything else."""
+    """Return a dict as it is, an empty dict for another type."""
     return value if type(value) is dict else {}
 
 
 def base() -> type:
-    """Return the class that every module of LogiLLM derives from."""
-    found: type = sys.modules["logillm.core.modules"].Module
-    return found
+    """Return the base class of all modules of LogiLLM."""
+    module: type = sys.modules["logillm.core.modules"].Module
+    return module
 
 
 def tool_definition(tool: Any) -> dict[str, Any]:
-    """Return what a tool is, in the conventions' form of a tool definition."""
+    """Return a tool in the conventions' form of a tool definition."""
     fields = stored(tool)
     return {
         "type": "function",
@@ -44,14 +44,15 @@ def tool_definition(tool: Any) -> dict[str, Any]:
 
 
 def signature_of(module: Any) -> Any:
-    """Return a module's signature; `Retry` stores the one it wraps under another name."""
+    """Return the signature of a module; `Retry` stores it under another name."""
     fields = stored(module)
     return fields.get("signature", fields.get("_signature"))
 
 
 def signature_facts(signature: Any) -> dict[str, Any]:
-    """Return name and fields of a signature. One that was written as a string is named by its fields."""
-    inputs, outputs = _names(signature, "input_fields"), _names(signature, "output_fields")
+    """Return the name and the fields of a signature. The name of one from a string is made of its fields."""
+    inputs = _names(signature, "input_fields")
+    outputs = _names(signature, "output_fields")
     if not inputs and not outputs:
         return {}
     return {
@@ -62,26 +63,27 @@ def signature_facts(signature: Any) -> dict[str, Any]:
 
 
 def signature_name(signature: Any) -> str:
-    """Return a signature's name, "" for what is none."""
+    """Return the name of a signature, "" for another value."""
     if not _is_logillms(signature):
         return ""
     if issubclass(type(signature), type):
         return text(signature.__name__)
     if type(signature).__name__ != "BaseSignature":
         return type(signature).__name__
-    inputs, outputs = _names(signature, "input_fields"), _names(signature, "output_fields")
+    inputs = _names(signature, "input_fields")
+    outputs = _names(signature, "output_fields")
     return f"{', '.join(inputs)} -> {', '.join(outputs)}"
 
 
 def signature_fields(signature: Any) -> dict[str, Any]:
-    """Return a signature's fields by name, input first, as LogiLLM has them."""
+    """Return the fields of a signature by name, input fields first, as LogiLLM stores them."""
     return {
         name: field for kind in ("input_fields", "output_fields") for name, field in _fields(signature, kind).items()
     }
 
 
 def instructions(signature: Any) -> str:
-    """Return what a signature tells the model to do."""
+    """Return the instructions of a signature."""
     return text(getattr(signature, "instructions", None)) if _is_logillms(signature) else ""
 
 
@@ -95,14 +97,14 @@ def _fields(signature: Any, kind: str) -> dict[Any, Any]:
 
 
 def _is_logillms(signature: Any) -> bool:
-    """Tell whether this is a signature of LogiLLM's, an object or a class, whose attributes may be asked for."""
+    """Return whether a value is a signature of LogiLLM, an object or a class: `getattr` runs no code of those."""
     kind = signature if issubclass(type(signature), type) else type(signature)
     mro = type.__dict__["__mro__"].__get__(kind)
     return any(qualified_name(each).startswith("logillm.core.signatures.") for each in mro)
 
 
 def _prediction(prediction: Any) -> dict[str, Any]:
-    """Return a prediction's outputs; of one that says it failed, also why."""
+    """Return the outputs of a prediction, and the error of one that has failed."""
     fields = stored(prediction)
     outputs = fields.get("outputs")
     if fields.get("success") is False:
@@ -111,7 +113,7 @@ def _prediction(prediction: Any) -> dict[str, Any]:
 
 
 def _media(media: Any) -> dict[str, Any]:
-    """Return an image or a sound as the conventions have a blob, without its bytes."""
+    """Return an image or a sound as the conventions' blob, without its bytes."""
     data = stored(media).get("data")
     size = len(data) if type(data) is bytes else 0
     return {"type": "blob", "modality": type(media).__name__.lower(), "content": f"<{size} bytes>"}

@@ -1,4 +1,4 @@
-"""Embeddings and retrieval, which LogiLLM announces nowhere: `Provider.embed`, embedders in the process, `KNN`."""
+"""Embeddings and retrieval, which LogiLLM does not announce: `Provider.embed`, embedders in the process, `KNN`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import field, is_inside, put, stored
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_DEFAULT: Final = {"OpenAIProvider": "text-embedding-3-small"}  # the model that LogiLLM asks for when none is said
+_DEFAULT: Final = {"OpenAIProvider": "text-embedding-3-small"}  # LogiLLM's default model
 
 
-def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `provider.embed(texts, model=...)`."""
     if is_inside(instance, Operation.EMBEDDING):
         return None
@@ -32,8 +32,8 @@ def begin_hosted(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
     return _start(recorder, instance, facts, args, kwargs)
 
 
-def begin_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start `embedder.embed(texts)` of one that embeds by itself; a provider's embedding is a span of its own."""
+def start_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start `embedder.embed(texts)` in the process itself; one that calls a provider has the provider's span."""
     if is_inside(instance, Operation.EMBEDDING) or type(instance).__name__ == "LLMEmbedder":
         return None
     facts = {
@@ -55,29 +55,29 @@ def _start(
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add how many texts are embedded, and which."""
+    """Add the number of texts and the texts."""
     if type(call.inputs) is list:
         call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs)
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
 
-def finish(_: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed(_: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the size of the vectors."""
     first = outputs[0] if type(outputs) is list and outputs else None
     if type(first) is list:
         call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = len(first)
 
 
-async def note_answer(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Add to an embedding what the API said of it, which LogiLLM drops."""
+async def see_answer(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Add the model and the tokens of the API's answer to an embedding; LogiLLM drops them."""
     answer = await wrapped(*args, **kwargs)
-    _note(answer)
+    _add_answer(answer)
     return answer
 
 
 @guarded
-def _note(answer: Any) -> None:
+def _add_answer(answer: Any) -> None:
     call = current_call()
     if call is None or call.operation is not Operation.EMBEDDING or call.source != "logillm":
         return
@@ -85,8 +85,8 @@ def _note(answer: Any) -> None:
     put(call.found, sc.USAGE_INPUT_TOKENS, field(field(answer, "usage"), "prompt_tokens"), int)
 
 
-def begin_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
-    """Start `knn.retrieve(**inputs)`: a search in the process itself."""
+def start_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+    """Start `knn.retrieve(**inputs)`, a search in the process itself."""
     name = type(instance).__name__
     facts = {sc.DATA_SOURCE_ID: name}
     call = recorder.start(Operation.RETRIEVAL, name, "logillm", facts, instance=instance, inputs=kwargs)
@@ -95,18 +95,18 @@ def begin_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwarg
 
 
 def describe_retrieval(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add how many examples are wanted, and what they are to be like."""
+    """Add the number of examples to return, and the inputs that they are compared with."""
     put(call.found, sc.RETRIEVAL_TOP_K, stored(call.instance).get("k"), int)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_QUERY: recorder.content.json(kwargs)})
 
 
-def finish_retrieval(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the examples that were found, with their similarity."""
-    found = [each for each in outputs if type(each) is dict] if type(outputs) is list else []
-    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(found)
+def succeed_retrieval(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the examples, with their similarity."""
+    examples = [each for each in outputs if type(each) is dict] if type(outputs) is list else []
+    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(examples)
     if recorder.captures(call):
-        recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: [_document(each) for each in found]})
+        recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: [_document(each) for each in examples]})
 
 
 def _document(example: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +115,6 @@ def _document(example: dict[str, Any]) -> dict[str, Any]:
     return {"content": content, "score": metadata.get("similarity") if type(metadata) is dict else None}
 
 
-HOSTED: Final = Hook(begin_hosted, describe, finish, cause=root_cause)
-LOCAL: Final = Hook(begin_local, describe, finish, cause=root_cause)
-RETRIEVE: Final = Hook(begin_retrieval, describe_retrieval, finish_retrieval, cause=root_cause)
+HOSTED: Final = Steps(start_hosted, describe, succeed, cause=root_cause)
+LOCAL: Final = Steps(start_local, describe, succeed, cause=root_cause)
+RETRIEVE: Final = Steps(start_retrieval, describe_retrieval, succeed_retrieval, cause=root_cause)

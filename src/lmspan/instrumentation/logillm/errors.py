@@ -1,4 +1,4 @@
-"""What failed at first: LogiLLM wraps an error once for every module and attempt around it."""
+"""The first cause of an error: LogiLLM wraps an error once for every module and attempt around it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _cause = BaseException.__dict__["__cause__"]
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return the first error on the way down that is not LogiLLM's own, else the innermost of LogiLLM's.
+    """Return the outermost cause of an error that is not LogiLLM's own, else the innermost one.
 
-    Every span on the way up gets the same object, so it is told once, where it happened.
+    Every span around it gets the same object, so the exception is recorded once, where it was raised.
     """
     for _ in range(_DEEPEST):
         inner: BaseException | None = _cause.__get__(error)
@@ -29,7 +29,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 async def gathering(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Raise a `StopRun` that is among the results of a method that gathers them."""
+    """Raise a `StopRun` that a method has gathered among its results."""
     results = await wrapped(*args, **kwargs)
     if type(results) is list:
         for each in results:

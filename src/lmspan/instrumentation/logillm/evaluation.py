@@ -1,4 +1,4 @@
-"""Evaluations: `Evaluate`, `Optimizer.evaluate`, and those that optimizers have of their own."""
+"""Evaluations: `Evaluate`, `Optimizer.evaluate`, and the own ones of some optimizers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.logillm import examples
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start `Evaluate(...)(module, dataset)` or `AvatarOptimizer._evaluate_avatar(avatar, dataset)`."""
     return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs))
 
@@ -53,21 +53,21 @@ def _start(
     return call
 
 
-def begin_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start an evaluation that runs its examples one after the other: `Optimizer.evaluate(module, dataset)`."""
+def start_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start an evaluation that runs its examples in a loop, such as `Optimizer.evaluate(module, dataset)`."""
     return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs), loops=True)
 
 
 def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
-    """Add how much is evaluated."""
+    """Add the size of the data set and the number of threads."""
     call.found[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
         call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
     put(call.found, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the score: an `EvaluationResult`'s, the first of `(score, traces)`, or what came."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score: that of an `EvaluationResult`, the first of `(score, traces)`, or the result itself."""
     examples.end_last(recorder, call)
     if type(outputs).__name__ == "EvaluationResult":
         outputs = stored(outputs).get("score")
@@ -75,32 +75,32 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
-    """Record how many examples had failed when the evaluation was given up."""
+    """Record how many examples have failed before the evaluation raised."""
     example = examples.take_open(call)
     if example is not None:
         recorder.end(example, error=error)
     count_failures(call)
 
 
-def objective(name: str) -> Hook:
-    """Return the hook around what a multi-objective optimizer measures without a metric."""
+def objective(name: str) -> Steps:
+    """Return the hook around an objective that a multi-objective optimizer measures without a metric."""
 
-    def begin_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    def start_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
         return _start(recorder, instance, args, kwargs, name, loops=True)
 
-    return Hook(begin_one, describe, finish, fail, cause=root_cause)
+    return Steps(start_one, describe, succeed, fail, cause=root_cause)
 
 
 def name_of(metric: Any) -> str:
-    """Return the name of a metric; of LogiLLM's own for any function, what it was called or that function's."""
+    """Return the name of a metric; LogiLLM's metric around a function may have a name, or has the function's."""
     if type(metric) is str:
         return metric
     fields = stored(metric) if type(metric).__name__ == "CustomMetric" else {}
-    given = text(fields.get("metric_name"))
-    if fields.get("eval_fn") is not None and given in ("", "custom"):
+    name = text(fields.get("metric_name"))
+    if fields.get("eval_fn") is not None and name in ("", "custom"):
         return metric_name(fields["eval_fn"])
-    return given or metric_name(metric)
+    return name or metric_name(metric)
 
 
-EVALUATE: Final = Hook(begin, describe, finish, fail, cause=root_cause)
-LOOP: Final = Hook(begin_loop, describe, finish, fail, cause=root_cause)
+EVALUATE: Final = Steps(start, describe, succeed, fail, cause=root_cause)
+LOOP: Final = Steps(start_loop, describe, succeed, fail, cause=root_cause)

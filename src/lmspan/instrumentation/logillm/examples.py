@@ -1,7 +1,7 @@
 """The examples of LogiLLM's evaluations.
 
-`Evaluate` and two optimizers have a function for one example. The others run a loop: there an example begins when the
-evaluated program is called, and ends when the next begins, or where LogiLLM makes a `Trace` of it, which has the score.
+`Evaluate` and two optimizers have a function for one example. The others run a loop: there an example starts when the
+loop calls the program, and ends when the next one starts or when LogiLLM makes a `Trace` of it, which has the score.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import examples
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import Indexes, number
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import EvaluationKept, ExampleKept, kept
@@ -33,7 +33,7 @@ _UNKNOWN: Final = object()
 
 @dataclass(slots=True)
 class DataKept(EvaluationKept):
-    """Of an evaluation: where its examples stand in the data set, and of a loop the current example."""
+    """Of an evaluation: the indexes of its examples in the data set, and the current example of a loop."""
 
     failures: set[int | None] = field(default_factory=set)
     indexes: Indexes | None = None
@@ -74,7 +74,7 @@ def advance(recorder: Recorder, instance: Any) -> None:
     data = evaluation.inputs.get("devset")
     example = data[own.index] if type(data) is list and own.index < len(data) else None
     item = ItemKept(own.metric, instance, own.scores)
-    own.example = examples.begin(recorder, "logillm", own.index, example, item, owned=False)
+    own.example = examples.start(recorder, "logillm", own.index, example, item, owned=False)
     examples.describe(recorder, own.example)
 
 
@@ -83,14 +83,16 @@ def take_open(evaluation: LiveCall | None) -> LiveCall | None:
     own = kept(evaluation, DataKept)
     if own is None:
         return None
-    example, own.example = own.example, None
+    example = own.example
+    own.example = None
     return example
 
 
 def end_last(recorder: Recorder, evaluation: LiveCall) -> None:
     """End the open example of a loop, with its score if the metric is known; a program that failed counts as 0."""
     example = take_open(evaluation)
-    own, item = kept(evaluation, DataKept), kept(example, ItemKept)
+    own = kept(evaluation, DataKept)
+    item = kept(example, ItemKept)
     if example is None or own is None or item is None:
         return
     error = item.call.error if item.call is not None else None
@@ -99,7 +101,7 @@ def end_last(recorder: Recorder, evaluation: LiveCall) -> None:
         item.failure_score = 0.0
         examples.fail(recorder, example, error)
     elif item.score is not _UNKNOWN:
-        examples.finish(recorder, example, item.score)
+        examples.succeed(recorder, example, item.score)
     recorder.end(example)
 
 
@@ -118,10 +120,10 @@ def _note_score(called: Any, score: Any) -> None:
         item.score = score
 
 
-def trace(wrapped: Callable[..., Any], made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See the score of an example: `Trace(module, inputs, outputs, score, metadata)` is made when it is known."""
+def trace(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """End an example with its score, which LogiLLM puts into `Trace(module, inputs, outputs, score, metadata)`."""
     result = wrapped(*args, **kwargs)
-    _conclude(stored(made))
+    _conclude(stored(instance))
     return result
 
 
@@ -136,28 +138,29 @@ def _conclude(fields: dict[str, Any]) -> None:
     if type(metadata) is dict and "error" in metadata:
         item.failed = True
         own.failures.add(own.index)
-    examples.finish(recording.active, example, number(fields.get("score")))
+    examples.succeed(recording.active, example, number(fields.get("score")))
     recording.active.end(example)
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `Evaluate._evaluate_example(module, example)`, or `AvatarOptimizer._process_example(avatar, example)`."""
     own = kept(current_call(), DataKept)
     example = argument(args, kwargs, 1, "example")
     index = own.indexes.of(example) if own is not None and own.indexes is not None else None
     item = ItemKept(stored(instance).get("metric"), scores=own.scores if own is not None else None, index=index)
-    return examples.begin(recorder, "logillm", index, example, item)
+    return examples.start(recorder, "logillm", index, example, item)
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the result: `{"score": ..., "success": ...}`, or `(example, prediction, score)`."""
     if type(outputs) is dict and outputs.get("success") is False:
-        item, own = kept(call, ItemKept), kept(call.parent, DataKept)
+        item = kept(call, ItemKept)
+        own = kept(call.parent, DataKept)
         if item is not None:
             item.failed = True
         if item is not None and own is not None:
             own.failures.add(item.index)
-    examples.finish(recorder, call, outputs.get("score") if type(outputs) is dict else outputs)
+    examples.succeed(recorder, call, outputs.get("score") if type(outputs) is dict else outputs)
 
 
-EXAMPLE: Final = Hook(begin, examples.describe, finish, examples.fail, cause=root_cause)
+EXAMPLE: Final = Steps(start, examples.describe, succeed, examples.fail, cause=root_cause)

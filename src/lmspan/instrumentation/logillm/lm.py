@@ -1,7 +1,7 @@
 """LM calls: one span for a request and all its attempts, from `complete_with_retry`, `complete` or `stream`.
 
-LogiLLM announces each attempt as if it were a request, and nothing of a stream. What was really sent, and what came
-back, is noted where it passes: see `wire`.
+LogiLLM announces each attempt as if it were a request, and does not announce streams. `wire` keeps the parameters that
+are really sent and the answer that comes back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
@@ -42,7 +42,7 @@ class LogiLLMKept(LMKept):
     completion: Any = None
     """LogiLLM's `Completion`."""
     answer: Any = None
-    """The answer as the API's client has it, or what the events of a stream say of it."""
+    """The answer as the API's client has it, or the fields that the events of a stream have."""
     cached: bool = False
     """Whether the provider's own cache had the answer."""
     attempting: bool = False
@@ -55,8 +55,8 @@ class LogiLLMKept(LMKept):
     """How long that text is."""
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start `complete_with_retry(messages, ...)`, or `complete` or `stream` where it is not a part of one."""
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start `complete_with_retry(messages, ...)`, or a `complete` or `stream` that is not under one."""
     if is_inside(instance, Operation.LM):
         return None
     learn_providers(recorder, instance)
@@ -69,7 +69,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add what the prompt was made from, and the messages."""
+    """Add the signature that the prompt is made from, and the messages."""
     module = call.parent
     if module is not None and sc.SIGNATURE_NAME in module.found:
         call.found[sc.PROMPT_NAME] = module.found[sc.SIGNATURE_NAME]
@@ -81,7 +81,7 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
 
 
 def describe_stream(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add the same, and that the answer is streamed."""
+    """Add the same for a streamed answer."""
     call.found[sc.REQUEST_STREAM] = True
     own = kept(call, LogiLLMKept)
     if own is not None:
@@ -89,8 +89,8 @@ def describe_stream(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], k
     describe(recorder, call, args, kwargs)
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Add what was sent and what came back."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Add the facts of the request as it was sent, and of the answer."""
     own = kept(call, LogiLLMKept)
     if own is None:
         return
@@ -103,7 +103,7 @@ def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
-    """Add what was sent, and the attempt that was the last one, when there was more than one."""
+    """Add the facts of the request as it was sent, and the last attempt, if there was more than one."""
     own = kept(call, LogiLLMKept)
     if own is not None:
         _add_answer(call, own, None)
@@ -111,7 +111,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
 
 
 def chunk(recorder: Recorder, call: LiveCall, item: Any) -> None:
-    """Keep the text of a stream, while it may be recorded."""
+    """Keep the text of a stream, as far as it may be recorded."""
     own = kept(call, LogiLLMKept)
     if own is None or own.streamed is None or type(item) is not str:
         return
@@ -125,7 +125,8 @@ def _text(own: LogiLLMKept, completion: Any) -> Any:
     if completion is None:
         return "".join(own.streamed or ())
     fields = stored(completion)
-    text, calls = fields.get("text"), as_dict(fields.get("metadata")).get("tool_calls")
+    text = fields.get("text")
+    calls = as_dict(fields.get("metadata")).get("tool_calls")
     return {"text": text, "tool_calls": calls} if type(calls) is list else text
 
 
@@ -178,5 +179,5 @@ def _note_failure(own: LogiLLMKept, error: Exception) -> None:
     own.failed_at = recording.active.clock()
 
 
-LM: Final = Hook(begin, describe, finish, fail, cause=root_cause)
-STREAM: Final = Hook(begin, describe_stream, finish, fail, cause=root_cause, item=chunk)
+LM: Final = Steps(start, describe, succeed, fail, cause=root_cause)
+STREAM: Final = Steps(start, describe_stream, succeed, fail, cause=root_cause, item=chunk)

@@ -8,7 +8,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import modules
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import ModuleKept, kept
 from lmspan.instrumentation.kit.turns import Loop, agent_of
@@ -30,26 +30,26 @@ LOOPS: Final[dict[str, Loop]] = {
 
 
 def update_signature(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See that Avatar asks its actor for the answer, not for an action: `_update_actor_signature(n, omit_action)`."""
-    _note(argument(args, kwargs, 1, "omit_action"))
+    """End Avatar's loop when it asks its actor for the answer: `_update_actor_signature(n, omit_action)`."""
+    _end_loop(argument(args, kwargs, 1, "omit_action"))
     return wrapped(*args, **kwargs)
 
 
 @guarded
-def _note(omit_action: Any) -> None:
+def _end_loop(omit_action: Any) -> None:
     own = kept(agent_of(current_call()), ModuleKept)
     if own is not None and omit_action is True:
         own.loop = Loop((), ("actor",))
 
 
-def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
+def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start `module(**inputs)`, before LogiLLM validates the inputs."""
     examples.advance(recorder, instance)
     return modules.start(recorder, "logillm", instance, kwargs, loops=LOOPS, base=base())
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
-    """Add the signature, where the module sits in its program, and its inputs."""
+    """Add the signature, the path of the module in its program, and its inputs."""
     call.found.update(signature_facts(signature_of(call.instance)))
     modules.place(call, base())
     if recorder.captures(call):
@@ -57,4 +57,4 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         modules.capture(recorder, call, call.inputs)
 
 
-MODULE: Final = Hook(begin, describe, modules.finish, release=modules.release, cause=root_cause)
+MODULE: Final = Steps(start, describe, modules.succeed, release=modules.release, cause=root_cause)

@@ -1,4 +1,4 @@
-"""The optimizers' `optimize`: one run, what it was given to choose from, what it chose, and what it came to."""
+"""The `optimize` of optimizers: one run, with its data sets, its choices and its results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmspan import semconv as sc
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.candidates import sum_up
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 _SCALARS: Final = (str, int, float, bool)
-# what an `OptimizationResult` says -> the attribute, and its type
+# field of an `OptimizationResult`, attribute, type
 _RESULT: Final = (
     ("best_score", sc.OPTIMIZER_BEST_SCORE, float),
     ("improvement", sc.OPTIMIZER_IMPROVEMENT, float),
@@ -34,18 +34,18 @@ _RESULT: Final = (
 )
 
 
-def optimize(search: Callable[[Any, Any], Search]) -> Hook:
-    """Return the hook around `optimize(module, dataset, validation_set)`; `search` begins a search with a program."""
+def optimize(search: Callable[[Any, Any], Search]) -> Steps:
+    """Return the hook around `optimize(module, dataset, validation_set)`; `search` starts a search from a program."""
 
     def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
         tried = search(recorder.content, call.inputs["student"])
         call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
 
-    return Hook(begin, describe_one, finish, sum_up, cause=root_cause)
+    return Steps(start, describe_one, succeed, sum_up, cause=root_cause)
 
 
-def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a run; a `super().optimize()` inside is the same run."""
     if is_inside(instance, Operation.OPTIMIZE):
         return None
@@ -60,7 +60,7 @@ def begin(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 
 def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
-    """Add the sizes of the data sets, and the strategy."""
+    """Add the sizes of the data sets and the strategy."""
     for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(call.inputs[name]) is list:
             call.found[fact] = len(call.inputs[name])
@@ -69,17 +69,17 @@ def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
         call.found[sc.OPTIMIZER_STRATEGY] = strategy
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the search came to; where LogiLLM says it, in its words."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the results of the search; those that LogiLLM reports take the place of ours."""
     sum_up(recorder, call, outputs)
-    told = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}
+    reported = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}
     for name, attribute, kind in _RESULT:
-        value = told.get(name)
+        value = reported.get(name)
         put(call.found, attribute, number(value) if kind is float else value, kind)
 
 
 def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """See what a search strategy chooses: what LogiLLM has an event for, and never sends."""
+    """Record the choice of a search strategy: LogiLLM has an event for it, but never sends that."""
     suggested = wrapped(*args, **kwargs)
     choose(recording.active, suggested)
     return suggested
@@ -87,7 +87,7 @@ def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwa
 
 @guarded
 def choose(recorder: Recorder, chosen: Any) -> None:
-    """Tell what the optimizer chose for its next candidate; a strategy that asks another one chooses once."""
+    """Record the choice for the next candidate; a strategy that calls another strategy chooses once."""
     optimizer = current_call()
     search = search_of(optimizer)
     if type(chosen) is not dict or optimizer is None or search is None:

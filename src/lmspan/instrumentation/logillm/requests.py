@@ -1,4 +1,4 @@
-"""Whom a request goes to: the provider, its server, its key."""
+"""The receiver of a request: the provider, its server, its key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REGISTRY: Final = "logillm.providers.registry"
 
 
 def identity(provider: Any, operation: str, model: Any = None) -> dict[str, Any]:
-    """Return what is known of a request from the provider alone: operation, who, which model, which server."""
+    """Return the facts of a request that depend only on the provider: operation, provider, model and server."""
     fields = stored(provider)
     name = text(fields.get("name")) or type(provider).__name__
     return {
@@ -34,7 +34,7 @@ def identity(provider: Any, operation: str, model: Any = None) -> dict[str, Any]
 
 
 def _address(fields: dict[str, Any]) -> str:
-    """Return where a provider's requests go: its client knows, also when the environment says so."""
+    """Return the address of a provider's server: its client knows it even if an environment variable has set it."""
     client = fields.get("async_client")
     if qualified_name(type(client)).startswith(("openai.", "anthropic.")):
         address = stored(client).get("_base_url")
@@ -44,14 +44,14 @@ def _address(fields: dict[str, Any]) -> str:
 
 
 def learn_providers(recorder: Recorder, provider: Any) -> None:
-    """Learn the keys of a module's provider and of the registered ones, before what they may show up in is recorded."""
+    """Let the redactor know the keys of a provider and of the registered ones, before content with them is recorded."""
     registered = getattr(sys.modules.get(_REGISTRY), "_provider_registry", None)
     for each in (provider, *(registered.values() if type(registered) is dict else ())):
         recorder.content.redactor.know(stored(each).get("api_key"))
 
 
 def init_provider(wrapped: Callable[..., Any], provider: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Learn a key when a provider is made with it."""
-    made = wrapped(*args, **kwargs)
+    """Let the redactor know the key of a new provider."""
+    result = wrapped(*args, **kwargs)
     guarded(learn_providers)(recording.active, provider)
-    return made
+    return result

@@ -12,7 +12,7 @@ _ANTHROPIC: Final = (
     ("cache_read_input_tokens", sc.USAGE_CACHE_READ_TOKENS),
     ("cache_creation_input_tokens", sc.USAGE_CACHE_WRITE_TOKENS),
 )
-# LogiLLM's own counts: 0 stands for "not told" as well
+# LogiLLM's own counts, where 0 also means that a count is unknown
 _OWN: Final = (
     ("input_tokens", sc.USAGE_INPUT_TOKENS),
     ("output_tokens", sc.USAGE_OUTPUT_TOKENS),
@@ -34,7 +34,7 @@ def response_facts(answer: Any, completion: Any, *, cached: bool) -> dict[str, A
     if all(type(reason) is str for reason in reasons):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
     if cached:
-        facts[sc.CACHE_HIT] = True  # what it cost and used once is not spent again
+        facts[sc.CACHE_HIT] = True  # its tokens and cost were counted when it was made
         put(facts, sc.CACHE_SAVED_TOKENS, _tokens(tokens) or None, int)
         return facts
     _add_usage(facts, answer, tokens)
@@ -45,7 +45,7 @@ def response_facts(answer: Any, completion: Any, *, cached: bool) -> dict[str, A
 
 
 def _reasons(answer: Any) -> list[Any]:
-    """Return why each candidate ended: OpenAI's choices, else the one reason."""
+    """Return the finish reasons: one for each of OpenAI's choices, else the only one."""
     choices = field(answer, "choices")
     if type(choices) is list and choices:
         return [field(choice, "finish_reason") for choice in choices]
@@ -54,10 +54,10 @@ def _reasons(answer: Any) -> list[Any]:
 
 
 def _add_usage(facts: dict[str, Any], answer: Any, tokens: dict[str, Any]) -> None:
-    """Add the token counts that the API reported, else those that LogiLLM has."""
+    """Add the token counts that the API reports, else LogiLLM's own."""
     usage = _merged(answer["usages"]) if type(answer) is dict and "usages" in answer else field(answer, "usage")
     usage_facts(facts, usage)
-    for name, attribute in _ANTHROPIC:  # which its input tokens leave out
+    for name, attribute in _ANTHROPIC:  # Anthropic's input tokens do not include them
         count = field(usage, name)
         if type(count) is int:
             put(facts, attribute, count, int)
@@ -68,7 +68,7 @@ def _add_usage(facts: dict[str, Any], answer: Any, tokens: dict[str, Any]) -> No
 
 
 def _merged(usages: list[Any]) -> Any:
-    """Return what the events of a stream said of usage, the later word for each count: Anthropic's say it in parts."""
+    """Return the usage of a stream, the last value of each count: Anthropic's events report it in parts."""
     if len(usages) == 1 or field(usages[-1], "prompt_tokens") is not None:
         return usages[-1]
     names = ("input_tokens", "output_tokens", *(name for name, _ in _ANTHROPIC))

@@ -1,4 +1,4 @@
-"""LogiLLM's SIMBA: its candidates run in one `_evaluate_batch`, at each step and at last on all the data."""
+"""LogiLLM's SIMBA, whose candidates run in one `_evaluate_batch`, at each step and last on the whole data set."""
 
 from __future__ import annotations
 

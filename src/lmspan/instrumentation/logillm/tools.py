@@ -1,7 +1,7 @@
 """Tools: `Tool`, called by an agent's loop, a registry, or the program itself.
 
-`execute` and `execute_sync`, which turn an error into a result, call `acall` and `__call__`: those are the spans, so an
-error is seen where it happens.
+`execute` and `execute_sync`, which turn an error into a result, call `acall` and `__call__`. The span is around those,
+so it has the error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
-from lmspan.instrumentation.kit.around import Hook
+from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.turns import agent_of, count_tool
 from lmspan.instrumentation.logillm.errors import root_cause
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-    """Start a tool call; LogiLLM calls tools with keywords only."""
+def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+    """Start a tool call, whose arguments are keywords."""
     if is_inside(instance, Operation.TOOL):
         return None
     name = text(stored(instance).get("name")) or "tool"
@@ -37,7 +37,7 @@ def begin(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[st
 
 
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Add what the tool says of itself and what it is called with."""
+    """Add the description of the tool and its arguments."""
     description = stored(call.instance).get("desc")
     if type(description) is str:
         call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
@@ -45,10 +45,10 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
 
 
-def finish(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record what the tool returned."""
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the result of the tool."""
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_RESULT: outputs})
 
 
-TOOL: Final = Hook(begin, describe, finish, cause=root_cause)
+TOOL: Final = Steps(start, describe, succeed, cause=root_cause)

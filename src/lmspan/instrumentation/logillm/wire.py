@@ -1,6 +1,6 @@
-"""What is really sent and what comes back, noted on the LM call where it passes.
+"""The parameters that are really sent and the answer that comes back, kept on the LM call.
 
-LogiLLM's `Completion` keeps a part of an answer only: no id, no reasoning tokens, no cache tokens of Anthropic's.
+LogiLLM's `Completion` has only a part of an answer: no id, no reasoning tokens, no cache tokens of Anthropic's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.facts import field
 from lmspan.instrumentation.kit.kept import kept
-from lmspan.instrumentation.logillm.embeddings import note_answer
+from lmspan.instrumentation.logillm.embeddings import see_answer
 from lmspan.instrumentation.logillm.lm import LogiLLMKept, kept_for
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Note the parameters of a request as they are sent: LogiLLM converts some, adds some and drops others."""
+    """Keep the parameters of a request as they are sent: LogiLLM converts some, adds some and drops others."""
     parameters = wrapped(*args, **kwargs)
     own = kept_for(provider)
     if own is not None:
@@ -35,7 +35,7 @@ def prepare_params(wrapped: Callable[..., Any], provider: Any, args: Arguments, 
 
 
 def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Note the answer as the client of the API has it, if it is one whose attributes may be asked for."""
+    """Keep the answer as the client of the API returns it, if `getattr` runs no code of the program there."""
     answer = argument(args, kwargs, 0, "response")
     own = kept_for(provider)
     if own is not None and qualified_name(type(answer)).startswith(("openai.", "anthropic.")):
@@ -44,7 +44,7 @@ def parse_completion(wrapped: Callable[..., Any], provider: Any, args: Arguments
 
 
 async def get_cached(wrapped: Callable[..., Any], provider: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Note that the provider's own cache had the answer."""
+    """Keep that the answer is from the provider's own cache."""
     cached = await wrapped(*args, **kwargs)
     own = kept_for(provider)
     if own is not None and cached is not None:
@@ -53,7 +53,7 @@ async def get_cached(wrapped: Callable[..., Any], provider: Any, args: Arguments
 
 
 def patch(patches: Patches) -> None:
-    """Patch the clients of the APIs, where the program imports them: what a stream says beside its text."""
+    """Patch the clients of the APIs when the program imports them, for the events of a stream that are not text."""
 
     @guarded
     def patch_client(client: Any) -> None:
@@ -61,7 +61,7 @@ def patch(patches: Patches) -> None:
 
     @guarded
     def patch_embeddings(resource: Any) -> None:
-        patches.wrap(resource.AsyncEmbeddings, "create", note_answer)
+        patches.wrap(resource.AsyncEmbeddings, "create", see_answer)
 
     patches.when_imported("openai._base_client", patch_client)
     patches.when_imported("anthropic._base_client", patch_client)
@@ -70,22 +70,23 @@ def patch(patches: Patches) -> None:
 
 def _process(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     event = wrapped(*args, **kwargs)
-    _note_event(event)
+    _keep_event(event)
     return event
 
 
 @guarded
-def _note_event(event: Any) -> None:
-    """Keep what an event of a stream says that is not text: who answers, why it ends, what it used."""
+def _keep_event(event: Any) -> None:
+    """Keep the id, the model, the finish reason and the usage of an event of a stream."""
     own = kept(current_call(), LogiLLMKept)
     if own is None or own.streamed is None:
         return
     answer = own.answer = own.answer or {}
-    message, delta = field(event, "message"), field(event, "delta")
+    message = field(event, "message")
+    delta = field(event, "delta")
     for part in (event, message):
         answer.update({name: field(part, name) for name in ("id", "model") if type(field(part, name)) is str})
         if (usage := field(part, "usage")) is not None:
-            answer["usages"] = [*answer.get("usages", ())[:1], usage]  # the first and the last are all that is needed
+            answer["usages"] = [*answer.get("usages", ())[:1], usage]  # the first and the last are enough
     for part in (delta, *(field(event, "choices") or ())):
         reason = field(part, "stop_reason") or field(part, "finish_reason")
         if type(reason) is str:

@@ -1,7 +1,7 @@
-"""What DSPy's callbacks do not carry, taken where it passes: the result of an LM call, its attempts, its chunks.
+"""The result of an LM call, its attempts and its chunks, which DSPy's callbacks do not have.
 
-DSPy 3.4 runs every call through `dspy.clients.execution`; DSPy 3.3 through LiteLLM. Which functions are there decides,
-not the version. Everything found is noted on the innermost call if that is the LM's own.
+DSPy 3.4 runs every call through `dspy.clients.execution`, DSPy 3.3 through LiteLLM. The functions that a release has
+decide which are patched, not its version. They add to the innermost call if that is an LM call of DSPy.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 def patch(patches: Patches) -> None:
-    """Patch the seams that this DSPy has."""
+    """Patch the functions that this release of DSPy has."""
     try:
         execution = import_module("dspy.clients.execution")
     except ImportError:
-        _patch_litellm_road(patches)
+        _patch_litellm(patches)
         return
     patches.wrap(execution, "finalize", _finalize)
     patches.wrap(execution, "_attempt", _attempt)
@@ -46,7 +46,7 @@ def patch(patches: Patches) -> None:
         patches.wrap(bridge, "chunk", _chunk)
 
 
-def _patch_litellm_road(patches: Patches) -> None:
+def _patch_litellm(patches: Patches) -> None:
     base = sys.modules["dspy.clients.base_lm"].BaseLM
     patches.wrap(base, "_process_lm_response", _process_lm_response)
     patches.wrap(base, "_finalize_lm_response", _finalize_typed)
@@ -148,7 +148,7 @@ def _finalize_typed(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs
 
 
 def _litellm_retries(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Count LiteLLM's attempts: it comes here when the first has failed, with the function to try again."""
+    """Count LiteLLM's attempts: it calls this after the first one has failed, with the function to repeat."""
     kwargs = _counting(wrapped.__name__, kwargs) or kwargs
     return wrapped(*args, **kwargs)
 
@@ -193,9 +193,10 @@ def _try_again_async(call: LiveCall, original: Callable[..., Any]) -> Callable[.
 
 
 def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Count the chunks of a stream: DSPy 3.3 sends each to `settings.send_stream`."""
+    """Count the chunks of a stream: DSPy 3.3 sends each chunk to `settings.send_stream`."""
     settings = sys.modules["dspy"].settings
-    stream, call = settings.get("send_stream"), _lm_call()
+    stream = settings.get("send_stream")
+    call = _lm_call()
     if stream is None or call is None:
         return wrapped(*args, **kwargs)
     with settings.context(send_stream=_CountedStream(stream, call)):
@@ -203,7 +204,7 @@ def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwa
 
 
 class _CountedStream:
-    """A send stream that tells the call of each chunk; the chunks go on to the program's own."""
+    """A send stream that counts each chunk on the call, and sends it to the program's own stream."""
 
     def __init__(self, stream: Any, call: LiveCall) -> None:
         self._stream = stream
