@@ -174,10 +174,11 @@ class LiveCall(Call):
     """A call as the parts of lmspan share it; each field belongs to the part that is named above it."""
 
     # The recorder's.
-    life = Life.OPEN
+    call_id: str = ""
+    life: Life = Life.OPEN
     taken_by: object = None
     """The attempt to end it, or to close it, that has taken the last step of its life."""
-    measured = False
+    measured: bool = False
     """Whether the metrics have it."""
     span: Any = None
     context: Any = None
@@ -186,11 +187,11 @@ class LiveCall(Call):
     """The context that was current before."""
     totals: Any = None
     """The sums that it counts in."""
-    held = False
+    held: bool = False
     """Whether its span stays open for events until its parent ends."""
     dependents: dict[str, LiveCall] | None = None
     """The children that end with it, or whose spans end with it."""
-    inherited = False
+    inherited: bool = False
     """Whether it belongs to the process that this one was forked from, which ends it."""
     failure_below: BaseException | None = None
     """The exception that a call under it has ended with: outer calls refer to it and do not record it again."""
@@ -198,9 +199,9 @@ class LiveCall(Call):
     """The content of an LM call that goes into its log event."""
 
     # A source's.
-    recording = False
+    recording: bool = False
     """Whether the span keeps attributes and events."""
-    observed = False
+    observed: bool = False
     """Whether the span or the metrics use further facts."""
     kept: Any = None
     """What the source keeps between start and end: an object of a small class of its own, never exported."""
@@ -217,7 +218,7 @@ class LiveCall(Call):
     """On the outermost call of an awaited run: the async hooks that it waits for."""
 
     # The exporters'.
-    content_size = 0
+    content_size: int = 0
     """How many characters of content it has: a queue of spans counts them."""
     local: LocalContent | None = None
 

@@ -86,7 +86,7 @@ class BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         whole: Any = self.fp
-        self.fp = io.BufferedReader(_Bounded(whole.detach(), sock))
+        self.fp: Any = io.BufferedReader(_Bounded(whole.detach(), sock))
 
 
 @functools.cache

@@ -66,7 +66,7 @@ class Hush:
 
     def __init__(self, on_line: Callable[[str], Any] | None = None) -> None:
         self._on_line = on_line
-        self.line = ""
+        self.line: str = ""
         for name in _LOGGERS:
             filters = logging.getLogger(name).filters
             if _keep not in filters:

@@ -40,9 +40,9 @@ class _Signal:
     def __init__(
         self, name: str, exporter: Any, adapter: OtlpAdapter | None, redact: Callable[[str], str], failed: Any
     ) -> None:
-        self.failures = 0
-        self.flushing = threading.Lock()
-        self.delivery = Delivery(exporter, adapter, redact)
+        self.failures: int = 0
+        self.flushing: threading.Lock = threading.Lock()
+        self.delivery: Delivery = Delivery(exporter, adapter, redact)
         self._name = name
         self._failed = failed
 

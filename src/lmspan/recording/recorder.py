@@ -64,14 +64,14 @@ class Recorder:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Record through `tracer`; `events` names where events go: "span", "log" (to `event_logger`) or "both"."""
-        self.enabled = True
+        self.enabled: bool = True
         self.tracer = tracer
         self.content: Content = content or Content()
         self.metrics = metrics
         self.clock = clock
-        self.process_context = from_environment(os.environ)
+        self.process_context: Context = from_environment(os.environ)
         self.open: dict[str, LiveCall] = {}
-        self.lock = threading.RLock()
+        self.lock: Any = threading.RLock()
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
@@ -419,7 +419,7 @@ def _local(call: LiveCall) -> LocalContent:
     return call.local
 
 
-active = Recorder(NoOpTracer())
+active: Recorder = Recorder(NoOpTracer())
 """The recorder of the sources: that of `lmspan.session.default`, and of a session while there is one."""
 
 

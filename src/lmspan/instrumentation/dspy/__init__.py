@@ -6,7 +6,7 @@ and method, whatever the version: what a release of DSPy does not have is not pa
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from lmspan.instrumentation.dspy import (
     adapters,
@@ -27,7 +27,7 @@ from lmspan.instrumentation.dspy import (
     tools,
 )
 from lmspan.instrumentation.kit import simba as kit_simba
-from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor
+from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor, Parts
 
 _MIPROS_CHOICE: Final = "_select_and_insert_instructions_and_demos"
 
@@ -69,8 +69,16 @@ class DSPyInstrumentor(Instrumentor):
     name = "DSPy"
     module = "dspy"
     requirement = "dspy>=3.1"
-    tested = ("3.1", "3.2", "3.3", "3.4")
-    methods = METHODS
-    families = FAMILIES
-    functions = FUNCTIONS
-    parts = (describe.patch, rivals.patch, execution.patch, tools.patch, examples.patch, gepa.patch, embeddings.patch)
+    tested: ClassVar[tuple[str, ...]] = ("3.1", "3.2", "3.3", "3.4")
+    methods: ClassVar[Classes] = METHODS
+    families: ClassVar[Classes] = FAMILIES
+    functions: ClassVar[Functions] = FUNCTIONS
+    parts: ClassVar[Parts] = (
+        describe.patch,
+        rivals.patch,
+        execution.patch,
+        tools.patch,
+        examples.patch,
+        gepa.patch,
+        embeddings.patch,
+    )

@@ -46,12 +46,12 @@ class Each:
         self.function = function
         self.evaluation = evaluation
         own = kept(evaluation, EvaluationKept) or EvaluationKept()
-        self.metric = own.metric
-        self.failure_score = own.failure_score
-        self.program = evaluation.inputs.get("program")
+        self.metric: Any = own.metric
+        self.failure_score: Any = own.failure_score
+        self.program: Any = evaluation.inputs.get("program")
         self.scores: deque[Any] = deque()
         self.failures: deque[int | None] = deque()
-        self.indexes = examples.Indexes(data)
+        self.indexes: examples.Indexes = examples.Indexes(data)
         own.scores = self.scores
         own.failures = self.failures
 

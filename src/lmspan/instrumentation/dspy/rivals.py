@@ -11,11 +11,11 @@ from lmspan.guard import guarded
 if TYPE_CHECKING:
     from lmspan.patching import Patches
 
-logger = logging.getLogger("lmspan")
+logger: Final = logging.getLogger("lmspan")
 
 _RIVALS: Final = ("openinference.instrumentation.dspy", "opentelemetry.instrumentation.genai.dspy")
 
-waiting = True
+waiting: bool = True
 """Whether the check is still to be made. The other one may be turned on later than ours, so the first call checks."""
 
 

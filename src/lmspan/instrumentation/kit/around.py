@@ -54,9 +54,13 @@ class Guarded:
 
     def __init__(self, steps: Steps) -> None:
         self._start = guarded(steps.start)
-        self._describe, self._succeed, self._fail, self._release, self._cause, self.item, self._lasting = (
-            guarded(step) if step is not None else None for step in steps[1:]
-        )
+        self._describe = _guarded(steps.describe)
+        self._succeed = _guarded(steps.succeed)
+        self._fail = _guarded(steps.fail)
+        self._release = _guarded(steps.release)
+        self._cause = _guarded(steps.cause)
+        self._lasting = _guarded(steps.lasting)
+        self.item: Any = _guarded(steps.item)
 
     def start(self, recorder: Recorder, instance: Any, args: Arguments, kwargs: Keywords) -> LiveCall | None:
         """Start a call and describe it. `Recorder.announce` calls it, and ends the call if an interrupt arrives."""
@@ -91,6 +95,10 @@ class Guarded:
     def stream(self, instance: Any, args: Arguments, kwargs: Keywords) -> generators.Stream:
         """Return the call of a generator that is called with these arguments."""
         return generators.Stream(lambda recorder: self.start(recorder, instance, args, kwargs), self.end, self.item)
+
+
+def _guarded(step: Any) -> Any:
+    return guarded(step) if step is not None else None
 
 
 def around(steps: Steps) -> Wrapper:

@@ -7,9 +7,9 @@ The current call identifies a process, never the runtime context, which all proc
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
-from lmspan.instrumentation.kit.instrumentor import Classes, Instrumentor
+from lmspan.instrumentation.kit.instrumentor import Classes, Instrumentor, Parts
 from lmspan.instrumentation.llmproc import clients, events, runs, tools
 
 METHODS: Final[Classes] = (
@@ -28,6 +28,6 @@ class LLMProcInstrumentor(Instrumentor):
     name = "LLMProc"
     module = "llmproc"
     requirement = "llmproc>=0.9.5,<0.10"
-    tested = ("0.9.5",)
-    methods = METHODS
-    parts = (tools.patch, clients.patch)
+    tested: ClassVar[tuple[str, ...]] = ("0.9.5",)
+    methods: ClassVar[Classes] = METHODS
+    parts: ClassVar[Parts] = (tools.patch, clients.patch)

@@ -7,10 +7,10 @@ adapters, streams and most optimizers; LogiLLM's deep copies replace registered 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from lmspan.instrumentation.kit import simba as kit_simba
-from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor
+from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor, Parts
 from lmspan.instrumentation.logillm import (
     adapters,
     assertions,
@@ -118,8 +118,8 @@ class LogiLLMInstrumentor(Instrumentor):
     name = "LogiLLM"
     module = "logillm"
     requirement = "logillm>=0.2.17,<0.3"
-    tested = ("0.2.17",)
-    methods = METHODS
-    families = FAMILIES
-    functions = FUNCTIONS
-    parts = (describe.patch, wire.patch)
+    tested: ClassVar[tuple[str, ...]] = ("0.2.17",)
+    methods: ClassVar[Classes] = METHODS
+    families: ClassVar[Classes] = FAMILIES
+    functions: ClassVar[Functions] = FUNCTIONS
+    parts: ClassVar[Parts] = (describe.patch, wire.patch)
