@@ -67,13 +67,9 @@ def _starts(operation: Operation) -> Any:
     return start
 
 
-def _nothing(*_: Any) -> None:
-    """Add nothing."""
-
-
 METHODS: Final[dict[str, Steps]] = {
     "execute": Steps(_starts(Operation.INTERPRETER_EXECUTE), describe_execute, succeed_execute),
     "invoke_tool": Steps(start_tool, describe_tool, succeed_tool),
-    "start": Steps(_starts(Operation.INTERPRETER_STARTUP), _nothing, _nothing),
-    "shutdown": Steps(_starts(Operation.INTERPRETER_SHUTDOWN), _nothing, _nothing),
+    "start": Steps(_starts(Operation.INTERPRETER_STARTUP)),
+    "shutdown": Steps(_starts(Operation.INTERPRETER_SHUTDOWN)),
 }

@@ -1,6 +1,6 @@
 """The base class of instrumentors: OpenTelemetry's protocol, and patches when the program imports the library.
 
-An instrumentor is a table: module, class, and the hook around each of its methods. A class or method that a release of
+An instrumentor is a table: module, class, and the steps around each of its methods. A class or method that a release of
 the library does not have is passed over.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("lmspan")
 
 Methods = Mapping[str, "Steps | Callable[..., Any]"]
-"""By the name of a method: a hook, or a wrapper with wrapt's four arguments where no call starts."""
+"""By the name of a method: steps, or a wrapper with wrapt's four arguments where no call starts."""
 Classes = tuple[tuple[str, str, Methods], ...]
 """Module, class, and what is put around the methods of the class. A later row is put around an earlier one."""
 Functions = tuple[tuple[str, str, "Callable[..., Any]"], ...]
@@ -117,10 +117,10 @@ class Instrumentor:
                 self._wrap_family(base, methods)
 
     def _wrap(self, owner: Any, methods: Methods, base: Any = None) -> None:
-        for name, hook in methods.items():
+        for name, steps in methods.items():
             original = vars(owner).get(name) if owner is not None else None
             if callable(original) and _fits(original, vars(base).get(name) if base is not None else None):
-                self.patches.wrap(owner, name, _wrapper(hook, original))
+                self.patches.wrap(owner, name, _wrapper(steps, original))
 
     def _wrap_family(self, base: type, methods: Methods) -> None:
         for cls in _family(base):
@@ -163,11 +163,11 @@ def _is_awaited(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _wrapper(hook: Steps | Callable[..., Any], original: Any) -> Callable[..., Any]:
+def _wrapper(steps: Steps | Callable[..., Any], original: Any) -> Callable[..., Any]:
     """Return the wrapper for this kind of function."""
-    if not isinstance(hook, Steps):
-        return hook
+    if not isinstance(steps, Steps):
+        return steps
     function = inspect.unwrap(original)
     if inspect.isasyncgenfunction(function):
-        return around_stream(hook)
-    return around_async(hook) if inspect.iscoroutinefunction(function) else around(hook)
+        return around_stream(steps)
+    return around_async(steps) if inspect.iscoroutinefunction(function) else around(steps)

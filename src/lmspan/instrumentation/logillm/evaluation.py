@@ -83,7 +83,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
 
 
 def objective(name: str) -> Steps:
-    """Return the hook around an objective that a multi-objective optimizer measures without a metric."""
+    """Return the steps around an objective that a multi-objective optimizer measures without a metric."""
 
     def start_one(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
         return _start(recorder, instance, args, kwargs, name, loops=True)

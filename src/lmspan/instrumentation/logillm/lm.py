@@ -110,7 +110,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
         attempts.last_failed(recorder, call, qualified_name(type(error)))
 
 
-def chunk(recorder: Recorder, call: LiveCall, item: Any) -> None:
+def keep_item(recorder: Recorder, call: LiveCall, item: Any) -> None:
     """Keep the text of a stream, as far as it may be recorded."""
     own = kept(call, LogiLLMKept)
     if own is None or own.streamed is None or type(item) is not str:
@@ -180,4 +180,4 @@ def _note_failure(own: LogiLLMKept, error: Exception) -> None:
 
 
 LM: Final = Steps(start, describe, succeed, fail, cause=root_cause)
-STREAM: Final = Steps(start, describe_stream, succeed, fail, cause=root_cause, item=chunk)
+STREAM: Final = Steps(start, describe_stream, succeed, fail, cause=root_cause, item=keep_item)

@@ -35,7 +35,7 @@ _RESULT: Final = (
 
 
 def optimize(search: Callable[[Any, Any], Search]) -> Steps:
-    """Return the hook around `optimize(module, dataset, validation_set)`; `search` starts a search from a program."""
+    """Return the steps around `optimize(module, dataset, validation_set)`; `search` starts a search from a program."""
 
     def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
