@@ -1,6 +1,7 @@
 """Where content and events go in each mode, what is redacted, and what the end of a call leaves."""
 
 import os
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind
 
 from lmspan import guard
 from lmspan import semconv as sc
@@ -29,10 +31,17 @@ MESSAGES = [{"role": "user"}]
 ENCODED = '[{"role":"user"}]'
 
 
+@pytest.fixture(autouse=True)
+def _nothing_fails_inside(monkeypatch):
+    monkeypatch.setattr(guard, "failures", Counter())
+    yield
+    assert guard.failures == {}
+
+
 class Recording:
     """A recorder over real providers, with what they have exported; its clock reads 1, 2, 3, ... nanoseconds."""
 
-    def __init__(self, mode="none", *, events="span", sampler=None, meter_provider=None):
+    def __init__(self, mode="none", *, sampler=None, meter_provider=None, redact=None, **options):
         self._spans, self._logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
         provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._spans))
@@ -41,11 +50,11 @@ class Recording:
         self.ticks = iter(range(1, 1000))
         self.recorder = Recorder(
             provider.get_tracer("test"),
-            content=Content(CAPTURE_MODES[mode], Redactor(environ={"SHOP_API_KEY": SECRET})),
+            content=Content(CAPTURE_MODES[mode], Redactor(redact, {"SHOP_API_KEY": SECRET})),
             metrics=meter_provider and Metrics(meter_provider),
-            events=events,
             event_logger=loggers.get_logger("test"),
             clock=lambda: next(self.ticks),
+            **options,
         )
 
     def start(self, operation=TOOL, name="t", **options):
@@ -258,6 +267,16 @@ def test_a_log_event_has_the_time_the_attributes_and_the_span_of_its_event():
     assert {(log.trace_id, log.span_id) for log in it.logs} == {(context.trace_id, context.span_id)}
 
 
+def test_a_log_event_is_of_the_call_that_it_happens_in_though_another_is_current():
+    it = Recording(events="log")
+    outer, inner = it.start(MODULE, "outer"), it.start(TOOL, "inner")
+    it.recorder.add_event(outer, Event.RETRY, {})
+    assert [log.span_id for log in it.logs] == [outer.span.get_span_context().span_id]
+    assert it.events(outer) == []
+    it.end(inner)
+    it.end(outer)
+
+
 # errors --------------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +311,14 @@ def test_an_exception_is_described_by_its_type_and_only_as_content_by_more(mode)
     assert SECRET not in str(facts)
 
 
+def test_the_hook_of_the_user_receives_each_text_of_an_exception_once():
+    it = Recording("span", redact=lambda text: f"{text}!")
+    call = it.start()
+    it.end(call, error=ValueError("no"))
+    ((_, _, facts),) = it.events(call)
+    assert (facts[sc.EXCEPTION_TYPE], facts[sc.EXCEPTION_MESSAGE]) == ("ValueError!", "no!")
+
+
 @pytest.mark.parametrize("mode", ["none", "span", "local"])
 def test_a_call_whose_end_is_missing_has_failed_without_an_exception(mode):
     it = Recording(mode)
@@ -323,14 +350,31 @@ def test_a_call_that_has_ended_is_not_observed_and_keeps_no_content():
     assert it.recorder.open == {}
 
 
-def test_two_open_calls_of_one_id_both_end(monkeypatch):
-    monkeypatch.setattr(guard, "failures", type(guard.failures)())
+def test_a_call_that_depends_on_no_other_ends_beside_one_that_does():
+    it = Recording()
+    parent = it.start(MODULE, "parent")
+    dependent = it.start(TOOL, "dependent", owned=False)
+    beside = it.start(TOOL, "beside", parent_id=parent.call_id)
+    it.end(beside)
+    assert list(parent.dependents) == [dependent.call_id]
+    it.end(parent)
+    assert it.attributes(dependent)[sc.END_MISSING] is True
+
+
+def test_the_kind_of_a_span_that_has_ended_stays():
+    it = Recording()
+    call = it.start(LM)
+    it.end(call)
+    it.recorder.mark_internal(call)
+    assert call.span.kind is SpanKind.CLIENT
+
+
+def test_two_open_calls_of_one_id_both_end():
     it = Recording()
     outer, inner = it.start(name="outer", call_id="same"), it.start(name="inner", call_id="same")
     it.end(inner)
     it.end(outer)
     assert [it.attributes(call)[sc.CALL_ID] for call in (outer, inner)] == ["same", "same"]
-    assert guard.failures == {}
 
 
 def test_a_call_held_without_a_parent_or_after_its_parents_end_closes_by_its_own_end():

@@ -15,6 +15,7 @@ from lmspan.context import silence
 from lmspan.context.current import current_call
 from lmspan.context.processes import from_environment
 from lmspan.lifecycle import Operation
+from lmspan.recording import recorder as recording_module
 from lmspan.recording.recorder import Recorder
 
 MODULE, TOOL, LM = Operation.MODULE, Operation.TOOL, Operation.LM
@@ -155,6 +156,20 @@ def test_the_outermost_span_is_under_the_span_of_the_environment(recorder, provi
     span = provider.spans["execute_tool t"]
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (trace_id, span_id)
     assert span.attributes[sc.SESSION_ID] == "s"
+
+
+def test_a_recorder_reads_the_environment_of_its_process(monkeypatch, provider):
+    monkeypatch.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    recorder = Recorder(provider.get_tracer("test"))
+    recorder.end(start_tool(recorder))
+    assert f"{provider.spans['execute_tool t'].parent.span_id:016x}" == "b7ad6b7169203331"
+
+
+def test_installing_a_recorder_returns_the_one_before(recorder):
+    before = recording_module.active
+    assert recording_module.install(recorder) is before
+    assert recording_module.active is recorder
+    assert recording_module.install(before) is recorder
 
 
 def test_the_context_of_a_model_call_holds_what_keeps_other_instrumentations_silent(recorder):
