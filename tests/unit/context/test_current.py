@@ -100,12 +100,52 @@ def test_a_parent_that_is_named_wins_over_the_current_one(recorded):
     end(first)
 
 
+def test_a_call_under_the_current_one_starts_in_the_context_as_it_is_now_also_if_the_source_names_it(recorded):
+    outer = start(Operation.AGENT, "outer")
+    now = baggage.set_baggage("key", "value")
+    assert surroundings(now, outer, otel_context.Context()) == (outer, now)
+    assert surroundings(now, None, otel_context.Context()) == (outer, now)
+    end(outer)
+
+
+@pytest.mark.parametrize("operation", [Operation.TOOL, Operation.TURN])
+def test_what_starts_in_the_context_of_an_outermost_call_that_has_ended_is_under_it(recorded, operation):
+    outer = start(operation, "outer")
+    elsewhere(lambda: end(outer))
+    inner = start(Operation.TOOL, "inner")
+    assert inner.parent is outer
+    end(inner)
+    end(outer)
+
+
+def test_what_starts_in_the_context_of_a_tool_that_has_ended_is_under_the_tool(recorded):
+    agent, tool = start(Operation.AGENT, "a"), start(Operation.TOOL, "t")
+    elsewhere(lambda: end(tool))
+    inner = start(Operation.TOOL, "inner")
+    assert inner.parent is tool
+    for call in (inner, tool, agent):
+        end(call)
+
+
+def test_what_starts_in_a_turn_that_is_open_is_under_the_turn(recorded):
+    agent, turn = start(Operation.AGENT, "a"), start(Operation.TURN)
+    tool = start(Operation.TOOL, "t")
+    assert tool.parent is turn
+    for call in (tool, turn, agent):
+        end(call)
+
+
 def test_the_context_of_the_process_is_the_parent_of_what_has_no_other(recorded):
     outer = trace.SpanContext(7, 9, is_remote=True, trace_flags=trace.TraceFlags(1))
     process = trace.set_span_in_context(trace.NonRecordingSpan(outer), otel_context.Context())
     assert surroundings(otel_context.Context(), None, process) == (None, process)
     inner = trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(7, 8, is_remote=True)))
     assert surroundings(inner, None, process) == (None, inner)
+    with_baggage = baggage.set_baggage("key", "value", process)
+    assert surroundings(inner, None, with_baggage) == (None, inner)
+    own = baggage.set_baggage("own", "value", otel_context.Context())
+    assert surroundings(own, None, process) == (None, {**process, **own})
+    assert surroundings(own, None, otel_context.Context()) == (None, own)
 
 
 def test_the_current_call_is_the_innermost_that_is_open(recorded):
@@ -149,8 +189,10 @@ def test_ending_the_inner_call_after_the_outer_one_makes_current_what_was_before
 def test_ending_a_call_under_a_foreign_span_that_is_still_current_keeps_that_span(recorded):
     call = start(Operation.TOOL, "t")
     with foreign(recorded, "GET /") as span:
+        inside = otel_context.get_current()
         end(call)
         assert trace.get_current_span() is span
+        assert otel_context.get_current() is inside
     end(call)
 
 

@@ -1,0 +1,313 @@
+"""What the queue takes, how it weighs it, when it exports, and how it ends."""
+
+import os
+import threading
+
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, SamplingResult
+
+from lmspan import guard
+from lmspan.export import queue as queue_module
+from lmspan.export.queue import ExportQueue, weigh
+from lmspan.lifecycle import STARTING, LiveCall, LocalContent, Operation
+
+LATER = 3_600  # a delay that no test waits for
+
+
+class Exporter(SpanExporter):
+    """Keeps the batches that it receives, and counts its shutdowns."""
+
+    def __init__(self, result=SpanExportResult.SUCCESS):
+        self.batches, self.closed, self.result = [], 0, result
+        self.received = threading.Event()
+
+    def export(self, spans):
+        self.batches.append(list(spans))
+        self.received.set()
+        return self.result
+
+    def shutdown(self):
+        self.closed += 1
+
+    @property
+    def names(self):
+        return [[span.name for span in batch] for batch in self.batches]
+
+
+@pytest.fixture(autouse=True)
+def failures(monkeypatch):
+    """The failures of one test alone; no test leaves any."""
+    monkeypatch.setattr(guard, "failures", type(guard.failures)())
+    yield guard.failures
+    assert guard.failures == {}
+
+
+def started(name="s", sampler=ALWAYS_ON, **attributes):
+    return (
+        TracerProvider(sampler=sampler, shutdown_on_exit=False).get_tracer("t").start_span(name, attributes=attributes)
+    )
+
+
+def span(name="s", **attributes):
+    it = started(name, **attributes)
+    it.end()
+    return it
+
+
+def put(queue, *names):
+    for name in names:
+        queue.on_end(span(name))
+
+
+# what it takes -------------------------------------------------------------------------------------------------------
+
+
+class RecordOnly:
+    def should_sample(self, *args, **kwargs):
+        return SamplingResult(Decision.RECORD_ONLY)
+
+
+def test_a_span_that_is_not_sampled_is_not_exported():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    recorded = started("recorded", RecordOnly())
+    recorded.end()
+    queue.on_end(recorded)
+    assert queue.force_flush(5_000) is True
+    assert (exporter.names, queue.dropped) == ([], 0)
+
+
+def test_a_span_that_ends_after_the_shutdown_is_not_queued():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    put(queue, "before")
+    queue.shutdown(5_000)
+    put(queue, "after")
+    assert (exporter.names, queue.dropped, len(queue._queue)) == ([["before"]], 0, 0)
+
+
+def noted(queue, call, name="s"):
+    """A span of a call, ended on a queue."""
+    it = started(name)
+    queue.on_start(it, otel_context.Context({STARTING: call}))
+    it.end()
+    queue.on_end(it)
+    return it
+
+
+def test_a_span_of_a_call_weighs_what_its_content_does_and_another_what_its_texts_do():
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER)
+    call = LiveCall(Operation.TOOL, "t", "test")
+    call.content_size = 500
+    noted(queue, call)
+    assert queue._bytes == 1_024 + 500
+    queue.on_end(span(text="x" * 65))
+    assert queue._bytes == 2 * 1_024 + 565
+    assert queue.force_flush(5_000) is True
+    assert queue._bytes == 0
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_local_content_is_exported_only_where_nothing_leaves_this_machine(is_local):
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, is_local=is_local)
+    call = LiveCall(Operation.TOOL, "t", "test")
+    call.local = LocalContent()
+    call.local.attributes["text"] = "t"
+    it = noted(queue, call)
+    queue.on_end(span("another"))
+    assert queue.force_flush(5_000) is True
+    ((ours, theirs),) = exporter.batches
+    assert dict(ours.attributes) == ({"text": "t"} if is_local else {})
+    assert (ours is it, theirs.name) == (not is_local, "another")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "more"),
+    [
+        ({}, 0),
+        ({"a": "x" * 64, "n": 10**9, "b": True}, 0),
+        ({"a": "x" * 65, "b": "y" * 100}, 165),
+        ({"a": "é" * 65}, 195),
+        ({"a": ["xy", "z"], "n": [1, 2]}, 3),
+    ],
+)
+def test_a_span_weighs_its_long_texts_and_a_constant(attributes, more):
+    assert weigh(span(**attributes)) == 1_024 + more
+
+
+def test_an_event_weighs_its_texts_and_a_constant():
+    it = started()
+    it.add_event("plain")
+    it.add_event("texts", {"a": "xy", "b": "z", "n": 5})
+    it.end()
+    assert weigh(it) == 1_024 + 64 + 64 + 9
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2_048, 2), (2_047, 1), (1_024, 1), (1_023, 0)])
+def test_a_queue_takes_as_many_bytes_as_it_may_and_drops_the_rest(room, kept, monkeypatch):
+    lost = type(guard.dropped)()
+    monkeypatch.setattr("lmspan.export.queue.dropped", lost)
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, queue_bytes=room)
+    put(queue, "a", "b", "c")
+    assert queue.dropped == 3 - kept
+    assert lost == {"the queue is full": 3 - kept}
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == ([["a", "b", "c"][:kept]] if kept else [])
+
+
+# when it exports -----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_exported_as_soon_as_it_is_full_of_spans():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=3)
+    put(queue, "a", "b")
+    assert exporter.names == []
+    put(queue, "c")
+    assert exporter.received.wait(30)
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == [["a", "b", "c"]]
+
+
+def test_a_batch_is_exported_as_soon_as_it_is_full_of_bytes():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_bytes=2_048)
+    put(queue, "a")
+    assert exporter.names == []
+    put(queue, "b")
+    assert exporter.received.wait(30)
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == [["a", "b"]]
+
+
+def test_a_span_is_exported_without_a_full_batch_when_it_is_old():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=0.01)
+    put(queue, "a")
+    assert exporter.received.wait(30)
+    assert exporter.names == [["a"]]
+    queue.shutdown(5_000)
+
+
+def test_batches_are_cut_by_spans_and_by_bytes_and_a_large_span_goes_alone():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=100, batch_bytes=3 * 1_024)
+    queue._wake_worker = lambda: None  # all of them are queued before the first batch
+    put(queue, "a", "b", "c", "d")
+    queue.on_end(span("large", text="x" * 10_000))
+    put(queue, "e")
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == [["a", "b", "c"], ["d"], ["large"], ["e"]]
+
+
+def test_a_flush_of_an_empty_queue_delivers_all_of_nothing():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    assert queue.force_flush(0) is True
+    assert (queue._worker, exporter.names) == (None, [])
+
+
+def test_a_flush_after_a_loss_that_was_reported_before_is_whole_again():
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=1_024)
+    put(queue, "a", "too much")
+    assert queue.force_flush(5_000) is True
+    put(queue, "b")
+    assert queue.force_flush(5_000) is True
+    assert queue.dropped == 1
+
+
+def test_a_batch_that_was_kept_waits_as_long_as_the_endpoint_asks(monkeypatch):
+    waits = []
+    enough = threading.Event()
+
+    def wait(wake, timeout_s):
+        waits.append(timeout_s)
+        if len(waits) == 5:
+            enough.set()
+            exporter.result = SpanExportResult.SUCCESS
+
+    monkeypatch.setattr("lmspan.export.queue._wait", wait)
+    exporter = Exporter(SpanExportResult.FAILURE)
+    exporter.batch_refused, exporter.retry_after_s = False, 3.0
+    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
+    put(queue, "a")
+    assert enough.wait(30)
+    queue.shutdown(5_000)
+    assert waits[:5] == [0.5, 3.0, 6.0, 12.0, 24.0]
+    assert exporter.names == [["a"]] * len(exporter.names)
+
+
+def test_the_pause_after_failures_doubles_up_to_30_seconds(monkeypatch):
+    waits = []
+    enough = threading.Event()
+
+    def wait(wake, timeout_s):
+        waits.append(timeout_s)
+        if len(waits) == 8:
+            enough.set()
+            exporter.result = SpanExportResult.SUCCESS
+
+    monkeypatch.setattr("lmspan.export.queue._wait", wait)
+    exporter = Exporter(SpanExportResult.FAILURE)
+    exporter.batch_refused = False
+    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
+    put(queue, "a")
+    assert enough.wait(30)
+    queue.shutdown(5_000)
+    assert waits[:8] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+# the end -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_shutdown_exports_what_is_queued_and_closes_the_exporter_once():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    put(queue, "a", "b")
+    queue.shutdown(5_000)
+    queue.shutdown(5_000)
+    assert (exporter.names, exporter.closed, queue.dropped) == ([["a", "b"]], 1, 0)
+
+
+def test_what_is_not_delivered_at_the_end_is_counted_with_its_reason(monkeypatch):
+    lost = type(guard.dropped)()
+    monkeypatch.setattr("lmspan.export.queue.dropped", lost)
+    exporter = Exporter(SpanExportResult.FAILURE)
+    exporter.batch_refused = False
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    put(queue, "a", "b")
+    queue.shutdown(5_000)
+    assert lost == {"the program ended before they were delivered": 2}
+    assert (queue.dropped, exporter.closed) == (2, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_exports_its_own_spans_alone_and_soon():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    put(queue, "the parent's")
+    assert queue._worker is not None
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            put(queue, "the child's")
+            delivered = exporter.received.wait(30)  # without a flush: a child may leave at any point
+            code = 0 if delivered and exporter.names == [["the child's"]] else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == [["the parent's"]]
+
+
+def test_a_queue_whose_delay_is_short_keeps_it_in_a_child(monkeypatch):
+    queues = [ExportQueue(Exporter(), "test", delay_s=delay_s) for delay_s in (0.01, LATER)]
+    monkeypatch.setattr(queue_module, "_queues", queues)
+    queue_module._reset_in_child()
+    assert [queue._delay_s for queue in queues] == [0.01, 0.05]
