@@ -62,7 +62,7 @@ def _definition(tool: Any) -> Any:
     return fields
 
 
-def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+def split_inputs(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     """Separate the inputs of a plain function into messages, in the form of the conventions, and the other inputs.
 
     Messages are a list of dicts with a role, alone or named `messages`, or a string, alone or named `prompt`.
@@ -80,7 +80,7 @@ def said_to(inputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     return None, inputs
 
 
-def said_by(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
+def split_outputs(outputs: Any) -> tuple[list[dict[str, Any]] | None, Any]:
     """Separate the outputs of a plain function into messages (strings, or one dict with a role) and the rest."""
     texts = [outputs] if type(outputs) is str else outputs
     if type(texts) is list and 0 < len(texts) <= _MOST and all(type(each) is str for each in texts):
@@ -99,7 +99,7 @@ def _finish_reason(message: dict[str, Any]) -> str:
     return "tool_call" if type(calls) is list and calls else "stop"
 
 
-def exchanged(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dict[str, Any]]:
+def agent_message(role: str, fields: Any, as_text: Callable[[Any], str]) -> list[dict[str, Any]]:
     """Return the inputs or outputs of an agent as one message: the only field if it is a string, else all as text.
 
     The message omits the trajectory, because the spans below hold it. Empty inputs or outputs make no message.

@@ -97,7 +97,7 @@ class Content:
 
     def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
         """Return a payload (attribute name -> value) as attributes; `openinference` adds OpenInference's names."""
-        self.redactor.look_around()
+        self.redactor.read_environment()
         encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
         for name in payload if openinference else ():
             if name in sc.OPENINFERENCE_CONTENT:
@@ -134,10 +134,10 @@ class Content:
         """Return a JSON object; any other value becomes `{"result": value}`, as the conventions require of tools."""
         return self.json(value if issubclass(type(value), dict) else {"result": value})
 
-    def exception(self, error: BaseException, *, told: bool) -> dict[str, str]:
-        """Return the attributes of an exception: its type and, if `told`, its message and its traceback."""
+    def exception(self, error: BaseException, *, with_content: bool) -> dict[str, str]:
+        """Return the attributes of an exception: its type and, if `with_content`, its message and its traceback."""
         facts = {sc.EXCEPTION_TYPE: self.redactor.name(qualified_name(type(error)))}
-        if told:
+        if with_content:
             message = self.message(error)
             facts[sc.EXCEPTION_MESSAGE] = message
             frames = self.text("".join(traceback.format_tb(error.__traceback__))).rstrip()
@@ -147,7 +147,7 @@ class Content:
 
     def message(self, error: BaseException) -> str:
         """Return the message of an exception, built from its arguments: its `__str__` does not run."""
-        self.redactor.look_around()
+        self.redactor.read_environment()
         arguments = BaseException.__dict__["args"].__get__(error)
         if len(arguments) == 1 and issubclass(type(arguments[0]), str):
             return self.redactor.hook(clip(_exact(arguments[0]), 4096, self.redactor))

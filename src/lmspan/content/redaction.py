@@ -42,10 +42,10 @@ class Redactor:
         self._names: dict[str, str] = {}
         self._environ = environ or {}
         self._seen: Any = None
-        self.look_around()
+        self.read_environment()
 
     @guard.guarded
-    def look_around(self) -> None:
+    def read_environment(self) -> None:
         """Learn the keys in the environment, which a program may load after `init()`. Cheap if nothing changed."""
         stored = getattr(self._environ, "_data", self._environ)  # os.environ decodes a value at every access
         if stored == self._seen:

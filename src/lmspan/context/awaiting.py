@@ -1,4 +1,4 @@
-"""Awaited runs: they can wait for what their subscribers have still to do."""
+"""Awaited runs, which wait for the async hooks of their subscribers before they return."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 _SETTLE_S: Final = 5.0
 
 awaited: ContextVar[bool] = ContextVar("lmspan-awaited", default=False)
-"""Whether what runs here is, at its outermost, awaited: then it can wait for async hooks before it returns."""
+"""Whether the outermost call here is awaited, so that it can wait for async hooks before it returns."""
 
 
 async def settle(call: LiveCall) -> None:
-    """Wait for what subscribers have under way, when an awaited run ends: not longer than a few seconds."""
-    pending, call.pending = call.pending, None
+    """Wait at the end of an awaited run for the hooks that are still running, for five seconds at most."""
+    pending = call.pending
+    call.pending = None
     if pending:
         waiting = [asyncio.wrap_future(each) if isinstance(each, Future) else each for each in pending]
         await asyncio.wait(waiting, timeout=_SETTLE_S)

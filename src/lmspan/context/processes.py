@@ -1,9 +1,8 @@
-"""The trace across processes: into those that multiprocessing starts, and in from the environment of our own.
+"""The trace across processes: into children of multiprocessing, and out of the environment of this process.
 
-A child that is forked has the context by itself. For one that is spawned, and for each task of a process pool, the
-function is sent along with the context as W3C headers, if a call of ours is current; the child attaches it while the
-function runs. A process that was started otherwise joins by `TRACEPARENT` and `BAGGAGE` in its environment, which
-`environ()` gives.
+A forked child has the context by itself. To a spawned child, and with each task of a process pool, the function is
+sent together with the context as W3C headers, if a call of ours is current; the child attaches it while the function
+runs. Any other process joins by `TRACEPARENT` and `BAGGAGE` in its environment, which `environ()` returns.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def headers() -> dict[str, str]:
 
 
 def context_of(carrier: Mapping[str, str]) -> Context:
-    """Return the context that headers tell; an empty one when they tell none that is valid."""
+    """Return the context that headers describe; an empty one if they describe no valid one."""
     context = otel_context.Context()
     for propagator in _PROPAGATORS:
         context = propagator.extract(carrier, context)
@@ -46,7 +45,7 @@ def context_of(carrier: Mapping[str, str]) -> Context:
 
 
 def from_environment(environ: Mapping[str, str]) -> Context:
-    """Return the context that this process was started in."""
+    """Return the context that this process was started in, from its environment."""
     return context_of({name.lower(): environ[name] for name in _VARIABLES if environ.get(name)})
 
 
@@ -55,10 +54,10 @@ def environ() -> dict[str, str]:
 
         subprocess.run(command, env=lmspan.environ())
 
-    A copy of this process' own, with `TRACEPARENT`, and `BAGGAGE` where there is any.
+    A copy of this process' own environment with `TRACEPARENT`, and with `BAGGAGE` if there is any.
     """
-    told = guarded(headers)() or {}
-    return {**os.environ, **{name.upper(): value for name, value in told.items()}}
+    carrier = guarded(headers)() or {}
+    return {**os.environ, **{name.upper(): value for name, value in carrier.items()}}
 
 
 class Carried:
@@ -88,7 +87,7 @@ class Sent:
         self.carrier = carrier
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it; in the child. Of what a fork has left there only the subscriptions stay: the call is another now."""
+        """Run it, in the child. Of a context that a fork has left there, only the subscriptions stay."""
         before = otel_context.get_current()
         stays = {LISTENING: before[LISTENING]} if LISTENING in before else {}
         otel_context.attach(otel_context.Context({**context_of(self.carrier), **stays}))
@@ -100,7 +99,7 @@ class Sent:
 
 @guarded
 def _sent(function: Callable[..., Any]) -> Sent | None:
-    """Return a function to send in the place of another: None where no call is current, or it cannot be told."""
+    """Return a function to send in place of another; None if no call is current."""
     return Sent(function, headers()) if CURRENT in otel_context.get_current() else None
 
 
@@ -112,7 +111,7 @@ def _send(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: di
 
 
 def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Do so for a pool of processes; one of threads, which has the same methods, is given the context itself."""
+    """Send the context with a task to a process pool; hand it directly to a ThreadPool, which has the same methods."""
     if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
         return _send(wrapped, pool, args, kwargs)
     context = otel_context.get_current()
@@ -122,7 +121,7 @@ def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs:
 
 
 def _start(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Start a process; its target is sent with the context, unless it is forked and has that by itself."""
+    """Send the target with the context when a process starts, unless it is forked and has the context by itself."""
     target = getattr(process, "_target", None)
     forked = type(process).__name__ == "ForkProcess" or _default_is_fork(process)
     if target is not None and not forked:
@@ -131,21 +130,21 @@ def _start(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwa
 
 
 def _default_is_fork(process: Any) -> bool:
-    import multiprocessing  # noqa: PLC0415 - whoever starts a process has
+    import multiprocessing  # noqa: PLC0415 - it is imported already where a process starts
 
     return type(process).__name__ == "Process" and multiprocessing.get_start_method() == "fork"
 
 
 def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[Any], Any]) -> None:
-    """Have a process that multiprocessing has started call `leave(owner)` at its end, where `atexit` is not heard.
+    """Register `leave(owner)` for the end of each child of multiprocessing, which does not run `atexit`.
 
-    Such a process forgets what its parent has registered; what is run after that registers it anew. The owner is not
-    kept alive by the parent. A process that is already such a child registers it here.
+    A forked child drops the finalizers of its parent and then runs this registration again. The registration does not
+    keep the owner alive. In a process that is such a child already, it takes effect at once.
     """
 
     def register(util: Any) -> None:
-        def at_exit(it: Any) -> None:
-            util.Finalize(None, leave, (it,), exitpriority=0)
+        def at_exit(session: Any) -> None:
+            util.Finalize(None, leave, (session,), exitpriority=0)
 
         util.register_after_fork(owner, at_exit)
         if util.process.parent_process() is not None:
@@ -155,13 +154,13 @@ def when_a_child_exits(patches: Patches, owner: Any, leave: Callable[[Any], Any]
 
 
 def patch(patches: Patches) -> None:
-    """Patch what starts processes and gives them tasks, when the program imports it."""
-    patches.when_imported("multiprocessing.process", lambda found: _wrap(patches, found.BaseProcess, _start, "start"))
+    """Patch the classes that start processes and send them tasks, when the program imports them."""
+    patches.when_imported("multiprocessing.process", lambda module: _wrap(patches, module.BaseProcess, _start, "start"))
     patches.when_imported(
-        "concurrent.futures.process", lambda found: _wrap(patches, found.ProcessPoolExecutor, _send, "submit")
+        "concurrent.futures.process", lambda module: _wrap(patches, module.ProcessPoolExecutor, _send, "submit")
     )
     methods = "apply_async", "_map_async", "imap", "imap_unordered"
-    patches.when_imported("multiprocessing.pool", lambda found: _wrap(patches, found.Pool, _give, *methods))
+    patches.when_imported("multiprocessing.pool", lambda module: _wrap(patches, module.Pool, _give, *methods))
 
 
 def _wrap(patches: Patches, owner: type, wrapper: Callable[..., Any], *names: str) -> None:

@@ -1,8 +1,8 @@
-"""Calls in the OpenTelemetry context: which is current, and that what a thread pool runs for a call is under it.
+"""The context of a call goes into thread pools, so that the calls there are under it.
 
-asyncio, `asyncio.to_thread`, anyio (and with it DSPy's `asyncify`) carry context by themselves; only
-`concurrent.futures.ThreadPoolExecutor` does not. Its `submit` is wrapped while anything is instrumented, and does
-something only when a call of ours is current: other programs' pools are left as they are.
+asyncio, `asyncio.to_thread` and anyio (and with it DSPy's `asyncify`) carry the context by themselves;
+`concurrent.futures.ThreadPoolExecutor` does not. Its `submit` is wrapped while a library is instrumented, and changes
+nothing unless a call of ours is current.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _users = 0
 
 
 def install() -> None:
-    """Start carrying context into pools and processes; calls nest."""
-    global _users  # noqa: PLW0603 - a count of who needs it
+    """Start to carry the context into pools and processes. Each call needs an `uninstall()`."""
+    global _users  # noqa: PLW0603 - one count for the process
     _users += 1
     if _users == 1:
         _patches.wrap(ThreadPoolExecutor, "submit", _submit)
@@ -44,8 +44,8 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo one `install()`; the last one restores `submit`."""
-    global _users  # noqa: PLW0603
+    """Undo one `install()`; the last one removes the patches."""
+    global _users  # noqa: PLW0603 - as above
     _users = max(_users - 1, 0)
     if _users == 0:
         _patches.restore()

@@ -1,8 +1,8 @@
-"""Other instrumentations below ours: one call of a model is one span, whoever else could tell of it.
+"""Other instrumentations below ours: one call of a model is one span, although several of them see it.
 
 While a model's call is open, the attached context asks the instrumentations of model clients to stay silent, in the
-two ways that they listen for. Anthropic's client, which makes spans by itself, listens for none: it is patched. What is
-no model call, such as an HTTP request, may nest below.
+two ways that they check. Anthropic's client makes spans by itself and checks neither, so it is patched. Other spans,
+such as that of an HTTP request, may nest below.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmspan.patching import Patches
 
 _UTIL_GENAI: Final = "opentelemetry.util.genai.invocation"
-"""OpenTelemetry's own GenAI instrumentations: one that finds such data in its context adds to it and makes no span."""
+"""An instrumentation of OpenTelemetry's that has such data in its context adds to it and makes no span."""
 
 _DATA: Final = {
     Operation.LM: ("CLIENT_INFERENCE_CONTEXT_KEY", "InferenceData"),
@@ -31,21 +31,21 @@ _DATA: Final = {
 _OPENLLMETRY: Final = "suppress_language_model_instrumentation"
 
 
-@guarded  # the data of a stranger is made here
+@guarded  # it constructs an object of another package
 def entries(operation: Operation) -> dict[str, Any]:
-    """Return what the context of an operation holds so that nobody below tells of it again."""
+    """Return the entries of an operation's context that keep others from recording it again."""
     if operation not in _DATA:
         return {}
-    found: dict[str, Any] = {} if operation is Operation.RETRIEVAL else {_OPENLLMETRY: True}
-    util = sys.modules.get(_UTIL_GENAI)  # whoever could listen has imported it
+    silencing: dict[str, Any] = {} if operation is Operation.RETRIEVAL else {_OPENLLMETRY: True}
+    util = sys.modules.get(_UTIL_GENAI)  # an instrumentation that checks it has imported it
     key, data = (getattr(util, name, None) for name in _DATA[operation])
     if key is not None and data is not None:
-        found[key] = data()
-    return found
+        silencing[key] = data()
+    return silencing
 
 
 def patch(patches: Patches) -> None:
-    """Have Anthropic's client make no span of its own below a model's call: its tokens would be there twice."""
+    """Keep Anthropic's client from making a span below a model's call, because its tokens would be counted twice."""
 
     @guarded
     def quieten(client: Any) -> None:
@@ -56,5 +56,5 @@ def patch(patches: Patches) -> None:
 
 def _no_span(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     call: Any = otel_context.get_current().get(CURRENT)
-    told = call is not None and not call.ended and call.operation in _DATA
-    return None if told else wrapped(*args, **kwargs)
+    is_recorded = call is not None and not call.ended and call.operation in _DATA
+    return None if is_recorded else wrapped(*args, **kwargs)

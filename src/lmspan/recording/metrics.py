@@ -1,8 +1,8 @@
 """The instruments, fed from ended calls: the GenAI client metrics, durations, and counters of our own.
 
-Names, units and bucket boundaries are the GenAI conventions'; attributes are few and of low cardinality. One
-measurement costs more than half a span, so an ended call only waits here. A reader that collects takes what waits
-first, so nothing is late; and when much waits, a thread of its own takes it.
+Names, units and bucket boundaries are those of the GenAI conventions; attributes are few and of low cardinality. One
+measurement costs more than half a span, so an ended call only waits here. A reader measures the calls that wait before
+it collects, so none is late; when many wait, a thread of our own measures them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CLIENT_FACTS: Final = (
     sc.SERVER_ADDRESS, sc.SERVER_PORT, sc.ERROR_TYPE,
 )  # fmt: skip
 
-# operation -> the duration's name, its buckets, and which facts of the call it is told apart by
+# operation -> the name of the duration, its buckets, and the facts of the call that are its attributes
 _DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
     Operation.LM: (sc.METRIC_OPERATION_DURATION, _SECONDS, _CLIENT_FACTS),
     Operation.EMBEDDING: (sc.METRIC_OPERATION_DURATION, _SECONDS, _CLIENT_FACTS),
@@ -54,7 +54,7 @@ _DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
     Operation.WORKFLOW: (sc.METRIC_WORKFLOW_DURATION, _WORKFLOW_SECONDS, (sc.WORKFLOW_NAME, sc.ERROR_TYPE)),
     Operation.MODULE: (sc.METRIC_MODULE_DURATION, _SECONDS, (sc.MODULE_NAME, sc.ERROR_TYPE)),
 }
-# operation -> the gauge of its score, where the score is, and what it is told apart by
+# operation -> the gauge of its score, the fact that is the score, and the fact that is its attribute
 _SCORES: Final = {
     Operation.EVALUATE: (sc.METRIC_EVALUATION_SCORE, sc.EVALUATION_SCORE, sc.EVALUATION_NAME),
     Operation.OPTIMIZE: (sc.METRIC_OPTIMIZER_SCORE, sc.OPTIMIZER_BEST_SCORE, sc.OPTIMIZER_NAME),
@@ -146,7 +146,7 @@ class Metrics:
                 self._scores[name].set(facts[score], {apart: facts[apart]}, context)
         instrument, names = self._durations.get(operation, (None, ()))
         if instrument is not None:
-            attributes = _told(facts, names)
+            attributes = _selected(facts, names)
             instrument.record(duration_s, attributes, context)
             if operation in (Operation.LM, Operation.EMBEDDING):
                 self._measure_usage(facts, attributes, context, duration_s)
@@ -158,7 +158,7 @@ class Metrics:
         if missing:
             self._missing.add(1, context=context)
         if outermost:
-            self._runs.add(1, _told(facts, (sc.ERROR_TYPE,)), context)
+            self._runs.add(1, _selected(facts, (sc.ERROR_TYPE,)), context)
 
     def _measure_usage(
         self, facts: dict[str, Any], attributes: dict[str, Any], context: Context, duration_s: float
@@ -181,7 +181,7 @@ def _is_remote(parent: SpanContext | None) -> bool:
     return parent is not None and parent.is_remote
 
 
-def _told(facts: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _selected(facts: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: facts[name] for name in names if name in facts}
 
 

@@ -394,7 +394,7 @@ class Recorder:
             message = None
         call.span.set_status(StatusCode.ERROR, message or (call.found[sc.ERROR_TYPE] if error is not None else None))
         if error is not None and call.failed:
-            facts = self.content.exception(error, told=bool(capture))
+            facts = self.content.exception(error, with_content=bool(capture))
             client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference
             event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
             self.add_event(call, event, facts, redacted=True, severity=SeverityNumber.WARN)

@@ -1,8 +1,8 @@
-"""What an operation and everything below it came to: calls, tokens, cost, errors.
+"""The totals of an operation and of everything below it: calls, tokens, cost, errors.
 
 A call that keeps totals (the outermost of a trace, and those in `_KEEPERS`) has a `Totals`, which every call under it
-shares until one of them keeps its own; that one adds what it came to when it ends. So an ended call costs one append,
-however deep it is, and a trace that never ends takes no more memory than one that does.
+shares until one of them keeps its own; that one adds its sums when it ends. So an ended call costs one append, however
+deep it is, and a trace that never ends takes no more memory than one that does.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ORDER: Final = (
 )  # fmt: skip
 _WAITING: Final = 256
 _PATIENCE_S: Final = 0.05
-_COST_DIGITS: Final = 12  # what binary fractions add beyond that is no money
+_COST_DIGITS: Final = 12  # further digits come from binary fractions
 
 
 def totals_of(call: LiveCall) -> Totals:
@@ -52,7 +52,7 @@ def totals_of(call: LiveCall) -> Totals:
 
 
 def count(call: LiveCall) -> dict[str, Any]:
-    """Count an ended call; put on it what it and all below it came to, if it keeps totals, and return that."""
+    """Count an ended call; if it keeps totals, put them on it and return them."""
     call.facts.update(call.found)
     call.totals.add(call)
     if call.parent is not None and call.operation not in _KEEPERS:
@@ -64,9 +64,9 @@ def count(call: LiveCall) -> dict[str, Any]:
 
 
 class Totals:
-    """The sums of one keeper. Calls are added from any thread without a lock; whoever finds many waiting adds them up.
+    """The sums of one keeper. Any thread adds a call without a lock; a thread that finds many waiting adds them up.
 
-    The lock is only tried: where a fork has caught it, the sums of that one run are short, and nothing waits.
+    A thread never waits for the lock. Where a fork has caught it, the sums of that one run are too small.
     """
 
     __slots__ = ("_adding", "_costs", "_nodes", "_numbers", "_sources", "_waiting", "closed", "outer")

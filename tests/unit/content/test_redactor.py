@@ -103,10 +103,10 @@ def test_a_secret_of_the_environment_is_known_once_it_is_there_and_stays_known()
     redactor = Redactor(environ=environ)
     environ["SHOP_API_KEY"] = KEY
     assert redactor.secrets(KEY) == KEY
-    redactor.look_around()
+    redactor.read_environment()
     assert redactor.secrets(KEY) == REDACTED
     environ["SHOP_API_KEY"] = OTHER
-    redactor.look_around()
+    redactor.read_environment()
     assert redactor.secrets(f"{KEY} {OTHER}") == f"{REDACTED} {REDACTED}"
 
 
@@ -115,10 +115,10 @@ def test_the_environment_is_read_again_only_if_it_has_changed(monkeypatch):
     redactor = Redactor(environ=os.environ)
     learnt = []
     monkeypatch.setattr(redactor, "_learn", lambda kept, secrets: learnt.append(secrets))
-    redactor.look_around()
+    redactor.read_environment()
     assert learnt == []
     monkeypatch.setenv("TOY_API_KEY", OTHER)
-    redactor.look_around()
+    redactor.read_environment()
     assert any(OTHER in secrets for secrets in learnt)
 
 

@@ -87,7 +87,7 @@ def test_a_source_line_of_a_stack_trace_does_not_show_its_key():
     try:
         call(api_key="zq8w4x7v2k9m")
     except ValueError as error:
-        facts = content.exception(error, told=True)
+        facts = content.exception(error, with_content=True)
     assert "zq8w4x7v2k9m" not in facts[sc.EXCEPTION_STACKTRACE]
     assert f'call(api_key="{REDACTED}")' in facts[sc.EXCEPTION_STACKTRACE]
 

@@ -152,7 +152,7 @@ def test_a_file_that_another_process_removes_meanwhile_is_no_failure(tmp_path, m
     aged(tmp_path / "traces-a.jsonl", "", 1)
     aged(tmp_path / "traces-b.jsonl", "", 1)
     aged(tmp_path / "traces.jsonl", "", time.time())
-    plain = file_sink._written
+    plain = file_sink._write_time
 
     def written(path):
         if path.name == "traces-a.jsonl":
@@ -161,7 +161,7 @@ def test_a_file_that_another_process_removes_meanwhile_is_no_failure(tmp_path, m
             return 1.0
         return plain(path)
 
-    monkeypatch.setattr(file_sink, "_written", written)
+    monkeypatch.setattr(file_sink, "_write_time", written)
     assert FileSink(tmp_path, max_bytes=1).export(some_spans()) is SUCCESS
     assert len(turned(tmp_path)) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content.messages import exchanged
+from lmspan.content.messages import agent_message
 from lmspan.content.payload import qualified_name
 from lmspan.instrumentation.kit import examples, turns
 from lmspan.instrumentation.kit.kept import ModuleKept, kept
@@ -55,7 +55,7 @@ def place(call: LiveCall, base: type) -> None:
 def capture(recorder: Recorder, call: LiveCall, inputs: dict[str, Any]) -> None:
     """Record the inputs; for an agent, also as its first message, and its tools."""
     if call.operation is Operation.AGENT:
-        if message := exchanged("user", inputs, recorder.content.brief):
+        if message := agent_message("user", inputs, recorder.content.brief):
             recorder.capture(call, {sc.INPUT_MESSAGES: message})
         if tools := turns.tools_of(call):
             recorder.capture(call, {sc.TOOL_DEFINITIONS: tools})
@@ -66,7 +66,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record what the module returned."""
     if not recorder.captures(call):
         return
-    if call.operation is Operation.AGENT and (message := exchanged("assistant", outputs, recorder.content.brief)):
+    if call.operation is Operation.AGENT and (message := agent_message("assistant", outputs, recorder.content.brief)):
         recorder.capture(call, {sc.OUTPUT_MESSAGES: message})
     recorder.capture(call, {sc.MODULE_OUTPUTS: outputs})
 

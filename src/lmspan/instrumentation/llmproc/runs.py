@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import Link
 
 from lmspan import semconv as sc
-from lmspan.content.messages import exchanged, output_messages
+from lmspan.content.messages import agent_message, output_messages
 from lmspan.context import lineage
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit.arguments import by_name
@@ -63,7 +63,7 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
     put(call.found, sc.AGENT_ACCESS_LEVEL, fields["access_level"].value, str)
     user_input = call.inputs.get("user_input")
-    if recorder.captures(call) and (message := exchanged("user", user_input, recorder.content.brief)):
+    if recorder.captures(call) and (message := agent_message("user", user_input, recorder.content.brief)):
         recorder.capture(call, {sc.INPUT_MESSAGES: message})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content.messages import exchanged, said_by, said_to
+from lmspan.content.messages import agent_message, split_inputs, split_outputs
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
 _INPUTS, _OUTPUTS = 1, 2  # their places in a row
 # place -> the attribute of its messages, what finds those of a model, who says those of an agent
 _MESSAGES: Final = {
-    _INPUTS: (sc.INPUT_MESSAGES, said_to, "user"),
-    _OUTPUTS: (sc.OUTPUT_MESSAGES, said_by, "assistant"),
+    _INPUTS: (sc.INPUT_MESSAGES, split_inputs, "user"),
+    _OUTPUTS: (sc.OUTPUT_MESSAGES, split_outputs, "assistant"),
 }
 _UNNAMED_PROVIDER: Final = "custom"
 
@@ -72,7 +72,7 @@ def _capture(recorder: Recorder, call: LiveCall, place: int, value: Any) -> None
         messages, rest = find(value)
         payload = {name: rest, said: messages}
     elif call.operation is Operation.AGENT:
-        payload = {said: exchanged(role, value, recorder.content.brief) or None, name: value}
+        payload = {said: agent_message(role, value, recorder.content.brief) or None, name: value}
     recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 
 
