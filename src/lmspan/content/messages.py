@@ -9,7 +9,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.content.payload import stored_fields
+from lmspan.content.payload import stored_dict, stored_fields
 from lmspan.content.secret_names import hides
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ _TRAJECTORY: Final = "trajectory"
 _TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
 _MOST: Final = 1_000  # messages or fields: a larger value is described like any other, not as a conversation
 _FINISHED: Final = {"finish_reason": "stop"}  # the conventions require a reason, and an agent that returns has ended
-_get = object.__getattribute__
 
 
 def input_messages(messages: Any, prompt: Any) -> list[dict[str, Any]]:
@@ -206,7 +205,4 @@ def _tool_call(call: Any) -> dict[str, Any]:
 def _fields(value: Any) -> dict[str, Any]:
     if issubclass(type(value), dict):
         return dict(dict.items(value))
-    try:
-        return dict(_get(value, "__dict__"))
-    except AttributeError:
-        return {}
+    return stored_dict(value, type(value)) or {}

@@ -15,6 +15,7 @@ import traceback
 import uuid
 from dataclasses import dataclass
 from enum import EnumType
+from types import GetSetDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -261,16 +262,18 @@ def stored_fields(value: Any, kind: type) -> Any:
         if known is not None and known[0] is base:
             return known[1](value)
         if base.__name__ == "BaseModel" and base.__module__ == "pydantic.main":
-            return dict(object.__getattribute__(value, "__dict__"))
-    if "__dataclass_fields__" in type.__dict__["__dict__"].__get__(kind):
-        stored = object.__getattribute__(value, "__dict__") if "__dict__" in dir_of(kind) else None
-        return dict(stored) if type(stored) is dict else None
+            return stored_dict(value, kind)
+    return stored_dict(value, kind) if "__dataclass_fields__" in type.__dict__["__dict__"].__get__(kind) else None
+
+
+def stored_dict(value: Any, kind: type) -> dict[str, Any] | None:
+    """Return a copy of the instance's own dict, or None if a class puts something of its own in its place."""
+    for base in type.__dict__["__mro__"].__get__(kind):
+        defined = type.__dict__["__dict__"].__get__(base)
+        if "__dict__" in defined:
+            place = defined["__dict__"]
+            return dict(place.__get__(value)) if type(place) is GetSetDescriptorType else None
     return None
-
-
-def dir_of(kind: type) -> set[str]:
-    """Return the names that the classes of `kind` define; its metaclass runs no code."""
-    return {name for base in type.__dict__["__mro__"].__get__(kind) for name in type.__dict__["__dict__"].__get__(base)}
 
 
 def type_name(kind: type) -> str:

@@ -40,7 +40,7 @@ class Redactor:
         self._configured: list[str] = []
         self._known: tuple[str, ...] = ()  # both, the longest first
         self._names: dict[str, str] = {}
-        self._environ = environ or {}
+        self._environ = {} if environ is None else environ
         self._seen: Any = None
         self.read_environment()
 
@@ -56,6 +56,10 @@ class Redactor:
                 self._learn(self._of_environment, _forms(value))
             self._learn(self._of_environment, _forms_in(value))
         self._seen = seen
+
+    def set_hook(self, hook: Callable[[str], str]) -> None:
+        """Pass each string to this hook from now on."""
+        self._hook = hook
 
     def know(self, secret: object) -> None:
         """Remember a key that the program uses, to remove it wherever it occurs as a word.

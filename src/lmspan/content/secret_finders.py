@@ -87,7 +87,7 @@ _ASSIGNMENT: Final = re.compile(
     r"""
     (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
     (?P<sign>
-        (?:\s{0,4}:\s{0,4}[A-Za-z]\w{0,15}(?=\s{1,4}=|=\s{0,2}["']))?  # the type in "name: str = ..."
+        (?:[ ]{0,4}:[ ]{0,4}[A-Za-z_]{1,16}(?=[ ]{1,4}=[^=]|=[ ]{0,2}["']))?  # the type in "name: str = ..."
         \s{0,8}(?:=>|:=|={1,3}|:)\s{0,8} | > | \s{1,8}
     )
     (?:[bfru]{1,2}(?=["']))?(?P<quote>\\{0,3}["'`])?

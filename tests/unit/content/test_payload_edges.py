@@ -5,6 +5,7 @@ import enum
 import json
 import pathlib
 
+import pydantic
 import pytest
 
 from lmspan import semconv as sc
@@ -34,8 +35,9 @@ def test_content_is_captured_nowhere_unless_a_mode_is_set():
 
 @pytest.mark.parametrize("name", [sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT])
 def test_what_is_a_text_is_recorded_as_a_text_and_not_as_json(name):
-    assert content.attributes({name: 'say "x"'}) == {name: 'say "x"'}
-    assert content.attributes({name: object()}) == {name: "<object>"}
+    own = Content(CAPTURE_MODES["span"])
+    assert own.attributes({name: 'say "x"'}) == {name: 'say "x"'}
+    assert own.attributes({name: object()}) == {name: "<object>"}
 
 
 @pytest.mark.parametrize("name", [sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT])
@@ -301,7 +303,17 @@ def nested(depth):
 
 def test_24_values_inside_of_each_other_are_described():
     assert described(nested(24)) == nested(24)
-    assert "leaf" not in content.json(nested(25)) and "<deeper>" in content.json(nested(25))
+    shown = described(nested(25))
+    while type(shown) is list:
+        (shown,) = shown
+    assert shown == "<deeper>"
+
+
+def test_an_object_of_a_known_class_is_one_level_as_a_mapping_is(known):
+    objects, mappings = "leaf", "leaf"
+    for _ in range(24):
+        objects, mappings = Plain(below=objects), {"below": mappings}
+    assert described(objects) == mappings
 
 
 def test_a_value_that_is_there_twice_is_no_cycle():
@@ -345,6 +357,8 @@ def test_a_part_of_something_larger_takes_a_quarter_and_is_recorded_as_it_is():
     assert (type(part), part) == (Recorded, f'{{"a":"{REDACTED}"}}')
     shout = Content(CAPTURE_MODES["span"], Redactor(str.upper), max_bytes=4_000)
     assert described([Recorded("quiet")], shout) == ["quiet"]
+    assert json.loads(shout.brief(["x" * 200] * 6))[:5] == ["X" * 200] * 5
+    assert json.loads(shout.brief(["x" * 200] * 6))[5].startswith("…[200 CHARACTERS")
     long = shout.brief(["x" * 900])
     assert long.startswith('["' + "X" * 256 + "…[900 CHARACTERS")
 
@@ -385,9 +399,40 @@ def test_a_pair_is_a_header_and_a_longer_list_is_none():
     assert described(["Authorization", "hunter2hunter2", "third"], cut_short) == ["Authorization", "<2 more>"]
 
 
+def test_a_name_that_is_cut_hides_its_value_by_what_it_was():
+    small = Content(CAPTURE_MODES["span"], max_bytes=100)
+    ((name, value),) = described({"x" * 300 + "_password": "hunter2hunter2"}, small).items()
+    assert (name.startswith("x" * 100 + "…["), value) == (True, REDACTED)
+
+
+def test_the_default_budget_is_256_kib_and_5000_values():
+    default = Content()
+    assert (default.max_bytes, default.max_nodes) == (262_144, 5_000)
+
+
 class Key(str):
     __slots__ = ()
 
 
 def test_a_name_of_a_secret_hides_its_value_also_where_it_is_of_a_class_of_its_own():
     assert described({Key("password"): "hunter2hunter2", 7: "x"}) == {"password": REDACTED, "7": "x"}
+
+
+def test_the_code_of_a_class_that_replaces_its_instances_dict_does_not_run():
+    ran = []
+
+    class Replaced:
+        @property
+        def __dict__(self):
+            ran.append(self)
+            raise RuntimeError
+
+    class Model(pydantic.BaseModel):
+        @property
+        def __dict__(self):
+            ran.append(self)
+            raise RuntimeError
+
+    for kind in (dataclasses.dataclass(Replaced), Model):
+        assert described(kind.__new__(kind)) == f"<{__name__}.{kind.__qualname__}>"
+    assert ran == []

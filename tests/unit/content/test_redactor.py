@@ -229,3 +229,11 @@ def test_what_would_be_recorded_inside_of_the_hook_is_withheld():
     assert redactor.hook("outside") == "OUTSIDE"
     assert inside == [WITHHELD]
     assert redactor.hook("after") == "AFTER"
+
+
+def test_an_environment_that_is_empty_at_first_is_read_again_too():
+    environ = {}
+    redactor = Redactor(environ=environ)
+    environ["SHOP_API_KEY"] = "plum-pudding-42"
+    redactor.read_environment()
+    assert redactor.secrets("plum-pudding-42") == REDACTED
