@@ -170,7 +170,7 @@ class Recorder:
         if BAGGAGE in context:
             attributes.update(session_facts(context))
         call.facts = self.content.facts(attributes)
-        return self.tracer.start_span(
+        span = self.tracer.start_span(
             name,
             with_entries(context, {STARTING: call}),
             shape.kind,
@@ -178,6 +178,8 @@ class Recorder:
             links,
             start_time=call.start_time_unix_nano,
         )
+        _make_reentrant(span)
+        return span
 
     def _unwind(self, before: Context, error: BaseException) -> None:
         """End what has started since a context was current, and leave current what was so around it."""
@@ -412,6 +414,14 @@ def _enclosing(context: Context) -> Iterator[LiveCall]:
     while call is not None:
         yield call
         call = call.previous.get(CURRENT) if call.previous is not None else None
+
+
+def _make_reentrant(span: Any) -> None:
+    """Replace the SDK's plain locks of a new span: a signal handler may touch the span while its thread holds one."""
+    holders: tuple[Any, ...] = (span, getattr(span, "_attributes", None), getattr(span, "_events", None))
+    for holder in holders:
+        if hasattr(holder, "_lock"):
+            holder._lock = threading.RLock()  # noqa: SLF001 - guarded by the look before
 
 
 def _local(call: LiveCall) -> LocalContent:

@@ -1,7 +1,10 @@
 """Where content and events go in each mode, what is redacted, and what the end of a call leaves."""
 
 import os
+import signal
+import threading
 from collections import Counter
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -409,16 +412,36 @@ def test_the_duration_of_a_call_is_measured_in_seconds_and_its_missing_end_count
     assert [point.value for point in points(reader, sc.METRIC_MISSING_ENDS)] == [1]
 
 
+@contextmanager
+def held_elsewhere(lock):
+    """Have another thread hold a lock."""
+    held, over = threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    yield
+    over.set()
+    thread.join()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_child_ends_no_call_of_its_parent_and_waits_for_no_lock(recwarn):
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_ends_no_call_of_its_parent_and_waits_for_no_lock():
     it = Recording()
     before = recording_module.install(it.recorder)
     call = it.start()
     try:
-        with it.recorder.lock:
+        with held_elsewhere(it.recorder.lock):
             child = os.fork()
         if child == 0:
             inside = SimpleNamespace(code=1)
+            signal.alarm(30)  # a child that waits for ever is ended
             try:
                 it.end(call)
                 own = it.start(name="own")

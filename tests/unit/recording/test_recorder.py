@@ -425,3 +425,19 @@ def test_without_a_provider_no_call_is_announced():
             call.outputs = 1
     finally:
         recording_module.install(before)
+
+
+def test_a_signal_handler_may_touch_a_span_while_its_thread_is_inside_the_sdk(recorded):
+    def inside():
+        call = start(TOOL, "tool")
+        span = call.span
+        with span._lock, span._attributes._lock, span._events._lock:  # as at any point of the SDK's methods
+            recording_module.active.add_event(call, "tick", {"n": 1})
+            end(call)
+
+    thread = Thread(target=inside, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    (ended,) = recorded.spans
+    assert [event.name for event in ended.events] == ["lmspan.tick", sc.EVENT_TRACE_COMPLETE]
