@@ -21,16 +21,19 @@ import time
 import weakref
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from lmspan.export.closing import run_within
 from lmspan.export.local import OpenCalls, with_content
-from lmspan.guard import dropped, guarded
+from lmspan.guard import dropped, ends_the_program, guarded, report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("lmspan.export")
 
+_SUPPRESSED: Final[str] = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - every instrumentation reads it
 _SPAN_BYTES: Final = 1_024  # an encoded span without its texts: ids, times, names, small attributes
 _SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
@@ -188,7 +192,7 @@ class ExportQueue(SpanProcessor):
                 self._progress.wait(min(max(deadline - time.monotonic(), 0), 0.05))
         if left := self._put - self._taken:
             self._lose(left, "the program ended before they were delivered")
-        run_within(_CLOSE_S, guarded(self.exporter.shutdown))  # a hung connection must not hold the exit
+        run_within(_CLOSE_S, lambda: self._outside(self.exporter.shutdown))  # a hung connection must not hold the exit
 
     def _work(self, deadline: float, wanted: int) -> None:
         """Make the worker export at once; if no worker can start, export on this thread."""
@@ -272,10 +276,23 @@ class ExportQueue(SpanProcessor):
         return []
 
     def _delivers(self, batch: Batch) -> bool:
-        result = guarded(self.exporter.export)(batch)
+        result = self._outside(self.exporter.export, batch)
         # An exporter that raises cannot encode the batch; an exporter without `batch_refused` has retried by itself.
         self._refused = result is None or getattr(self.exporter, "batch_refused", True)
         return result is SpanExportResult.SUCCESS
+
+    def _outside(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call the exporter; its requests make no spans, and nothing that it raises ends the worker."""
+        token = otel_context.attach(otel_context.set_value(_SUPPRESSED, True))
+        try:
+            return function(*args)
+        except BaseException as error:
+            if threading.current_thread() is not self._worker and ends_the_program(error):
+                raise
+            report(f"{type(self.exporter).__module__}.{type(self.exporter).__qualname__}", error)
+            return None
+        finally:
+            otel_context.detach(token)
 
     # trouble -----------------------------------------------------------------------------------------------------
 

@@ -205,7 +205,7 @@ SPAWNED = [method for method in ("spawn", "forkserver") if method in multiproces
 
 def started(process):
     """Start a process but for the start itself; return its target."""
-    assert processes._start(passed, process, (), {}) == ((), {})
+    assert processes._start(passed, process, (1,), {"k": 2}) == ((1,), {"k": 2})
     return process._target
 
 
@@ -237,17 +237,21 @@ def test_a_process_without_a_target_or_without_a_call_stays_as_it_is(method):
         assert started(context.Process()) is None
 
 
+def test_what_has_no_target_starts_as_it_is(call):
+    assert processes._start(passed, object(), (1,), {"k": 2}) == ((1,), {"k": 2})
+
+
 # the patches ---------------------------------------------------------------------------------------------------------
 
-PATCHED = [
-    (ThreadPoolExecutor, "submit"),
-    (ProcessPoolExecutor, "submit"),
-    (BaseProcess, "start"),
-    (Pool, "apply_async"),
-    (Pool, "_map_async"),
-    (Pool, "imap"),
-    (Pool, "imap_unordered"),
-]
+PATCHED = {
+    (ThreadPoolExecutor, "submit"): propagation._submit,
+    (ProcessPoolExecutor, "submit"): processes._send,
+    (BaseProcess, "start"): processes._start,
+    (Pool, "apply_async"): processes._give,
+    (Pool, "_map_async"): processes._give,
+    (Pool, "imap"): processes._give,
+    (Pool, "imap_unordered"): processes._give,
+}
 
 
 def test_each_way_into_a_pool_or_a_process_is_patched_while_there_is_a_user_and_then_restored():
@@ -257,7 +261,9 @@ def test_each_way_into_a_pool_or_a_process_is_patched_while_there_is_a_user_and_
     before = present()
     propagation.install()
     patched = present()
+    wrappers = {(owner, name): vars(owner)[name]._self_wrapper for owner, name in PATCHED}
     assert not {*patched} & {*before}
+    assert wrappers == PATCHED
     propagation.install()
     propagation.uninstall()
     assert present() == patched

@@ -180,7 +180,54 @@ def test_the_name_of_a_turned_file_says_when_it_was_turned_and_by_which_process(
         assert process == str(os.getpid())
 
 
+def test_an_old_file_that_another_process_removes_first_is_no_failure(tmp_path, monkeypatch):
+    aged(tmp_path / "traces-a.jsonl", "", 1)
+    aged(tmp_path / "traces.jsonl", "", time.time())
+    plain = file_sink._write_time
+
+    def written(path):
+        at = plain(path)
+        if path.name == "traces-a.jsonl":
+            path.unlink()
+        return at
+
+    monkeypatch.setattr(file_sink, "_write_time", written)
+    assert FileSink(tmp_path, max_bytes=1).export(some_spans()) is SUCCESS
+
+
+def test_a_directory_that_another_process_makes_first_is_no_failure(tmp_path, monkeypatch):
+    directory = tmp_path / "state" / "traces"
+    plain = type(tmp_path).exists
+
+    def exists(path):
+        there = plain(path)
+        if path == directory.parent:
+            path.mkdir()
+        return there
+
+    monkeypatch.setattr(type(tmp_path), "exists", exists)
+    file_sink._make_private(directory)
+    monkeypatch.undo()
+    assert directory.is_dir()
+
+
 # the file that is there ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_in_a_directory_that_is_there_is_the_users_alone_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        FileSink(tmp_path).export(some_spans())
+    finally:
+        os.umask(before)
+    assert oct((tmp_path / "traces.jsonl").stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_line_that_the_disk_does_not_take_is_a_lack_of_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "write", lambda file, line: 0)
+    sink = FileSink(tmp_path)
+    assert sink.export(some_spans()) is FAILURE
+    assert sink.trouble == f"{tmp_path / 'traces.jsonl'}: No space left on device"
 
 
 def test_a_file_of_another_user_is_refused(tmp_path, monkeypatch):

@@ -204,7 +204,7 @@ def test_the_search_for_refused_spans_ends_where_the_endpoint_goes_down():
             return super().export(batch)
 
     endpoint = Falling(refused={"outer 1"})
-    queue = ExportQueue(endpoint, "test", delay_s=60, pause_s=0.01)
+    queue = ExportQueue(endpoint, "test", delay_s=60, pause_s=60)  # a flush alone tries again
     put(queue, spans)
     assert queue.force_flush(5_000) is False  # "outer 0" was delivered; the rest waits
     assert queue.force_flush(5_000) is False  # "outer 1" was refused

@@ -1,10 +1,12 @@
 """What the queue takes, how it weighs it, when it exports, and how it ends."""
 
+import asyncio
 import os
 import threading
 
 import pytest
 from opentelemetry import context as otel_context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, SamplingResult
@@ -221,51 +223,51 @@ def test_a_flush_after_a_loss_that_was_reported_before_is_whole_again():
     assert queue.dropped == 1
 
 
-def test_a_batch_that_was_kept_waits_as_long_as_the_endpoint_asks(monkeypatch):
-    waits = []
-    enough = threading.Event()
-    plain = queue_module._wait
+def waits(monkeypatch, count, retry_after_s=None):
+    """Return the first waits of a queue whose endpoint is down; none of them takes any time."""
+    exporter = Exporter(SpanExportResult.FAILURE)
+    exporter.batch_refused, exporter.retry_after_s = False, retry_after_s
+    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
+    seen, enough, plain = [], threading.Event(), queue_module._wait
 
     def wait(wake, timeout_s):
-        if wake is not queue._wake:  # of another queue of this process
+        if wake is not queue._wake:  # of a queue of another test
             return plain(wake, timeout_s)
-        waits.append(timeout_s)
-        if len(waits) == 5:
-            enough.set()
+        seen.append(timeout_s)
+        if len(seen) == count:
             exporter.result = SpanExportResult.SUCCESS
+            enough.set()
+        return None
 
-    monkeypatch.setattr("lmspan.export.queue._wait", wait)
-    exporter = Exporter(SpanExportResult.FAILURE)
-    exporter.batch_refused, exporter.retry_after_s = False, 3.0
-    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
+    monkeypatch.setattr(queue_module, "_wait", wait)
     put(queue, "a")
     assert enough.wait(30)
     queue.shutdown(5_000)
-    assert waits[:5] == [0.5, 3.0, 6.0, 12.0, 24.0]
-    assert exporter.names == [["a"]] * len(exporter.names)
+    assert exporter.names == [["a"]] * count
+    return seen[:count]
 
 
 def test_the_pause_after_failures_doubles_up_to_30_seconds(monkeypatch):
-    waits = []
-    enough = threading.Event()
-    plain = queue_module._wait
+    assert waits(monkeypatch, 8) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
-    def wait(wake, timeout_s):
-        if wake is not queue._wake:  # of another queue of this process
-            return plain(wake, timeout_s)
-        waits.append(timeout_s)
-        if len(waits) == 8:
-            enough.set()
-            exporter.result = SpanExportResult.SUCCESS
 
-    monkeypatch.setattr("lmspan.export.queue._wait", wait)
-    exporter = Exporter(SpanExportResult.FAILURE)
-    exporter.batch_refused = False
-    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
-    put(queue, "a")
-    assert enough.wait(30)
-    queue.shutdown(5_000)
-    assert waits[:8] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+def test_a_pause_is_as_long_as_the_endpoint_asks_for_at_least(monkeypatch):
+    assert waits(monkeypatch, 5, retry_after_s=3.0) == [0.5, 3.0, 6.0, 12.0, 24.0]
+
+
+def test_trouble_is_over_with_a_delivery_if_less_than_half_of_the_queue_is_left(caplog):
+    caplog.set_level("INFO", "lmspan.export")
+    for left, over in ((999, True), (1_000, False)):
+        caplog.clear()
+        queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=2_000)
+        queue._warn("for a reason")
+        queue.failing = queue._refuses_all = True
+        queue._bytes = left
+        queue._recover()
+        assert (queue.failing, queue._refuses_all, queue._troubled) == (False, False, not over)
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"][: 1 + over]
+        queue._recover()
+        assert len(caplog.records) == 1 + over
 
 
 # the end -------------------------------------------------------------------------------------------------------------
@@ -317,3 +319,49 @@ def test_a_queue_whose_delay_is_short_keeps_it_in_a_child(monkeypatch):
     monkeypatch.setattr(queue_module, "_queues", queues)
     queue_module._reset_in_child()
     assert [queue._delay_s for queue in queues] == [0.01, 0.05]
+
+
+def test_an_exporter_that_hangs_at_its_shutdown_does_not_hold_the_program():
+    gate, ended = threading.Event(), []
+    exporter = Exporter()
+    exporter.shutdown = lambda: (gate.wait(30), ended.append(True))
+    ExportQueue(exporter, "test", delay_s=LATER).shutdown(50)
+    assert ended == []
+    gate.set()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, ValueError])
+def test_an_exporter_that_raises_loses_its_batch_and_no_later_one(error, failures):
+    exporter = Exporter()
+    plain = exporter.export
+
+    def fails_once(spans):
+        exporter.export = plain
+        raise error
+
+    exporter.export = fails_once
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    put(queue, "a")
+    assert queue.force_flush(10_000) is False
+    put(queue, "b")
+    assert queue.force_flush(10_000) is True
+    assert (exporter.names, queue.dropped) == ([["b"]], 1)
+    assert failures.pop(f"{__name__}.Exporter") == 1
+
+
+def test_the_requests_of_an_exporter_make_no_spans():
+    suppressed = []
+
+    class Asking(Exporter):
+        def export(self, spans):
+            suppressed.append(is_instrumentation_enabled())
+            return super().export(spans)
+
+        def shutdown(self):
+            suppressed.append(is_instrumentation_enabled())
+
+    queue = ExportQueue(Asking(), "test", delay_s=LATER)
+    put(queue, "a")
+    queue.shutdown(5_000)
+    assert suppressed == [False, False]
+    assert is_instrumentation_enabled()
