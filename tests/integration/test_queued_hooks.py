@@ -7,6 +7,9 @@ import threading
 import time
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import lmspan
 from lmspan.subscribers import delivery, queued
@@ -217,3 +220,83 @@ def test_an_interrupt_an_exit_and_a_stop_pass_from_a_hook_into_the_program(error
     with recording() as recorded, lmspan.subscribe(Listener(fail), dialect="dspy"), pytest.raises(error):
         agent("a")
     recorded.assert_tree("invoke_agent agent !")
+
+
+@pytest.mark.parametrize("subscribe", [lmspan.subscribe, lmspan.subscribed])
+def test_the_thread_of_a_subscription_ends_with_it(subscribe):
+    listener = Listener()
+    with recording(), subscribe(listener, dialect="dspy", delivery="queued"):
+        agent("a")
+        assert delivery.drain(10)
+    (thread,) = listener.threads
+    thread.join(10)
+    assert not thread.is_alive()
+    assert listener.heard == WHOLE
+
+
+def test_a_queued_hook_may_run_an_event_loop_of_its_own():
+    class Own(Listener):
+        def on_tool_start(self, call_id, instance, inputs):
+            asyncio.run(asyncio.sleep(0))
+            self._note("tool", inputs)
+
+    listener = Own()
+    with recording(), lmspan.subscribe(listener, dialect="dspy", delivery="queued") as subscription:
+        agent("a")
+        assert delivery.drain(10)
+    assert (listener.heard, subscription.failures) == (WHOLE, 0)
+
+
+def test_a_hook_that_hangs_leaves_the_exporters_most_of_the_time():
+    gate = threading.Event()
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    with (
+        lmspan.init(tracer_provider=provider, instrument=(), exporters=[BatchSpanProcessor(exporter)]) as session,
+        lmspan.subscribe(Listener(gate.wait), dialect="dspy", delivery="queued"),
+    ):
+        tool("a")
+        assert session.force_flush(6.0) is False
+        assert [span.name for span in exporter.get_finished_spans()] == ["execute_tool tool"]
+        gate.set()
+
+
+def test_an_async_hook_that_hangs_holds_an_awaited_run_until_a_deadline_and_is_cancelled(monkeypatch, caplog):
+    monkeypatch.setattr("lmspan.context.awaiting._SETTLE_S", 0.01)
+    cancelled = []
+
+    class Hanging:
+        async def on_tool_start(self, call_id, instance, inputs):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(inputs)
+                raise
+
+    @lmspan.tool
+    async def asked(query):
+        return query
+
+    with recording(), lmspan.subscribe(Hanging(), dialect="dspy"):
+        assert asyncio.run(asked("a")) == "a"
+    assert cancelled == [{"kwargs": {"query": "a"}}]
+    assert [record.getMessage() for record in caplog.records] == [
+        "lmspan: 1 async hooks did not end in 0 s and are cancelled"
+    ]
+
+
+def test_async_hooks_that_hang_are_counted_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(delivery, "_MOST", 2)
+
+    gate = threading.Event()
+
+    class Hanging:
+        async def on_tool_start(self, call_id, instance, inputs):
+            await asyncio.to_thread(gate.wait)
+
+    with recording(), lmspan.subscribe(Hanging(), dialect="dspy") as subscription:
+        for _ in range(5):
+            tool("a")
+        assert (subscription.dropped, len(delivery._under_way)) == (3, 2)
+        gate.set()
+        assert delivery.drain(10)

@@ -14,10 +14,10 @@ result. Its first exception is logged, where the release is silent.
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lmspan.locks import Lock
 from lmspan.subscribers import subscriptions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Callback:
         """Handle the parsed answer; the payload has `outputs_keys`, or `error`."""
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _configured: list[Subscription] = []
 
 

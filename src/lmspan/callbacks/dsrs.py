@@ -9,9 +9,9 @@ Where the document and the crate disagree, the document's promise is kept: `on_e
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from lmspan.locks import Lock
 from lmspan.subscribers import subscriptions
 from lmspan.subscribers.dialects.dsrs_events import CallbackEvent, Graph, LmUsage, Node, Prediction, Result
 
@@ -148,7 +148,7 @@ class CompositeCallback(DspyCallback):
         return self.add(callback)
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _current: tuple[Any, list[Subscription]] = (NoopCallback(), [])
 
 

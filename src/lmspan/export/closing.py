@@ -1,7 +1,7 @@
 """Run a step that may hang, such as a flush or a shutdown, on a daemon thread, and wait for it until a deadline.
 
-From Python 3.12 on no thread can start while the interpreter shuts down. `prepare()` starts a spare thread in advance,
-which then runs the steps; without it a step runs on the caller's thread.
+From Python 3.12 on no thread can start while the interpreter shuts down. `prepare()` starts one spare thread in advance
+for each step that may hang; without a spare thread a step runs on the caller's thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _steps: SimpleQueue[Callable[[], object]] | None = None
 
 
 def prepare() -> None:
-    """Start the spare thread. Never raises; a second call has no effect."""
-    global _steps  # noqa: PLW0603 - one thread for the process
-    if _steps is None:
-        steps: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        _steps = steps if _started("lmspan-spare", lambda: _take(steps)) else None
+    """Start a spare thread. Never raises."""
+    global _steps  # noqa: PLW0603 - one queue for the process
+    steps = SimpleQueue() if _steps is None else _steps
+    if _started("lmspan-spare", lambda: _take(steps)):
+        _steps = steps
 
 
 def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
@@ -57,8 +57,8 @@ def _take(steps: SimpleQueue[Callable[[], object]]) -> None:
 
 
 def _forget() -> None:
-    """Forget the spare thread, which does not exist in a forked child."""
-    global _steps  # noqa: PLW0603 - one thread for the process
+    """Forget the spare threads, which do not exist in a forked child."""
+    global _steps  # noqa: PLW0603 - one queue for the process
     _steps = None
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.errors import CallbackError, StopRun
+from lmspan.locks import Lock
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
@@ -44,8 +43,8 @@ class Budget:
         self.limits: dict[str, float] = {name: limit for name, limit in limits.items() if limit is not None}
         if not self.limits:
             raise CallbackError("Budget: say at least one of max_cost_usd, max_tokens, max_lm_calls, max_seconds")
-        self._lock = threading.Lock()
-        self._lm_calls: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()  # by the outermost call of the run
+        self._lock = Lock()
+        self._lm_calls: dict[LiveCall, int] = {}  # by the outermost call of the run
 
     def on_budget_start(self, moment: Moment) -> None:
         """Count an LM call before it is sent; raise `StopRun` if the run has reached a limit."""
@@ -53,6 +52,8 @@ class Budget:
         with self._lock:
             spent = self._spent(root, moment.call.result)
             over = next((name for name, limit in self.limits.items() if spent[name] >= limit), None)
+            if root not in self._lm_calls:
+                self._forget_ended_runs()
             self._lm_calls[root] = self._lm_calls.get(root, 0) + 1
         if over is not None:
             raise StopRun(f"the budget of {self.limits[over]:g} {over} is spent")
@@ -61,7 +62,11 @@ class Budget:
         """Take an LM call that the cache answered out of the count."""
         if moment.call.facts.get(sc.CACHE_HIT):
             with self._lock:
-                self._lm_calls[moment.live.root] -= 1
+                self._lm_calls[moment.live.root] = self._lm_calls.get(moment.live.root, 1) - 1
+
+    def _forget_ended_runs(self) -> None:
+        # A weak dictionary runs Python code inside the garbage collector, where a nested signal crashes CPython 3.11.
+        self._lm_calls = {root: count for root, count in self._lm_calls.items() if not root.ended}
 
     def _spent(self, root: LiveCall, result: RunResult) -> dict[str, Any]:
         return {

@@ -21,6 +21,7 @@ from lmspan import guard
 from lmspan.content.payload import qualified_name
 from lmspan.context.awaiting import awaited
 from lmspan.errors import StopRun
+from lmspan.locks import Lock
 from lmspan.subscribers import queued
 from lmspan.subscribers.hooks import Moment
 from lmspan.subscribers.patience import SLOW_S
@@ -94,15 +95,21 @@ def _passes(bound: SubscribedHook, error: BaseException, call: LiveCall, *, star
     return not starting
 
 
-async def _run_queued(bound: SubscribedHook, moment: Moment, inside: frozenset[int]) -> None:
+def _run_queued(bound: SubscribedHook, moment: Moment, inside: frozenset[int]) -> None:
     """Run a hook on the thread of its queue."""
-    _inside.set(inside)
+    token = _inside.set(inside)
     try:
         result = bound.call(moment)
-        if result is not None and hasattr(type(result), "__await__"):
-            await result
+        if bound.subscription.queue is not None and result is not None and hasattr(type(result), "__await__"):
+            bound.subscription.queue.wait_for(_waited(result))
     except BaseException as error:  # noqa: BLE001 - this thread is ours, and the program has gone on
         _failed(bound, error, None)
+    finally:
+        _inside.reset(token)
+
+
+async def _waited(result: Awaitable[Any]) -> None:
+    await result
 
 
 def _failed(bound: SubscribedHook, error: BaseException, starting: LiveCall | None) -> None:
@@ -128,6 +135,8 @@ def _failed(bound: SubscribedHook, error: BaseException, starting: LiveCall | No
 _last: dict[tuple[int, int], asyncio.Future[Any]] = {}
 """The last async hook of each subscription on each loop; the next hook waits for it."""
 
+_MOST: Final = 4_096
+
 _under_way: set[concurrent.futures.Future[Any]] = set()
 
 
@@ -139,6 +148,11 @@ def _schedule(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any]) -> 
         future = loop.create_task(_in_order(bound, result))
     elif (own := _own_loop()) is None:
         asyncio.run(_in_order(bound, result))
+        return
+    elif len(_under_way) >= _MOST:
+        bound.subscription.dropped += 1
+        close = getattr(result, "close", None)
+        guard.guarded(close)() if close is not None else None
         return
     else:
         future = asyncio.run_coroutine_threadsafe(_in_order(bound, result), own)
@@ -175,7 +189,7 @@ async def _in_order(bound: SubscribedHook, result: Awaitable[Any]) -> None:
 
 
 _loop: asyncio.AbstractEventLoop | None = None
-_loop_lock = threading.RLock()  # a signal handler may run a hook inside
+_loop_lock = Lock()
 
 
 def _own_loop() -> asyncio.AbstractEventLoop | None:
@@ -195,8 +209,8 @@ def _own_loop() -> asyncio.AbstractEventLoop | None:
 
 def _after_fork() -> None:
     """Forget the loop and its hooks: its thread does not exist in the child, and the parent runs the hooks."""
-    global _loop, _loop_lock
-    _loop, _loop_lock = None, threading.RLock()
+    global _loop  # noqa: PLW0603 - one for the process
+    _loop = None
     _under_way.clear()
     _last.clear()
 

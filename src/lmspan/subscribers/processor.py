@@ -69,12 +69,16 @@ class CallbackProcessor(SpanProcessor):
         return call
 
     def shutdown(self) -> None:
-        """Wait for queued and async hooks, for two seconds; cancel the async hooks that are left."""
-        delivery.drain(2.0, cancel=True)
+        """Cancel the async hooks that run; `shutdown_within` waits for them first."""
+        self.shutdown_within(0.0)
+
+    def shutdown_within(self, timeout_s: float) -> None:
+        """Wait for queued and async hooks, for a third of the time: the rest is for the exporters after them."""
+        delivery.drain(timeout_s / 3, cancel=True)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait for queued and async hooks."""
-        return delivery.drain(timeout_millis / 1000)
+        """Wait for queued and async hooks, for a third of the time: the rest is for the exporters after them."""
+        return delivery.drain(timeout_millis / 3_000)
 
 
 def start(call: LiveCall, table: Table) -> None:

@@ -1,7 +1,7 @@
 """Run hooks on another thread, so that the program does not wait for them: `subscribe(..., delivery="queued")`.
 
     deliver (program's thread)     queues the moment, with a copy of the call as it is now
-    worker (daemon thread)         runs the hooks of one subscription in order, async hooks on an event loop of its own
+    worker (daemon thread)         runs the hooks of one subscription in order, async hooks on one event loop
 
 Each subscription has its own worker, so a hook that hangs delays no other subscription. A full queue drops moments and
 counts them in `Subscription.dropped`.
@@ -10,6 +10,7 @@ counts them in `Subscription.dropped`.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import logging
 import os
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from lmspan.subscribers.subscriptions import SubscribedHook
 
-    Run = Callable[[SubscribedHook, Moment, frozenset[int]], Coroutine[Any, Any, None]]
+    Run = Callable[[SubscribedHook, Moment, frozenset[int]], None]
 
 logger: Final = logging.getLogger("lmspan")
 
@@ -51,6 +52,8 @@ class HookQueue:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._starting = False
+        self._closed = False
+        self._runner: asyncio.Runner | None = None
         self._put = self._done = 0
 
     def put(self, bound: SubscribedHook, moment: Moment, run: Run) -> None:
@@ -85,18 +88,34 @@ class HookQueue:
         finally:
             self._starting = False
 
-    def _work(self) -> None:
-        loop = asyncio.new_event_loop()
-        while True:
-            self._wake.get()
-            self._step(loop)
+    def close(self) -> None:
+        """End the worker after the hooks that wait now. Called when no other hook will come; never blocks."""
+        self._closed = True
+        self._wake.put(None)
 
-    def _step(self, loop: asyncio.AbstractEventLoop) -> bool:
+    def _work(self) -> None:
+        try:
+            while not self._closed or self._waiting:
+                self._wake.get()
+                self._step()
+        finally:
+            self._worker = None
+            if self._runner is not None:
+                self._runner.close()
+                self._runner = None
+
+    def wait_for(self, hook: Coroutine[Any, Any, Any]) -> None:
+        """Run an async hook to its end, on an event loop that starts with the first of them. Called by `run`."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._runner.run(hook, context=contextvars.copy_context())
+
+    def _step(self) -> bool:
         if not self._waiting:
             return False
         run, bound, moment = self._waiting.popleft()
         try:
-            loop.run_until_complete(run(bound, moment, self._inside))
+            run(bound, moment, self._inside)
         finally:
             self._done += 1
         return True
@@ -104,11 +123,8 @@ class HookQueue:
     def drain(self, deadline: float) -> int:
         """Wait until the hooks that are queued now have run; return how many have not run by the deadline."""
         target = self._put
-        if self._worker is None and self._waiting:
-            loop = asyncio.new_event_loop()
-            while time.monotonic() < deadline and self._step(loop):
-                pass
-            loop.close()
+        while self._worker is None and time.monotonic() < deadline and self._step():
+            pass
         while self._done < target and time.monotonic() < deadline:
             time.sleep(0.005)
         return max(target - self._done, 0)

@@ -9,7 +9,6 @@ needs no lock.
 from __future__ import annotations
 
 import itertools
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
@@ -17,6 +16,7 @@ from opentelemetry import context as otel_context
 
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING, Operation, Phase
+from lmspan.locks import Lock
 from lmspan.subscribers.detection import bound_hooks
 from lmspan.subscribers.hooks import Priority, name_of
 from lmspan.subscribers.patience import Patience
@@ -91,9 +91,11 @@ class Subscription:
         """Called at each moment, if set; the callback hears the moment only if it returns True."""
 
     def cancel(self) -> None:
-        """End the subscription, at once and on every thread. Cancelling twice has no effect."""
+        """Hear nothing more, at once and on every thread; queued hooks still run. A second call has no effect."""
         self.active = False
         _registry.remove(self)
+        if self.queue is not None:
+            self.queue.close()
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +133,7 @@ class _Registry:
     """The subscriptions of the process. Changed under a lock, read without one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
         self.scoped = 0
         self.table = _table(())
@@ -280,7 +282,7 @@ def _scoped(subscription: Subscription) -> Iterator[Subscription]:
         yield subscription
     finally:
         _registry.count_scopes(-1)
-        subscription.active = False
+        subscription.cancel()
         otel_context.attach(before)
 
 

@@ -24,3 +24,11 @@ def test_each_of_two_budgets_counts_the_calls_of_a_run_once():
             ask(3)
             with pytest.raises(lmspan.StopRun, match="the budget of 3 LM calls is spent"):
                 ask(4)
+
+
+def test_a_budget_keeps_no_run_that_has_ended_once_another_starts():
+    budget = lmspan.Budget(max_lm_calls=3)
+    with recording(instrument=()), lmspan.subscribe(budget):
+        for _ in range(5):
+            ask(2)
+    assert list(budget._lm_calls.values()) == [2]

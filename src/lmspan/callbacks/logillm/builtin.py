@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
+from lmspan.locks import Lock
 from lmspan.subscribers.dialects.logillm_events import AbstractCallback
 from lmspan.subscribers.hooks import Priority
 
@@ -49,7 +49,7 @@ class MetricsCallback(AbstractCallback):
     """Counts calls, failures, seconds, tokens and cost, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.reset_metrics()
 
     def reset_metrics(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from lmspan.instrumentation.kit.facts import field, put, stored, text
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.kit.requests import learn_keys
 from lmspan.lifecycle import Operation
+from lmspan.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ _searches: dict[int, list[LiveCall]] = {}
 """Searches whose query is not embedded yet, by the identity of its string: `dspy.Embeddings` embeds on a thread of its
 own, whose context does not have the search."""
 
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def await_query(query: str, search: LiveCall) -> None:
