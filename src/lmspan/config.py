@@ -119,7 +119,11 @@ def resolve(
 def _names(instrument: Iterable[str] | str | None) -> tuple[str, ...] | None:
     if instrument is None:
         return None
-    return (instrument,) if isinstance(instrument, str) else tuple(instrument)
+    if isinstance(instrument, str):
+        return (instrument,)
+    if not hasattr(type(instrument), "__iter__"):
+        raise ConfigurationError(f"instrument: {instrument!r} is not a name or a list of names")
+    return tuple(instrument)
 
 
 def is_disabled(environ: Mapping[str, str]) -> bool:

@@ -189,9 +189,17 @@ def test_a_wrong_variable_costs_one_line_and_the_program_is_recorded(tmp_path, v
     assert '"execute_tool one"' in (tmp_path / "traces" / "traces.jsonl").read_text()
 
 
-@pytest.mark.parametrize("name", ["tracer_provider", "meter_provider", "logger_provider"])
-def test_a_provider_that_is_none_is_refused(name):
+@pytest.mark.parametrize("name", ["sampler", "tracer_provider", "meter_provider", "logger_provider"])
+def test_a_provider_or_a_sampler_that_is_none_is_refused(name):
     with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: object has no "):
         lmspan.init(exporters="none", **{name: object()})
+    with lmspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False), exporters="none") as session:
+        assert session.instrumented  # nothing is left of the attempt
+
+
+@pytest.mark.parametrize(("name", "value"), [("callbacks", print), ("instrument", 5)])
+def test_one_thing_where_a_list_belongs_is_refused(name, value):
+    with pytest.raises(lmspan.ConfigurationError, match=f"^{name}: .* is not a"):
+        lmspan.init(exporters="none", **{name: value})
     with lmspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False), exporters="none") as session:
         assert session.instrumented  # nothing is left of the attempt

@@ -276,3 +276,24 @@ def test_a_disabled_run_leaves_the_environment_alone(tmp_path):
 def test_the_path_of_the_hook_is_before_the_users(before, after):
     inherited = {} if before is None else {"PYTHONPATH": before}
     assert environment("shop", inherited) == {"PYTHONPATH": after, "LMSPAN_RUN": "shop", "LMSPAN_RUN_FIRST": "1"}
+
+
+def test_the_callbacks_and_the_redaction_of_the_programs_own_init_are_in_force(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("""
+import lmspan
+class Heard:
+    def on_tool_start(self, call_id, instance, inputs): print("heard", inputs)
+for _ in range(2):
+    lmspan.init(callbacks=[Heard()], redact=lambda text: text.replace("plum", "****"), events="log")
+with lmspan.operation("tool", "one", inputs={"q": "plum pudding"}): pass
+""")
+    done = run([sys.executable, "-m", "lmspan", "run", str(program)], {"LMSPAN_DIR": str(tmp_path / "t")})
+    assert done.stdout == "heard {'kwargs': {'q': 'plum pudding'}}\n"
+    assert [line for line in done.stderr.splitlines() if "init()" in line] == [
+        "lmspan: init() has been called before (`lmspan run` does so); this call does not change events",
+        "lmspan: init() has been called before (`lmspan run` does so); this call does not change callbacks, redact",
+    ]
+    text = (tmp_path / "t" / "traces.jsonl").read_text()
+    assert "**** pudding" in text
+    assert "plum pudding" not in text

@@ -36,6 +36,7 @@ def start(*, first: bool) -> None:
     try:
         with _silent(not first):
             session = init(os.environ.get("OTEL_SERVICE_NAME") or service_name)
+            session._is_of_command = True  # noqa: SLF001 - one package
             _carry_into_subprocesses(session)
     except Exception as error:  # noqa: BLE001 - the program runs, recorded or not
         if first:

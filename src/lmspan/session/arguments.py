@@ -25,10 +25,11 @@ LibraryName = Literal["dspy", "logillm", "llmproc", "all"]
 CaptureContent = Literal["none", "span", "event", "both"]
 EventTarget = Literal["span", "log", "both"]
 
-_PROVIDERS: Final = (
-    ("tracer_provider", "add_span_processor"),
-    ("meter_provider", "get_meter"),
-    ("logger_provider", "get_logger"),
+_METHODS: Final = (
+    ("sampler", "should_sample", "sampler"),
+    ("tracer_provider", "add_span_processor", "provider"),
+    ("meter_provider", "get_meter", "provider"),
+    ("logger_provider", "get_logger", "provider"),
 )
 
 
@@ -51,15 +52,19 @@ class Arguments:
     logger_provider: LoggerProvider | None = None
 
     def check(self) -> None:
-        """Raise `ConfigurationError` for a `redact` that is not callable and for a provider without its method."""
+        """Raise `ConfigurationError` for an argument that would fail when it is first used."""
         if self.redact is not None and not callable(self.redact):
             kind = type(self.redact).__name__
             raise ConfigurationError(f"redact: {kind} cannot be called; it takes a string and returns one")
-        for name, method in _PROVIDERS:
-            provider = getattr(self, name)
-            if provider is not None and not hasattr(provider, method):
-                kind = type(provider).__name__
-                raise ConfigurationError(f"{name}: {kind} has no {method}(); give a provider of the SDK")
+        if not hasattr(type(self.callbacks), "__iter__"):
+            kind = type(self.callbacks).__name__
+            raise ConfigurationError(f"callbacks: {kind} is not a list; pass [callback]")
+        for name, method, wanted in _METHODS:
+            given = getattr(self, name)
+            if given is not None and not hasattr(given, method):
+                raise ConfigurationError(
+                    f"{name}: {type(given).__name__} has no {method}(); pass a {wanted} of the SDK"
+                )
 
     def changes(self, first: Arguments, config: Config | None) -> list[str]:
         """Return the names of the arguments that differ from those of the first call and from its configuration."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lmspan import config, environment, instrumentation
@@ -16,6 +16,7 @@ from lmspan.content.redaction import Redactor
 from lmspan.context import processes, propagation
 from lmspan.errors import CallbackError, ConfigurationError, InstrumentationError
 from lmspan.guard import guarded
+from lmspan.locks import Lock
 from lmspan.patching import Patches
 from lmspan.recording import recorder
 from lmspan.session import providers
@@ -56,6 +57,8 @@ class Session:
         self._arguments = Arguments()
         self._config: config.Config | None = None
         self._reported: set[str] = set()
+        self._redactor: Redactor | None = None
+        self._is_of_command = False  # of `lmspan run`, until the program calls init()
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export the spans that have ended; return whether all were delivered in time. Never raises."""
@@ -87,6 +90,16 @@ class Session:
     def _exit(self) -> None:
         self.shutdown(_EXIT_TIMEOUT_S)
 
+    def _adopt(self, arguments: Arguments) -> None:
+        """Take the callbacks and the `redact` of the program's own first `init()` into the session of `lmspan run`."""
+        arguments.check()
+        self._is_of_command = False
+        for callback in arguments.callbacks:
+            self._undo.append(subscribe(callback).cancel)
+        if self._redactor is not None and arguments.redact is not None:
+            self._redactor.set_hook(arguments.redact)
+        self._arguments = replace(self._arguments, callbacks=arguments.callbacks, redact=arguments.redact)
+
     def _warn_of_changes(self, arguments: Arguments) -> None:
         """Warn, once for each argument, that a later `init()` asks for another value than this session has."""
         changes = [name for name in arguments.changes(self._arguments, self._config) if name not in self._reported]
@@ -106,7 +119,7 @@ class Session:
         self.shutdown()
 
 
-_lock = threading.RLock()
+_lock = Lock()
 _session: Session | None = None
 
 
@@ -127,6 +140,8 @@ def init(
     logger_provider: LoggerProvider | None = None,
 ) -> Session:
     """Record this program from now on. A second call returns the same session unchanged, and warns of other arguments.
+
+    Under `lmspan run` the program's own first call is the second: it adds its `callbacks` and its `redact`.
 
     Args:
         service_name: else `OTEL_SERVICE_NAME`, else the script's name.
@@ -162,6 +177,8 @@ def init(
     )  # fmt: skip
     with _lock:
         if _session is not None:
+            if _session._is_of_command:
+                _session._adopt(arguments)
             _session._warn_of_changes(arguments)
             return _session
         if config.is_disabled(os.environ):
@@ -189,6 +206,7 @@ def _start(arguments: Arguments) -> Session:
     session = Session()
     session._arguments = arguments
     session._config = resolved
+    session._redactor = redactor
     try:
         for callback in arguments.callbacks:
             session._undo.append(subscribe(callback).cancel)
@@ -242,8 +260,9 @@ def _add_processors(session: Session, resolved: config.Config, redactor: Redacto
     for each in processors:
         session._processors.append(each)
         session._provider.add_span_processor(each)
-    if any(hasattr(each, "on_end") for each in resolved.exporters):
-        providers.prepare_to_close()
+    for each in resolved.exporters:
+        if not isinstance(each, str):
+            providers.prepare_to_close()
 
 
 def _install_recorder(
