@@ -1,7 +1,7 @@
 """Run a step that may hang, such as a flush or a shutdown, on a daemon thread, and wait for it until a deadline.
 
-From Python 3.12 on no thread can start while the interpreter shuts down. `prepare()` starts one spare thread in advance
-for each step that may hang; without a spare thread a step runs on the caller's thread.
+From Python 3.12 on no thread can start while the interpreter shuts down. `prepare()` starts spare threads in advance,
+one for each step that may hang; without a spare thread a step runs on the caller's thread.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _steps: SimpleQueue[Callable[[], object]] | None = None
+_spares = 0
 
 
-def prepare() -> None:
-    """Start a spare thread. Never raises."""
-    global _steps  # noqa: PLW0603 - one queue for the process
-    steps = SimpleQueue() if _steps is None else _steps
-    if _started("lmspan-spare", lambda: _take(steps)):
+def prepare(count: int) -> None:
+    """Start spare threads until the process has `count` of them. Never raises."""
+    global _steps, _spares  # noqa: PLW0603 - one queue for the process
+    steps: SimpleQueue[Callable[[], object]] = SimpleQueue() if _steps is None else _steps
+    while _spares < count and _started("lmspan-spare", lambda: _take(steps)):
         _steps = steps
+        _spares += 1
 
 
 def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
@@ -58,8 +60,8 @@ def _take(steps: SimpleQueue[Callable[[], object]]) -> None:
 
 def _forget() -> None:
     """Forget the spare threads, which do not exist in a forked child."""
-    global _steps  # noqa: PLW0603 - one queue for the process
-    _steps = None
+    global _steps, _spares
+    _steps, _spares = None, 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -260,9 +260,7 @@ def _add_processors(session: Session, resolved: config.Config, redactor: Redacto
     for each in processors:
         session._processors.append(each)
         session._provider.add_span_processor(each)
-    for each in resolved.exporters:
-        if not isinstance(each, str):
-            providers.prepare_to_close()
+    providers.prepare_to_close(sum(not isinstance(each, str) for each in resolved.exporters))
 
 
 def _install_recorder(

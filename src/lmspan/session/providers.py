@@ -133,11 +133,11 @@ def _console() -> Any:
     return ConsoleTraces(show)
 
 
-def prepare_to_close() -> None:
-    """Start a spare thread for the shutdown of processors that may hang, because no thread can start at the exit."""
+def prepare_to_close(count: int) -> None:
+    """Start spare threads for the shutdown of `count` objects that may hang: no thread can start at the exit."""
     from lmspan.export import closing
 
-    closing.prepare()
+    closing.prepare(count)
 
 
 def shut_down(each: Any, timeout_s: float) -> None:

@@ -69,11 +69,11 @@ class CallbackProcessor(SpanProcessor):
         return call
 
     def shutdown(self) -> None:
-        """Cancel the async hooks that run; `shutdown_within` waits for them first."""
-        self.shutdown_within(0.0)
+        """Wait for queued and async hooks, for two seconds; cancel the async hooks that are left."""
+        delivery.drain(2.0, cancel=True)
 
     def shutdown_within(self, timeout_s: float) -> None:
-        """Wait for queued and async hooks, for a third of the time: the rest is for the exporters after them."""
+        """Do the same in a third of the time: the rest is for the exporters after the hooks."""
         delivery.drain(timeout_s / 3, cancel=True)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -264,13 +264,17 @@ def test_without_any_thread_a_flush_and_the_end_export_in_place(monkeypatch, end
 
 def test_a_step_that_hangs_at_the_end_is_left_also_where_no_thread_can_be_started(monkeypatch):
     gate = threading.Event()
-    closing.prepare()
+    closing.prepare(2)
+    closing.prepare(2)  # starts no more
 
     def refuse(thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert closing.run_within(0.01, gate.wait) is False
+    assert closing.run_within(10, lambda: None) is True  # on the other thread
+    assert closing.run_within(0.01, gate.wait) is False
+    assert closing.run_within(0.01, lambda: None) is False  # both hang
     gate.set()
     assert closing.run_within(10, lambda: None) is True
 
