@@ -139,6 +139,29 @@ def test_a_hanging_processor_does_not_hold_the_exit(tmp_path):
     assert '"execute_tool one"' in (tmp_path / "traces" / "traces.jsonl").read_text()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_hanging_exporters_hold_the_exit_neither_of_a_program_nor_of_a_forked_child(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, threading, lmspan\n"
+        "from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult\n"
+        "class Hanging(SpanExporter):\n"
+        "    def export(self, spans):\n"
+        "        return SpanExportResult.SUCCESS\n"
+        "    def shutdown(self):\n"
+        "        threading.Event().wait()\n"
+        "lmspan.init(exporters=[Hanging(), SimpleSpanProcessor(Hanging()), 'file'])\n"
+        "if os.fork() == 0:\n"
+        "    with lmspan.operation('tool', 'the child'): pass\n"
+        "    sys.exit(0)\n"
+        "os.wait()\n"
+        "with lmspan.operation('tool', 'the parent'): pass\n"
+    )
+    run(program, tmp_path)
+    text = (tmp_path / "traces" / "traces.jsonl").read_text()
+    assert ['"execute_tool the child"' in text, '"execute_tool the parent"' in text] == [True, True]
+
+
 _NO_THREADS = """
 import threading
 

@@ -58,11 +58,13 @@ def _take(steps: SimpleQueue[Callable[[], object]]) -> None:
         steps.get()()
 
 
-def _forget() -> None:
-    """Forget the spare threads, which do not exist in a forked child."""
+def _renew_in_child() -> None:
+    """Start the spare threads again in a forked child, which has none of its parent's threads."""
     global _steps, _spares
+    count = _spares
     _steps, _spares = None, 0
+    prepare(count)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_renew_in_child)
