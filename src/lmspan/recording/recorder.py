@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link, Span, Tracer
+    from opentelemetry.trace import Link, Tracer
 
     from lmspan.recording.metrics import Metrics
 
@@ -155,7 +155,8 @@ class Recorder:
         call.parent_id = parent_id or (parent.call_id if parent is not None else "")
         call.totals = totals_of(call)
         call.previous = before
-        span = self._start_span(call, facts, context, links)
+        self._start_span(call, facts, context, links)
+        span = call.span
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
@@ -163,14 +164,14 @@ class Recorder:
         otel_context.attach(call.context)
         self.open[call.call_id] = call
 
-    def _start_span(self, call: LiveCall, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> Span:
+    def _start_span(self, call: LiveCall, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> None:
         shape = SHAPES[call.operation]
         shown = self.content.redactor.name(call.name)
         name, attributes = first_facts(call, shape, facts, shown, openinference=self._openinference)
         if BAGGAGE in context:
             attributes.update(session_facts(context))
         call.facts = self.content.facts(attributes)
-        span = self.tracer.start_span(
+        call.span = self.tracer.start_span(
             name,
             with_entries(context, {STARTING: call}),
             shape.kind,
@@ -178,8 +179,7 @@ class Recorder:
             links,
             start_time=call.start_time_unix_nano,
         )
-        _make_reentrant(span)
-        return span
+        _make_reentrant(call.span)
 
     def _unwind(self, before: Context, error: BaseException) -> None:
         """End what has started since a context was current, and leave current what was so around it."""
