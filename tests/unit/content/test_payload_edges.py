@@ -119,7 +119,8 @@ def test_an_exception_is_its_type_and_where_content_may_be_recorded_its_message_
     assert facts == {sc.EXCEPTION_TYPE: kind, sc.EXCEPTION_MESSAGE: message}
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[1].startswith(f'  File "{__file__}", line ')
-    assert [lines[2].strip(), lines[4].strip()] == ["fail(*args)", "raise Wrong(*args)"]
+    code = [line.strip() for line in lines[2:-1] if not line.startswith("  File ") and line.strip(" ~^")]
+    assert code == ["fail(*args)", "raise Wrong(*args)"]  # from Python 3.13 on, marks are below a line of code
     assert lines[-1] == (f"{kind}: {message}" if message else kind)
     assert "" not in lines
 

@@ -41,9 +41,10 @@ def provider():
 
 @pytest.fixture
 def recorder(provider):
-    before = otel_context.get_current()
+    token = otel_context.attach(otel_context.Context())  # without what other tests have left
     yield Recorder(provider.get_tracer("test"))
-    assert otel_context.get_current() == before
+    assert otel_context.get_current() == {}
+    otel_context.detach(token)
 
 
 def start_tool(recorder, name="t", **options):
