@@ -224,7 +224,7 @@ class LiveCall(Call):
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
         super().__init__(operation, name, source, instance, inputs)
-        self.found: dict[str, Any] = {}
+        self.late_facts: dict[str, Any] = {}
         """Where a source puts the facts that become known after the start."""
 
     @property

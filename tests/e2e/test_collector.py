@@ -25,7 +25,7 @@ SECRETS = """
 import lmspan
 lmspan.init("desk", capture_content="span")
 with lmspan.operation("lm", "m") as call:
-    call.found.update({"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 7})
+    call.late_facts.update({"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 7})
     call.inputs = {"question": "I am ada@example.com, my card is 4111 1111 1111 1111"}
 with lmspan.operation("tool", "pay", inputs={"to": "ada@example.com", "card": "4111-1111-1111-1111"}):
     lmspan.add_event("note", {"said": "mail ada@example.com"})
@@ -56,7 +56,7 @@ for number in range(count):
             for _ in range(4):
                 with lmspan.operation("lm", "m") as model:
                     if kind == "dear":
-                        model.found.update({sc.COST_AMOUNT: 1.0, sc.COST_UNIT: "USD"})
+                        model.late_facts.update({sc.COST_AMOUNT: 1.0, sc.COST_UNIT: "USD"})
             if kind == "failed":
                 raise ValueError
 print(*ids)
@@ -91,8 +91,8 @@ import lmspan
 with lmspan.init("measured", capture_content="none"):
     with lmspan.operation("evaluate", "exact") as call:
         with lmspan.operation("lm", "m") as model:
-            model.found["gen_ai.usage.input_tokens"] = 3
-        call.found["gen_ai.evaluation.score.value"] = 75.0
+            model.late_facts["gen_ai.usage.input_tokens"] = 3
+        call.late_facts["gen_ai.evaluation.score.value"] = 75.0
 print(f"{call.span.get_span_context().trace_id:032x}")
 """
 

@@ -26,11 +26,11 @@ with lmspan.init("used", capture_content="none"):
         with lmspan.operation("evaluate", "exact") as call:
             for hit in (False, True):
                 with lmspan.operation("lm", "m") as model:
-                    model.found.update({sc.USAGE_INPUT_TOKENS: 3, sc.COST_AMOUNT: 0.5, sc.COST_UNIT: "USD"})
+                    model.late_facts.update({sc.USAGE_INPUT_TOKENS: 3, sc.COST_AMOUNT: 0.5, sc.COST_UNIT: "USD"})
                     if hit:
-                        model.found[sc.CACHE_HIT] = True
-            call.found[sc.EVALUATION_SCORE] = 75.0
-        best.found[sc.OPTIMIZER_BEST_SCORE] = 75.0
+                        model.late_facts[sc.CACHE_HIT] = True
+            call.late_facts[sc.EVALUATION_SCORE] = 75.0
+        best.late_facts[sc.OPTIMIZER_BEST_SCORE] = 75.0
     with contextlib.suppress(ValueError), lmspan.operation("tool", "broken"):
         raise ValueError
 """

@@ -35,13 +35,13 @@ def start_chat(recorder, model, args, kwargs):
 
 
 def describe_chat(recorder, call, args, kwargs):
-    add_parameters(call.found, call.inputs)
+    add_parameters(call.late_facts, call.inputs)
     if recorder.captures(call):
         recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(call.inputs.get("messages"), None)})
 
 
 def succeed_chat(recorder, call, outputs):
-    usage_facts(call.found, outputs.get("usage"))
+    usage_facts(call.late_facts, outputs.get("usage"))
     if recorder.captures(call):
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, ["stop"])})
 
@@ -53,7 +53,7 @@ def start_tool(recorder, tool, args, kwargs):
 
 
 def describe_tool(recorder, call, args, kwargs):
-    call.found[sc.TOOL_DESCRIPTION] = text(stored(call.instance).get("description"))
+    call.late_facts[sc.TOOL_DESCRIPTION] = text(stored(call.instance).get("description"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 

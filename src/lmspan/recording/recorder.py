@@ -2,7 +2,7 @@
 
     source -> Recorder.announce(...)   has a source start a call, if anything is to be recorded
               Recorder.start(...)      starts the span with its sampling facts and makes it current
-              call.found[...] = ...    facts that become known after the start
+              call.late_facts[...] = ...    facts that become known after the start
               Recorder.capture(..)     content, if the content rule allows it
               Recorder.add_event(..)   a point in time
               Recorder.end(call)       content first, then the facts, then the end; the context is as it was before
@@ -148,7 +148,7 @@ class Recorder:
         named = self.open.get(parent_id) if parent_id else None
         parent, context = surroundings(before, named, self.process_context)
         if parent_id and named is None:
-            call.orphan = call.found[sc.ORPHAN] = True
+            call.orphan = call.late_facts[sc.ORPHAN] = True
         if parent is not None:
             call.parent = parent
             call.root = parent.root
@@ -363,7 +363,7 @@ class Recorder:
 
     @guarded
     def _annotate(self, call: LiveCall, error: BaseException | None, *, missing: bool) -> None:
-        facts = call.found
+        facts = call.late_facts
         if call.stop is not None:
             facts[sc.STOP_REASON] = " ".join(map(str, call.stop.args))
         if missing:
@@ -394,7 +394,9 @@ class Recorder:
         if capture.local:
             _local(call).status = message
             message = None
-        call.span.set_status(StatusCode.ERROR, message or (call.found[sc.ERROR_TYPE] if error is not None else None))
+        call.span.set_status(
+            StatusCode.ERROR, message or (call.late_facts[sc.ERROR_TYPE] if error is not None else None)
+        )
         if error is not None and call.failed:
             facts = self.content.exception(error, with_content=bool(capture))
             client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference

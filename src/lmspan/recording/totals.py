@@ -53,12 +53,12 @@ def totals_of(call: LiveCall) -> Totals:
 
 def count(call: LiveCall) -> dict[str, Any]:
     """Count an ended call; if it keeps totals, put them on it and return them."""
-    call.facts.update(call.found)
+    call.facts.update(call.late_facts)
     call.totals.add(call)
     if call.parent is not None and call.operation not in _KEEPERS:
         return {}
     total: dict[str, Any] = call.totals.close(whole=call.parent is None)
-    call.found.update(total)
+    call.late_facts.update(total)
     call.facts.update(total)
     return total
 

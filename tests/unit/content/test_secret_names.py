@@ -100,7 +100,7 @@ def test_names_are_redacted_though_content_is_off():
     with recording(instrument=(), capture_content="none") as recorded:
         facts = {sc.REQUEST_MODEL: f"dep?api-key={PLAIN}", sc.REQUEST_STOP_SEQUENCES: [TOKENS["Groq"], "END"]}
         call = recorder.active.start(Operation.LM, f"dep?api-key={PLAIN}", "test", facts)
-        call.found[sc.RESPONSE_MODEL] = TOKENS["GitLab"]
+        call.late_facts[sc.RESPONSE_MODEL] = TOKENS["GitLab"]
         recorder.active.end(call, error=failing("no"))
         recorder.active.end(recorder.active.start(Operation.TOOL, TOKENS["Slack, app"], "test"))
     lm, tool = recorded.spans

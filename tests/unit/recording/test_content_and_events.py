@@ -111,7 +111,7 @@ def test_content_of_all_captures_of_an_lm_call_is_on_the_event_with_its_details(
     call = it.start(LM, "m", facts={sc.REQUEST_MODEL: "m"})
     it.recorder.capture(call, {sc.INPUT_MESSAGES: MESSAGES})
     it.recorder.capture(call, {sc.OUTPUT_MESSAGES: []})
-    call.found[sc.USAGE_INPUT_TOKENS] = 3
+    call.late_facts[sc.USAGE_INPUT_TOKENS] = 3
     it.end(call)
     ((name, _, facts),) = it.events(call)
     assert name == sc.EVENT_INFERENCE_DETAILS
@@ -147,7 +147,7 @@ def test_no_content_without_a_mode_for_it_or_of_a_call_that_is_not_recorded(mode
 def test_content_among_the_facts_of_a_call_stays_local_in_local_mode():
     it = Recording("local")
     call = it.start()
-    call.found.update({sc.TOOL_CALL_RESULT: "r", sc.TOOL_NAME: "n"})
+    call.late_facts.update({sc.TOOL_CALL_RESULT: "r", sc.TOOL_NAME: "n"})
     it.end(call)
     recorded = it.attributes(call)
     assert sc.TOOL_CALL_RESULT not in recorded
@@ -335,7 +335,7 @@ def test_a_call_whose_end_is_missing_has_failed_without_an_exception(mode):
 def test_an_error_type_that_the_source_knows_stays():
     it = Recording()
     call = it.start()
-    call.found[sc.ERROR_TYPE] = "429"
+    call.late_facts[sc.ERROR_TYPE] = "429"
     it.end(call, error=ValueError())
     assert it.attributes(call)[sc.ERROR_TYPE] == it.status(call) == "429"
 

@@ -149,7 +149,7 @@ def test_a_held_call_is_whole_whichever_thread_comes_second(recorded, first):
     recording_module.active.hold(child)
     one, other = (parent, child) if first == "parent" else (child, parent)
     one.watchers = (Meanwhile(other),)
-    child.found[sc.TOOL_NAME] = "child"
+    child.late_facts[sc.TOOL_NAME] = "child"
     end(one, error=KeyError())
     assert [span.name for span in recorded.spans] == ["module parent", "execute_tool child"]
     facts = recorded.attributes("execute_tool child")
@@ -211,7 +211,7 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
     with recording(instrument=(), meter_provider=MeterProvider([reader]), sampler=sampler):
         facts = {sc.PROVIDER_NAME: "openai", sc.REQUEST_MODEL: "m"}
         call = start(LM, "m", facts=facts)
-        call.found.update(
+        call.late_facts.update(
             {
                 sc.USAGE_INPUT_TOKENS: 10,
                 sc.USAGE_OUTPUT_TOKENS: 3,
@@ -221,7 +221,7 @@ def test_metrics_of_an_lm_call_whether_its_span_is_sampled_or_not(sampler):
         )
         end(call)
         hit = start(LM, "m", facts=facts)
-        hit.found[sc.CACHE_HIT] = True
+        hit.late_facts[sc.CACHE_HIT] = True
         end(hit)
         tool = start(TOOL, "t", facts={sc.TOOL_NAME: "t", sc.TOOL_TYPE: "function"})
         end(start(Operation.TURN, ""))  # a call inside is no run
@@ -252,10 +252,10 @@ def test_the_last_score_of_an_evaluation_and_of_an_optimizer_is_measured():
     with recording(instrument=(), meter_provider=MeterProvider([reader])):
         for score in (50.0, 75.0):
             call = start(Operation.EVALUATE, "exact", facts={sc.EVALUATION_NAME: "exact"})
-            call.found[sc.EVALUATION_SCORE] = score
+            call.late_facts[sc.EVALUATION_SCORE] = score
             end(call)
         call = start(Operation.OPTIMIZE, "GEPA", facts={sc.OPTIMIZER_NAME: "GEPA"})
-        call.found[sc.OPTIMIZER_BEST_SCORE] = 90.0
+        call.late_facts[sc.OPTIMIZER_BEST_SCORE] = 90.0
         end(call)
         end(start(Operation.EVALUATE, "broken", facts={sc.EVALUATION_NAME: "broken"}))
     assert {key: point.value for key, point in points(reader).items()} == {
@@ -313,7 +313,7 @@ def test_openinference_adds_kind_input_and_output_and_nothing_else():
 def test_openinference_adds_its_names_of_tokens_and_of_errors(asked):
     with recording(instrument=(), openinference=asked) as recorded:
         call = start(LM, "m")
-        call.found.update({sc.USAGE_CACHE_WRITE_TOKENS: 7, sc.USAGE_REASONING_TOKENS: 3})
+        call.late_facts.update({sc.USAGE_CACHE_WRITE_TOKENS: 7, sc.USAGE_REASONING_TOKENS: 3})
         end(call, error=ValueError("no"))
     facts = recorded.attributes("chat m")
     own = {name: value for name, value in facts.items() if name.startswith("llm.")}

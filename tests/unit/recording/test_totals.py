@@ -23,7 +23,7 @@ def start(operation, name, **options):
 
 
 def end(call, error=None, **found):
-    call.found.update(found)
+    call.late_facts.update(found)
     recording_module.active.end(call, error=error)
 
 

@@ -33,7 +33,7 @@ def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
 
 def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the number of demonstrations and the inputs."""
-    call.found.update(signature_name(call.inputs["signature"]))
+    call.late_facts.update(signature_name(call.inputs["signature"]))
     adapters.add_format(recorder, call)
 
 
@@ -48,7 +48,7 @@ def start_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
 
 def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the signature and the length of the answer."""
-    call.found.update(signature_name(call.inputs["signature"]))
+    call.late_facts.update(signature_name(call.inputs["signature"]))
     adapters.add_parse(call)
 
 

@@ -109,7 +109,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the number of texts and the texts."""
-    call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
+    call.late_facts[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs) if type(call.inputs) is list else 1
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
@@ -117,10 +117,10 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the size of the vectors, and a cache hit if no request was made."""
     if type(outputs).__module__ == "numpy" and outputs.ndim:
-        call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
+        call.late_facts[sc.EMBEDDINGS_DIMENSION_COUNT] = int(outputs.shape[-1])
     own = kept(call, EmbeddingKept)
     if own is not None and own.hosted and not own.requests:
-        call.found[sc.CACHE_HIT] = True
+        call.late_facts[sc.CACHE_HIT] = True
         recorder.mark_internal(call)
 
 
@@ -156,12 +156,12 @@ def _add_response(response: Any) -> None:
     own = kept(call, EmbeddingKept)
     if own is not None:
         own.requests += 1
-    put(call.found, sc.RESPONSE_MODEL, field(response, "model"), str)
+    put(call.late_facts, sc.RESPONSE_MODEL, field(response, "model"), str)
     for name, value in cost_facts(response).items():
-        call.found[name] = value + call.found.get(name, 0.0) if name == sc.COST_AMOUNT else value
+        call.late_facts[name] = value + call.late_facts.get(name, 0.0) if name == sc.COST_AMOUNT else value
     tokens = field(field(response, "usage"), "prompt_tokens")
     if type(tokens) is int:
-        call.found[sc.USAGE_INPUT_TOKENS] = call.found.get(sc.USAGE_INPUT_TOKENS, 0) + tokens
+        call.late_facts[sc.USAGE_INPUT_TOKENS] = call.late_facts.get(sc.USAGE_INPUT_TOKENS, 0) + tokens
 
 
 EMBED: Final = Steps(start, describe, succeed)

@@ -31,10 +31,10 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the size of the data set, the number of threads, and the caller's metadata."""
     inputs = call.inputs
-    call.found[sc.EVALUATION_SCOPE] = "dataset"
+    call.late_facts[sc.EVALUATION_SCOPE] = "dataset"
     if type(inputs.get("devset")) is list:
-        call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(inputs["devset"])
-    put(call.found, sc.EVALUATION_NUM_THREADS, inputs.get("num_threads"), int)
+        call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(inputs["devset"])
+    put(call.late_facts, sc.EVALUATION_NUM_THREADS, inputs.get("num_threads"), int)
     if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
         recorder.capture(call, {sc.EVALUATION_METADATA: kwargs["callback_metadata"]})
 

@@ -131,7 +131,7 @@ def _count_chunk(call: LiveCall | None) -> None:
     own.chunks += 1
     if own.chunks == 1:
         first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
-        call.found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+        call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
 
 
 # DSPy 3.3 ---------------------------------------------------------------------------------------------------------

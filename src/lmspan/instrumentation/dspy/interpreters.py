@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def describe_execute(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the code of `execute(code, variables)`."""
     code = text(argument(args, kwargs, 0, "code"))
-    call.found[sc.INTERPRETER_CODE_LENGTH] = len(code)
+    call.late_facts[sc.INTERPRETER_CODE_LENGTH] = len(code)
     if recorder.captures(call):
         recorder.capture(call, {sc.INTERPRETER_CODE: code})
 

@@ -76,9 +76,9 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
     """Add the parameters that the request sets, the origin of the prompt, and the messages."""
     own = kept(call, DSPyLMKept)
     settings = own.settings if own is not None else {}
-    add_parameters(call.found, settings)
+    add_parameters(call.late_facts, settings)
     if sys.modules["dspy"].settings.get("send_stream") is not None:
-        call.found[sc.REQUEST_STREAM] = True
+        call.late_facts[sc.REQUEST_STREAM] = True
     _add_origin(call)
     if recorder.captures(call):
         prompt = argument(args, kwargs, 0, "prompt")
@@ -91,10 +91,10 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
 def _add_origin(call: LiveCall) -> None:
     """Add the signature that the prompt is made from, and the attempt of a predictor that repeats its request."""
     predictor = call.parent
-    if predictor is not None and sc.SIGNATURE_NAME in predictor.found:
-        call.found[sc.PROMPT_NAME] = predictor.found[sc.SIGNATURE_NAME]
+    if predictor is not None and sc.SIGNATURE_NAME in predictor.late_facts:
+        call.late_facts[sc.PROMPT_NAME] = predictor.late_facts[sc.SIGNATURE_NAME]
     if predictor is not None and predictor.attempt > 1:
-        call.found[sc.ADAPTER_ATTEMPT] = predictor.attempt
+        call.late_facts[sc.ADAPTER_ATTEMPT] = predictor.attempt
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
@@ -102,13 +102,13 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     _count(call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.result is not None:
-        call.found.update(response_facts(own.result))
-    if call.found.get(sc.CACHE_HIT):
+        call.late_facts.update(response_facts(own.result))
+    if call.late_facts.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     for adaptation in own.adaptations if own is not None else ():
         recorder.add_event(call, Event.ADAPTATION, adaptation)
     if recorder.captures(call):
-        reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
+        reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
 
 
@@ -122,7 +122,7 @@ def _count(call: LiveCall) -> None:
     attempts.count(call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.chunks:
-        call.found[sc.STREAM_CHUNK_COUNT] = own.chunks
+        call.late_facts[sc.STREAM_CHUNK_COUNT] = own.chunks
 
 
 @functools.lru_cache(maxsize=256)

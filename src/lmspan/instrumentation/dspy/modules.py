@@ -38,7 +38,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the path of the module in its program, and its inputs."""
     fields = stored(call.instance)
-    call.found.update(signature_facts(fields.get("signature")))
+    call.late_facts.update(signature_facts(fields.get("signature")))
     modules.place(call, base())
     if recorder.captures(call):
         for lm in (call.inputs.get("lm"), fields.get("lm"), sys.modules["dspy"].settings.get("lm")):

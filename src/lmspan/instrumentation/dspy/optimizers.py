@@ -38,9 +38,9 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
     """Add the sizes of the data sets, and start a search with the student, which candidates are compared with."""
     for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(kwargs.get(name)) is list:
-            call.found[fact] = len(kwargs[name])
+            call.late_facts[fact] = len(kwargs[name])
     tried = search(recorder.content, argument(args, kwargs, 0, "student"))
-    call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
+    call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
         seeds = _seeds(call.instance, kwargs.get("restrict"))
         tried.expected.extend(Expected({sc.CANDIDATE_SEED: seed}) for seed in seeds)

@@ -32,7 +32,7 @@ def start_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None
     facts = server_facts(text(stored(instance).get("url")))
     call = current_call()
     if call is not None and call.operation is Operation.RETRIEVAL:
-        call.found.update(facts)
+        call.late_facts.update(facts)
         return None
     return _start(recorder, type(instance).__name__, instance, facts)
 
@@ -55,7 +55,7 @@ def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any]
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the number of documents to return, and the query."""
     wanted = argument(args, kwargs, 1, "k") or stored(call.instance).get("k")
-    put(call.found, sc.RETRIEVAL_TOP_K, wanted, int)
+    put(call.late_facts, sc.RETRIEVAL_TOP_K, wanted, int)
     query = argument(args, kwargs, 0, "query")
     if recorder.captures(call):
         # the query of KNN is the fields of an example
@@ -66,7 +66,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the documents."""
     documents = _documents(outputs)
-    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
+    call.late_facts[sc.RETRIEVAL_DOCUMENT_COUNT] = len(documents)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: documents})
 

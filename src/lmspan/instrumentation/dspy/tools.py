@@ -63,7 +63,7 @@ def _add_id(call: LiveCall, turn: TurnKept | None) -> None:
         if name == call.name:
             del requested[: index + 1]
             if call_id is not None:
-                call.found[sc.TOOL_CALL_ID] = call_id
+                call.late_facts[sc.TOOL_CALL_ID] = call_id
             return
 
 
@@ -71,9 +71,9 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
     """Add the description of the tool and its arguments."""
     fields = stored(call.instance)
     if type(fields.get("desc")) is str:
-        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(fields["desc"])
+        call.late_facts[sc.TOOL_DESCRIPTION] = recorder.content.text(fields["desc"])
     if call.name in _SENTINELS and sc.AGENT_NAME in call.facts:
-        call.found[sc.TOOL_SENTINEL] = True
+        call.late_facts[sc.TOOL_SENTINEL] = True
     _describe_mcp(call, fields.get("func"))
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
@@ -83,14 +83,14 @@ def _describe_mcp(call: LiveCall, function: Any) -> None:
     """Add that an MCP server runs the tool: then its function is the one that DSPy makes around a session."""
     if type(function).__name__ != "function" or function.__module__ != _MCP:
         return
-    call.found[sc.MCP_METHOD] = "tools/call"
+    call.late_facts[sc.MCP_METHOD] = "tools/call"
     session = cells(function).get("session")
     session = session.cell_contents if session is not None else None
     fields = stored(session) if type(session).__module__.startswith("mcp.") else {}
     inner = fields.get("_session") or fields.get("session")
     version = fields.get("_negotiated_version") or (stored(inner) if inner else {}).get("_negotiated_version")
     if type(version) is str:
-        call.found[sc.MCP_PROTOCOL_VERSION] = version
+        call.late_facts[sc.MCP_PROTOCOL_VERSION] = version
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
@@ -101,8 +101,8 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 def fail(_: Recorder, call: LiveCall, error: BaseException) -> None:
     """Name an error that the MCP server has answered with, other than one of the connection."""
-    if sc.MCP_METHOD in call.found and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
-        call.found[sc.ERROR_TYPE] = "tool_error"
+    if sc.MCP_METHOD in call.late_facts and type(error) is RuntimeError and text(error.args[0]).startswith(_MCP_FAILED):
+        call.late_facts[sc.ERROR_TYPE] = "tool_error"
 
 
 def patch(patches: Patches) -> None:
@@ -138,7 +138,7 @@ def start_execute(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwar
     functions = argument(args, kwargs, 0, "functions")
     call.kept = ToolKept(functions.get(name) if type(functions) is dict else None)
     if type(fields.get("id")) is str:
-        call.found[sc.TOOL_CALL_ID] = fields["id"]
+        call.late_facts[sc.TOOL_CALL_ID] = fields["id"]
     return call
 
 

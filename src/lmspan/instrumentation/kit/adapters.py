@@ -33,7 +33,7 @@ def start(
 def add_format(recorder: Recorder, call: LiveCall) -> None:
     """Add the number of demonstrations and the inputs."""
     if type(call.inputs["demos"]) is list:
-        call.found[sc.ADAPTER_DEMO_COUNT] = len(call.inputs["demos"])
+        call.late_facts[sc.ADAPTER_DEMO_COUNT] = len(call.inputs["demos"])
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs["inputs"]})
 
@@ -41,13 +41,13 @@ def add_format(recorder: Recorder, call: LiveCall) -> None:
 def succeed_format(_: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the number of messages."""
     if type(outputs) is list:
-        call.found[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
+        call.late_facts[sc.ADAPTER_MESSAGE_COUNT] = len(outputs)
 
 
 def add_parse(call: LiveCall) -> None:
     """Add the length of the answer."""
     if type(call.inputs["completion"]) is str:
-        call.found[sc.ADAPTER_RESPONSE_LENGTH] = len(call.inputs["completion"])
+        call.late_facts[sc.ADAPTER_RESPONSE_LENGTH] = len(call.inputs["completion"])
 
 
 def succeed_parse(recorder: Recorder, call: LiveCall, outputs: Any) -> None:

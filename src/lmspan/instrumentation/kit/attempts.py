@@ -65,7 +65,7 @@ def count(call: LiveCall) -> None:
     """Put the number of attempts on a call that is about to end, if there was more than one."""
     own = kept(call, LMKept)
     if own is not None and own.attempts > 1:
-        call.found[sc.ATTEMPT_COUNT] = own.attempts
+        call.late_facts[sc.ATTEMPT_COUNT] = own.attempts
 
 
 def last_failed(recorder: Recorder, call: LiveCall, error_type: str | None = None) -> None:

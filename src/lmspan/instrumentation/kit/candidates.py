@@ -48,10 +48,10 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         return
     candidate = own.candidate
     base = candidate.parents[0] if candidate.parents else search.student
-    call.found.update(candidate.facts())
-    call.found[sc.CANDIDATE_CHANGED] = candidate.changes(base)
+    call.late_facts.update(candidate.facts())
+    call.late_facts[sc.CANDIDATE_CHANGED] = candidate.changes(base)
     if candidate.parents:
-        call.found[sc.CANDIDATE_PARENT_IDS] = [parent.id for parent in candidate.parents]
+        call.late_facts[sc.CANDIDATE_PARENT_IDS] = [parent.id for parent in candidate.parents]
     if recorder.captures(call):
         demos = {name: json.loads(part.demos) for name, part in candidate.parts.items()}
         instructions = {name: part.instructions for name, part in candidate.parts.items()}
@@ -70,18 +70,18 @@ def conclude(recorder: Recorder, call: LiveCall, score: float | None) -> None:
     own = kept(call, CandidateKept)
     if own is None:
         return
-    call.found[sc.CANDIDATE_SCOPE] = own.scope
-    put(call.found, sc.CANDIDATE_SCORE, score, float)
+    call.late_facts[sc.CANDIDATE_SCOPE] = own.scope
+    put(call.late_facts, sc.CANDIDATE_SCORE, score, float)
     for name, value in _means(own.scores).items():
-        call.found[f"{sc.CANDIDATE_METRICS}{name}"] = value
+        call.late_facts[f"{sc.CANDIDATE_METRICS}{name}"] = value
     search = search_of(call.parent)
     if call.parent is None or search is None:
         return
     if score is not None and own.scope == "full":
         accepted = search.score(own.candidate, score)
         if not search.decides:
-            call.found[sc.CANDIDATE_ACCEPTED] = accepted
-    facts = {**call.facts, **call.found}
+            call.late_facts[sc.CANDIDATE_ACCEPTED] = accepted
+    facts = {**call.facts, **call.late_facts}
     reported = {name: value for name, value in facts.items() if name.startswith("lmspan.optimizer.")}
     search.reported[own.candidate.id] = reported
     if not search.decides:
@@ -101,11 +101,11 @@ def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:
     search = search_of(call)
     if search is None or not len(search):
         return
-    call.found[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
-    put(call.found, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
-    put(call.found, sc.OPTIMIZER_BEST_SCORE, search.best, float)
+    call.late_facts[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
+    put(call.late_facts, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
+    put(call.late_facts, sc.OPTIMIZER_BEST_SCORE, search.best, float)
     if search.first is not None and search.best is not None:
-        call.found[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
+        call.late_facts[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
 
 
 def _means(scores: Scores) -> dict[str, float]:

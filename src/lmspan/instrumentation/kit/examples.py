@@ -136,7 +136,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
 def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dict[str, Any]) -> None:
     """Add the event with the result to the span of the example's program, or to the example's if no program ran."""
     if sc.EVALUATION_SCORE in facts:
-        call.found[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
+        call.late_facts[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
     index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
     name = own.metric if type(own.metric) is str else metric_name(own.metric)
     named = {sc.EVALUATION_NAME: name, sc.EVALUATION_SCOPE: "example", **index, **facts}
@@ -146,10 +146,10 @@ def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dic
 def conclude(recorder: Recorder, evaluation: LiveCall, score: Any) -> None:
     """Record the score of a data set, and the number of examples that have failed without an exception here."""
     count_failures(evaluation)
-    put(evaluation.found, sc.EVALUATION_SCORE, score, float)
-    if sc.EVALUATION_SCORE in evaluation.found:
+    put(evaluation.late_facts, sc.EVALUATION_SCORE, score, float)
+    if sc.EVALUATION_SCORE in evaluation.late_facts:
         names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
-        facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.found[name] for name in names}}
+        facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.late_facts[name] for name in names}}
         recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
     own = kept(evaluation, EvaluationKept)
     candidate = kept(evaluation.parent, CandidateKept)
@@ -161,4 +161,4 @@ def count_failures(evaluation: LiveCall) -> None:
     """Record how many examples have failed so far."""
     own = kept(evaluation, EvaluationKept)
     if own is not None and own.failures is not None:
-        evaluation.found[sc.EVALUATION_FAILURE_COUNT] = len(own.failures)
+        evaluation.late_facts[sc.EVALUATION_FAILURE_COUNT] = len(own.failures)

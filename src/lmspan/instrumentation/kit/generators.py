@@ -151,7 +151,7 @@ class Stream:
             return
         if self._items == 1 and call.operation is Operation.LM:
             first = (self._recorder.clock() - call.start_time_unix_nano) / 1e9
-            call.found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+            call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
         if self._item is not None:
             self._item(self._recorder, call, item)
 
@@ -160,5 +160,5 @@ class Stream:
         call = self._call
         if call is None or call.ended:
             return
-        call.found[sc.STREAM_CHUNK_COUNT] = self._items
+        call.late_facts[sc.STREAM_CHUNK_COUNT] = self._items
         self._end(self._recorder, call, None, error)

@@ -49,7 +49,7 @@ def place(call: LiveCall, base: type) -> None:
     own = kept(call, ModuleKept)
     if path and own is not None:
         own.path = path
-        call.found[sc.MODULE_PATH] = path
+        call.late_facts[sc.MODULE_PATH] = path
 
 
 def capture(recorder: Recorder, call: LiveCall, inputs: dict[str, Any]) -> None:

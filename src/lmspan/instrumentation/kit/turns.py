@@ -82,7 +82,7 @@ def end_turn(recorder: Recorder, agent: LiveCall, error: BaseException | None = 
 def count_tool(turn: LiveCall | None) -> None:
     """Count a tool call that starts, if it starts in a turn."""
     if turn is not None and turn.operation is Operation.TURN:
-        turn.found[sc.TURN_TOOL_COUNT] = turn.found.get(sc.TURN_TOOL_COUNT, 0) + 1
+        turn.late_facts[sc.TURN_TOOL_COUNT] = turn.late_facts.get(sc.TURN_TOOL_COUNT, 0) + 1
 
 
 def tools_of(agent: LiveCall) -> list[Any]:

@@ -82,9 +82,9 @@ def start(recorder: Recorder, run: LiveCall, request: Any) -> None:
     if turn is not None:
         turn.tools = request.get("tools")
     if own.compacted:
-        call.found[sc.CONVERSATION_COMPACTED] = True
+        call.late_facts[sc.CONVERSATION_COMPACTED] = True
         own.compacted = False
-    add_parameters(call.found, request.get("params") or request.get("config") or request)
+    add_parameters(call.late_facts, request.get("params") or request.get("config") or request)
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: request_messages(request)}
         if instructions := instructions_of(request):
@@ -110,10 +110,10 @@ def succeed(recorder: Recorder, run: LiveCall, response: Any) -> None:
 @guarded
 def _describe(recorder: Recorder, call: LiveCall, response: Any) -> list[Any]:
     """Add the facts of the answer, and return it in the shape that LM calls of all libraries have."""
-    call.found.update(response_facts(call.facts, response))
+    call.late_facts.update(response_facts(call.facts, response))
     outputs = answers(response)
     if recorder.captures(call):
-        reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
+        reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
     return outputs
 
@@ -130,5 +130,7 @@ def fail(recorder: Recorder, run: LiveCall, error: BaseException) -> None:
     attempts.last_failed(recorder, call)
     cause = error.__context__
     if type(error) is ValueError and maker_of(cause):
-        call.found[sc.ERROR_TYPE] = qualified_name(type(cause))  # LLMProc raises ValueError in place of Gemini's errors
+        call.late_facts[sc.ERROR_TYPE] = qualified_name(
+            type(cause)
+        )  # LLMProc raises ValueError in place of Gemini's errors
     recorder.end(call, error=error)

@@ -60,8 +60,8 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     own = kept(call, RunKept)
     if own is not None:
         own.server = client_facts(fields.get("client"))
-    put(call.found, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
-    put(call.found, sc.AGENT_ACCESS_LEVEL, fields["access_level"].value, str)
+    put(call.late_facts, sc.AGENT_MAX_ITERATIONS, call.inputs.get("max_iterations"), int)
+    put(call.late_facts, sc.AGENT_ACCESS_LEVEL, fields["access_level"].value, str)
     user_input = call.inputs.get("user_input")
     if recorder.captures(call) and (message := agent_message("user", user_input, recorder.content.brief)):
         recorder.capture(call, {sc.INPUT_MESSAGES: message})
@@ -74,7 +74,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     reason = fields.get("stop_reason")
     reasons = [reason] if type(reason) is str else []
     if reasons:
-        call.found[sc.RESPONSE_FINISH_REASONS] = reasons
+        call.late_facts[sc.RESPONSE_FINISH_REASONS] = reasons
     if recorder.captures(call) and fields.get("last_message"):
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(fields["last_message"], reasons)})
 

@@ -67,20 +67,20 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     own = kept(call, ToolKept)
     turn = kept(call.parent, TurnKept)
     if call.parent is not None:
-        put(call.found, sc.TOOL_CALL_ID, tool_call_id(call.parent.response, call.inputs), str)
+        put(call.late_facts, sc.TOOL_CALL_ID, tool_call_id(call.parent.response, call.inputs), str)
     offered = turn.tools if turn is not None else None
     for definition in offered if type(offered) is list else ():
         if definition.get("name") == call.name and type(definition.get("description")) is str:
-            call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
+            call.late_facts[sc.TOOL_DESCRIPTION] = recorder.content.text(definition["description"])
     registry = stored(call.instance)["tool_manager"].runtime_registry
     resolved = registry.tool_aliases.get(call.name, call.name)
     if own is not None:
         own.resolved = resolved
     if resolved != call.name:
-        call.found[sc.TOOL_ALIAS_OF] = resolved
+        call.late_facts[sc.TOOL_ALIAS_OF] = resolved
     handler = registry.tool_handlers.get(resolved)
     if type(handler) is FunctionType and handler.__module__.startswith(_MCP):
-        call.found[sc.MCP_METHOD] = "tools/call"
+        call.late_facts[sc.MCP_METHOD] = "tools/call"
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: call.inputs})
 
@@ -89,7 +89,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the result of the tool, its error, and whether it aborts the rest of the answer."""
     fields = _stored(outputs)
     if fields.get("abort_execution") is True:
-        call.found[sc.TOOL_ABORTS] = True
+        call.late_facts[sc.TOOL_ABORTS] = True
         _compacted(call)
     if fields.get("is_error") is True:
         _failed(recorder, call, text(fields.get("content")))
@@ -112,10 +112,10 @@ def _failed(recorder: Recorder, call: LiveCall, content: str) -> None:
     error = own.raised if own is not None else None
     refusal = next((word for prefix, word in _REFUSALS if content.startswith(prefix)), "")
     if refusal or error is None:
-        call.found[sc.ERROR_TYPE] = refusal or "tool_error"
+        call.late_facts[sc.ERROR_TYPE] = refusal or "tool_error"
         call.failed = True
         return
-    call.found[sc.ERROR_TYPE] = qualified_name(type(error))
+    call.late_facts[sc.ERROR_TYPE] = qualified_name(type(error))
     call.failed = call.failure_below is not error  # else it was recorded below, where it was raised
     if call.failed:
         facts = {sc.EXCEPTION_TYPE: qualified_name(type(error))}

@@ -54,7 +54,7 @@ def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
 
 def _add_signature(call: LiveCall) -> None:
     if name := signature_name(call.inputs["signature"]):
-        call.found[sc.SIGNATURE_NAME] = name
+        call.late_facts[sc.SIGNATURE_NAME] = name
 
 
 FORMAT: Final = Steps(start_format, describe_format, adapters.succeed_format, cause=root_cause)

@@ -57,7 +57,7 @@ def _start(
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the number of texts and the texts."""
     if type(call.inputs) is list:
-        call.found[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs)
+        call.late_facts[sc.EMBEDDING_INPUT_COUNT] = len(call.inputs)
     if recorder.captures(call):
         recorder.capture(call, {sc.OPERATION_INPUTS: call.inputs})
 
@@ -66,7 +66,7 @@ def succeed(_: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the size of the vectors."""
     first = outputs[0] if type(outputs) is list and outputs else None
     if type(first) is list:
-        call.found[sc.EMBEDDINGS_DIMENSION_COUNT] = len(first)
+        call.late_facts[sc.EMBEDDINGS_DIMENSION_COUNT] = len(first)
 
 
 async def see_answer(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -81,8 +81,8 @@ def _add_answer(answer: Any) -> None:
     call = current_call()
     if call is None or call.operation is not Operation.EMBEDDING or call.source != "logillm":
         return
-    put(call.found, sc.RESPONSE_MODEL, field(answer, "model"), str)
-    put(call.found, sc.USAGE_INPUT_TOKENS, field(field(answer, "usage"), "prompt_tokens"), int)
+    put(call.late_facts, sc.RESPONSE_MODEL, field(answer, "model"), str)
+    put(call.late_facts, sc.USAGE_INPUT_TOKENS, field(field(answer, "usage"), "prompt_tokens"), int)
 
 
 def start_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
@@ -96,7 +96,7 @@ def start_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwarg
 
 def describe_retrieval(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the number of examples to return, and the inputs that they are compared with."""
-    put(call.found, sc.RETRIEVAL_TOP_K, stored(call.instance).get("k"), int)
+    put(call.late_facts, sc.RETRIEVAL_TOP_K, stored(call.instance).get("k"), int)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_QUERY: recorder.content.json(kwargs)})
 
@@ -104,7 +104,7 @@ def describe_retrieval(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], k
 def succeed_retrieval(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the examples, with their similarity."""
     examples = [each for each in outputs if type(each) is dict] if type(outputs) is list else []
-    call.found[sc.RETRIEVAL_DOCUMENT_COUNT] = len(examples)
+    call.late_facts[sc.RETRIEVAL_DOCUMENT_COUNT] = len(examples)
     if recorder.captures(call):
         recorder.capture(call, {sc.RETRIEVAL_DOCUMENTS: [_document(each) for each in examples]})
 

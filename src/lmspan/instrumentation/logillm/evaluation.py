@@ -60,10 +60,10 @@ def start_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
 
 def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the size of the data set and the number of threads."""
-    call.found[sc.EVALUATION_SCOPE] = "dataset"
+    call.late_facts[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
-        call.found[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
-    put(call.found, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
+        call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
+    put(call.late_facts, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:

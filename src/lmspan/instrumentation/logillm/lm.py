@@ -71,8 +71,8 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
 def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the signature that the prompt is made from, and the messages."""
     module = call.parent
-    if module is not None and sc.SIGNATURE_NAME in module.found:
-        call.found[sc.PROMPT_NAME] = module.found[sc.SIGNATURE_NAME]
+    if module is not None and sc.SIGNATURE_NAME in module.late_facts:
+        call.late_facts[sc.PROMPT_NAME] = module.late_facts[sc.SIGNATURE_NAME]
     if recorder.captures(call):
         payload: dict[str, Any] = {sc.INPUT_MESSAGES: input_messages(call.inputs["messages"], None)}
         if kwargs.get("tools") is not None:
@@ -82,7 +82,7 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
 
 def describe_stream(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Add the same for a streamed answer."""
-    call.found[sc.REQUEST_STREAM] = True
+    call.late_facts[sc.REQUEST_STREAM] = True
     own = kept(call, LogiLLMKept)
     if own is not None:
         own.streamed = []
@@ -95,10 +95,10 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     if own is None:
         return
     _add_answer(call, own, outputs if outputs is not None else own.completion)
-    if call.found.get(sc.CACHE_HIT):
+    if call.late_facts.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     if recorder.captures(call):
-        reasons = call.found.get(sc.RESPONSE_FINISH_REASONS, [])
+        reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(_text(own, outputs), reasons)})
 
 
@@ -131,9 +131,9 @@ def _text(own: LogiLLMKept, completion: Any) -> Any:
 
 
 def _add_answer(call: LiveCall, own: LogiLLMKept, completion: Any) -> None:
-    add_parameters(call.found, own.parameters)
+    add_parameters(call.late_facts, own.parameters)
     attempts.count(call)
-    call.found.update(response_facts(own.answer, completion, cached=own.cached))
+    call.late_facts.update(response_facts(own.answer, completion, cached=own.cached))
 
 
 # One attempt ------------------------------------------------------------------------------------------------------

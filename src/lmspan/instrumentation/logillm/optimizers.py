@@ -40,7 +40,7 @@ def optimize(search: Callable[[Any, Any], Search]) -> Steps:
     def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
         tried = search(recorder.content, call.inputs["student"])
-        call.kept = OptimizeKept(tried, call.found.get(sc.OPTIMIZER_DATASET_SIZE))
+        call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
 
     return Steps(start, describe_one, succeed, sum_up, cause=root_cause)
 
@@ -63,10 +63,10 @@ def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the sizes of the data sets and the strategy."""
     for name, fact in (("trainset", sc.OPTIMIZER_DATASET_SIZE), ("valset", sc.OPTIMIZER_VALSET_SIZE)):
         if type(call.inputs[name]) is list:
-            call.found[fact] = len(call.inputs[name])
+            call.late_facts[fact] = len(call.inputs[name])
     strategy = stored(call.instance).get("strategy")
     if strategy := text(strategy) or text(stored(strategy).get("_value_")):
-        call.found[sc.OPTIMIZER_STRATEGY] = strategy
+        call.late_facts[sc.OPTIMIZER_STRATEGY] = strategy
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
@@ -75,7 +75,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     reported = stored(outputs) if type(outputs).__name__ == "OptimizationResult" else {}
     for name, attribute, kind in _RESULT:
         value = reported.get(name)
-        put(call.found, attribute, number(value) if kind is float else value, kind)
+        put(call.late_facts, attribute, number(value) if kind is float else value, kind)
 
 
 def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -40,7 +40,7 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
     """Add the description of the tool and its arguments."""
     description = stored(call.instance).get("desc")
     if type(description) is str:
-        call.found[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
+        call.late_facts[sc.TOOL_DESCRIPTION] = recorder.content.text(description)
     if recorder.captures(call):
         recorder.capture(call, {sc.TOOL_CALL_ARGUMENTS: kwargs})
 

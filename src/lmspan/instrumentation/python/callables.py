@@ -110,15 +110,16 @@ def _partial(target: Any, wrap: Wrap) -> Any:
 def _single_dispatch_method(target: Any, wrap: Wrap) -> Any:
     """Record every implementation, also one that is registered later, under the name of the method."""
     wrap = wrap.named(name_of(target.func))
-    found = functools.cache(lambda implementation: wrapped(implementation, wrap))
+    wrapped_once = functools.cache(lambda implementation: wrapped(implementation, wrap))
 
     @functools.wraps(target.dispatcher)
     def dispatcher(*args: Any, **kwargs: Any) -> Any:
         return target.dispatcher(*args, **kwargs)
 
-    dispatcher.dispatch = lambda kind: found(target.dispatcher.dispatch(kind))  # type: ignore[attr-defined] # as functools sets it
+    dispatcher.dispatch = lambda kind: wrapped_once(target.dispatcher.dispatch(kind))  # type: ignore[attr-defined] # as functools sets it
     made = copy.copy(target)
-    made.dispatcher, made.func = dispatcher, found(target.func)
+    made.dispatcher = dispatcher
+    made.func = wrapped_once(target.func)
     return made
 
 

@@ -48,7 +48,7 @@ class _Silent:
         self.outputs: Any = None
         self.call_id = ""
         self.facts: dict[str, Any] = {}
-        self.found: dict[str, Any] = {}
+        self.late_facts: dict[str, Any] = {}
 
 
 def _start_operation(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:

@@ -38,7 +38,7 @@ def _meta(moment: Moment) -> dict[str, Any]:
         "call_id": predictor.call_id,
         "attempt": facts.get(sc.ADAPTER_ATTEMPT, predictor.attempt),
         "adapter": facts.get(sc.ADAPTER_NAME, predictor.adapter),
-        "signature_name": predictor.found.get(sc.SIGNATURE_NAME, facts.get(sc.SIGNATURE_NAME)),
+        "signature_name": predictor.late_facts.get(sc.SIGNATURE_NAME, facts.get(sc.SIGNATURE_NAME)),
     }
 
 
