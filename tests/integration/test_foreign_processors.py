@@ -226,3 +226,41 @@ def test_one_thing_where_a_list_belongs_is_refused(name, value):
         lmspan.init(exporters="none", **{name: value})
     with lmspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False), exporters="none") as session:
         assert session.instrumented  # nothing is left of the attempt
+
+
+class FlushingAll(SpanProcessor):
+    """Flushes the whole session where it is flushed itself."""
+
+    def __init__(self):
+        self.flushes = 0
+
+    def force_flush(self, timeout_millis=30_000):
+        self.flushes += 1
+        return self.flushes > 50 or self.session.force_flush(timeout_millis / 1000)
+
+
+def test_flushes_that_call_the_flush_of_the_session_come_to_an_end():
+    processors = FlushingAll(), FlushingAll()
+    with lmspan.init(exporters=processors, instrument=[]) as session:
+        for each in processors:
+            each.session = session
+        assert session.force_flush(30)
+        assert [each.flushes for each in processors] == [2, 2]  # directly, and from the flush of the other one
+
+
+def test_a_flush_beside_a_flush_on_another_thread_reaches_the_processor():
+    both = threading.Barrier(2)
+
+    class Meeting(SpanProcessor):
+        def force_flush(self, timeout_millis=30_000):
+            both.wait(30)
+            return True
+
+    with lmspan.init(exporters=[Meeting()], instrument=[]) as session:
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(session.force_flush(30))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert results == [True, True]

@@ -7,7 +7,8 @@ caller's deadline. OpenTelemetry's SDK calls a processor on the program's thread
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -17,6 +18,9 @@ from lmspan.guard import isolated
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
+
+_flushing: Final[ContextVar[tuple[ForeignProcessor, ...]]] = ContextVar("lmspan-flushing", default=())
+"""The processors whose flush has led to the code that runs now, on whatever thread."""
 
 
 class ForeignProcessor(SpanProcessor):
@@ -52,10 +56,20 @@ class ForeignProcessor(SpanProcessor):
         return method(*args) if method is not None else None
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the processor; return False if it returns False or None, fails, or takes longer."""
+        """Flush the processor; return False if it returns False or None, fails, or takes longer.
+
+        A flush that the processor's own flush calls, through the session, returns True at once.
+        """
+        if self in _flushing.get():
+            return True
         results: list[Any] = []
-        run_within(timeout_millis / 1000, lambda: results.append(self._isolated("force_flush", timeout_millis)))
+        context = copy_context()  # the flush runs on another thread, and may lead to further flushes there
+        run_within(timeout_millis / 1000, lambda: results.append(context.run(self._flush, timeout_millis)))
         return bool(results and results[0] is not False and results[0] is not None)
+
+    def _flush(self, timeout_millis: int) -> Any:
+        _flushing.set((*_flushing.get(), self))
+        return self._isolated("force_flush", timeout_millis)
 
     def shutdown(self) -> None:
         """Shut down the processor; the caller bounds the time."""
