@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Final
 import platformdirs
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from lmspan.export.directory import make_private, write_time
+from lmspan.export.journal import remove_dead
 from lmspan.export.otlp_json import lines
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ class FileSink(SpanExporter):
         try:
             file = os.open(self.path, _FLAGS, 0o600)
         except FileNotFoundError:
-            _make_private(self.path.parent)
+            make_private(self.path.parent)
             file = os.open(self.path, _FLAGS, 0o600)
         try:
             self._check(file)
@@ -168,25 +170,12 @@ class FileSink(SpanExporter):
 
     def _remove_old_files(self) -> None:
         oldest = time.time() - _KEEP_AGE_S
-        times = {path: _write_time(path) for path in self.path.parent.glob("traces-*.jsonl")}
+        times = {path: write_time(path) for path in self.path.parent.glob("traces-*.jsonl")}
         files = sorted((path for path in times if times[path]), key=lambda path: (times[path], path))
         for index, path in enumerate(files):
             if index < len(files) - self._keep_files or times[path] < oldest:
                 path.unlink(missing_ok=True)
-
-
-def _make_private(directory: Path) -> None:
-    """Create a directory and its missing parents, for this user only whatever the umask."""
-    for path in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
-        path.mkdir(mode=0o700, exist_ok=True)
-
-
-def _write_time(path: Path) -> float:
-    """Return the time of the last write to a file, or 0 if another process has just removed the file."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+        remove_dead(self.path.parent, oldest)
 
 
 def _first_end(file: int) -> float:

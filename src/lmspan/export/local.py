@@ -33,6 +33,10 @@ class OpenCalls:
         if call is not None and span.context is not None:
             self._calls[span.context.span_id] = call
 
+    def open(self) -> dict[int, LiveCall]:
+        """Return a copy; called on a thread of the exporter."""
+        return self._calls.copy()
+
     def take(self, span: ReadableSpan) -> LiveCall | None:
         """Return and forget the call of an ended span; None for a span of another instrumentation."""
         return self._calls.pop(span.context.span_id, None) if span.context is not None else None

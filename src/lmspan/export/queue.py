@@ -1,7 +1,8 @@
 """A span processor that passes ended spans to an exporter on its own thread; the size of its queue is in bytes.
 
     on_end (program's thread)      appends to a deque; wakes the worker when a batch is full
-    worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter
+    worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter;
+                                   writes what has not ended to the journal
     force_flush / shutdown         wait for the worker until one deadline, then return
 
 The queue keeps a batch that it cannot deliver and tries again, after a longer pause each time. If the endpoint refuses
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from lmspan.export.journal import Journal
     from lmspan.lifecycle import LocalContent
 
     Batch = list["ReadableSpan"]
@@ -78,10 +80,12 @@ class ExportQueue(SpanProcessor):
         queue_bytes: int = 48_000_000,
         pause_s: float = 1.0,
         is_local: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         """Export spans after at most `delay_s`; after a failure wait `pause_s`, then twice as long each time.
 
         `is_local` states that the exporter keeps the spans on this machine: it receives them with their local content.
+        The worker writes the spans that have not ended to `journal`.
         """
         self.exporter = exporter
         self.name = name
@@ -92,6 +96,7 @@ class ExportQueue(SpanProcessor):
         self._queue_bytes = queue_bytes
         self._pause_s = pause_s
         self._is_local = is_local
+        self._journal = journal
         self._reset()
         _queues.add(self)
 
@@ -122,6 +127,8 @@ class ExportQueue(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember the call of a span: it counts the content of its span, and `weigh` is slow."""
         self._calls.note(span, parent_context)
+        if self._worker is None and self._journal is not None and not self._stopping:
+            self._start()
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
@@ -192,6 +199,8 @@ class ExportQueue(SpanProcessor):
                 self._progress.wait(min(max(deadline - time.monotonic(), 0), 0.05))
         if left := self._put - self._taken:
             self._lose(left, "the program ended before they were delivered")
+        if self._journal is not None:
+            self._journal.close(remove=not left)
         run_within(_CLOSE_S, lambda: self._outside(self.exporter.shutdown))  # a hung connection must not hold the exit
 
     def _work(self, deadline: float, wanted: int) -> None:
@@ -212,6 +221,8 @@ class ExportQueue(SpanProcessor):
             if pause or (self._taken >= self._due and len(self._queue) < self._batch_spans):
                 _wait(self._wake, pause or self._delay_s)
             delivered = self._step()
+            if self._journal is not None and delivered:
+                self._journal.write(self._calls.open(), settled=not self._queue)
             if not delivered and self._stopping:
                 return
             longer = min(2 * pause or self._pause_s, _LONGEST_PAUSE_S)

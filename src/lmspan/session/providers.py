@@ -101,9 +101,11 @@ def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any
 
     if exporter == "file":
         from lmspan.export.file import FileSink, trace_directory
+        from lmspan.export.journal import Journal
 
         directory = trace_directory()
-        queue: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True)
+        journal = Journal(directory)
+        queue: Any = ExportQueue(FileSink(directory), "file", delay_s=0.3, is_local=True, journal=journal)
         queue.directory = directory
         return queue
     if exporter == "otlp":

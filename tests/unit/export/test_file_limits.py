@@ -152,7 +152,7 @@ def test_a_file_that_another_process_removes_meanwhile_is_no_failure(tmp_path, m
     aged(tmp_path / "traces-a.jsonl", "", 1)
     aged(tmp_path / "traces-b.jsonl", "", 1)
     aged(tmp_path / "traces.jsonl", "", time.time())
-    plain = file_sink._write_time
+    plain = file_sink.write_time
 
     def written(path):
         if path.name == "traces-a.jsonl":
@@ -161,7 +161,7 @@ def test_a_file_that_another_process_removes_meanwhile_is_no_failure(tmp_path, m
             return 1.0
         return plain(path)
 
-    monkeypatch.setattr(file_sink, "_write_time", written)
+    monkeypatch.setattr(file_sink, "write_time", written)
     assert FileSink(tmp_path, max_bytes=1).export(some_spans()) is SUCCESS
     assert len(turned(tmp_path)) == 1
 
@@ -183,7 +183,7 @@ def test_the_name_of_a_turned_file_says_when_it_was_turned_and_by_which_process(
 def test_an_old_file_that_another_process_removes_first_is_no_failure(tmp_path, monkeypatch):
     aged(tmp_path / "traces-a.jsonl", "", 1)
     aged(tmp_path / "traces.jsonl", "", time.time())
-    plain = file_sink._write_time
+    plain = file_sink.write_time
 
     def written(path):
         at = plain(path)
@@ -191,7 +191,7 @@ def test_an_old_file_that_another_process_removes_first_is_no_failure(tmp_path, 
             path.unlink()
         return at
 
-    monkeypatch.setattr(file_sink, "_write_time", written)
+    monkeypatch.setattr(file_sink, "write_time", written)
     assert FileSink(tmp_path, max_bytes=1).export(some_spans()) is SUCCESS
 
 
@@ -206,7 +206,7 @@ def test_a_directory_that_another_process_makes_first_is_no_failure(tmp_path, mo
         return there
 
     monkeypatch.setattr(type(tmp_path), "exists", exists)
-    file_sink._make_private(directory)
+    file_sink.make_private(directory)
     monkeypatch.undo()
     assert directory.is_dir()
 
