@@ -114,7 +114,7 @@ def test_context_is_propagated_and_is_one_for_start_and_end():
 
     CallbackManager().register(ContextTracker())
     recorded = run()
-    outer, inner = (f"{recorded.one(f'module {name}').context.span_id:016x}" for name in ("ChainOfThought", "Predict"))
+    outer, inner = (f"{recorded.one(f'module {name}').context.span_id:016x}" for name in ("ChainOfThought", "predict"))
     assert seen.count(2) == 1  # heard in the program's thread; the async hooks run beside it, in order
     assert [each for each in seen if each != 2] == [(outer, None), (inner, outer)]
 

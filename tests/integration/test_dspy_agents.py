@@ -13,12 +13,12 @@ from lmspan.testing import recording
 from support.processes import run_python
 from support.programs import fields, model, serving
 
-PREDICT = """module Predict
+PREDICT = """module {1}
             format {0}
             chat gpt-4o-mini
             parse {0}"""
-COT = """module ChainOfThought
-          module Predict
+COT = """module {0}
+          module {0}.predict
             format ChatAdapter
             chat gpt-4o-mini
             parse ChatAdapter"""
@@ -53,7 +53,7 @@ def react(*script, tools=(weather,)):
 def test_an_agent_with_a_tool():
     with recording() as recorded:
         react(step("weather", city="Graz"), step("finish"), fields(reasoning="so", answer="sun"))
-    predict = PREDICT.format("ChatAdapter")
+    predict = PREDICT.format("ChatAdapter", "react")
     recorded.assert_tree(f"""
       invoke_agent ReAct
         turn
@@ -62,7 +62,7 @@ def test_an_agent_with_a_tool():
         turn
           {predict}
           execute_tool finish
-        {COT}""")
+        {COT.format("extract")}""")
     recorded.assert_conventions()
     tool = recorded.attributes("execute_tool weather")
     assert tool.pop(sc.CALL_ID)
@@ -95,7 +95,7 @@ async def test_an_async_agent_has_the_same_tree():
     script = step("weather", city="Graz"), step("finish"), fields(reasoning="so", answer="sun")
     with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server)):
         await dspy.ReAct("question -> answer", tools=[weather]).acall(question="?")
-    predict = PREDICT.format("ChatAdapter")
+    predict = PREDICT.format("ChatAdapter", "react")
     recorded.assert_tree(f"""
       invoke_agent ReAct
         turn
@@ -104,7 +104,7 @@ async def test_an_async_agent_has_the_same_tree():
         turn
           {predict}
           execute_tool finish
-        {COT}""")
+        {COT.format("extract")}""")
     recorded.assert_conventions()
 
 
@@ -142,7 +142,7 @@ def test_a_choice_that_failed_and_is_made_again_stays_in_its_turn(monkeypatch):
     )
     with recording() as recorded:
         assert react(*script).answer == "x"
-    assert [len(_under(recorded, turn, "module Predict")) for turn in recorded.named("turn")] == [1, 1, 2]
+    assert [len(_under(recorded, turn, "module react")) for turn in recorded.named("turn")] == [1, 1, 2]
     assert [turn.attributes[sc.TURN_TOOL_COUNT] for turn in recorded.named("turn")] == [1, 1, 1]
     recorded.assert_conventions()
 
@@ -164,7 +164,7 @@ def test_an_agent_that_fails_ends_its_turn_with_it():
     recorded.assert_tree(f"""
       invoke_agent Broken !
         turn !
-          {PREDICT.format("ChatAdapter")}""")
+          {PREDICT.format("ChatAdapter", "react")}""")
     recorded.assert_conventions()
     assert sc.END_MISSING not in recorded.attributes("turn")
     assert recorded.attributes("turn")[sc.ERROR_TYPE] == "KeyboardInterrupt"
@@ -188,13 +188,13 @@ def test_native_tool_calls_carry_the_ids_that_the_model_gave():
     recorded.assert_tree("""
       invoke_agent ReActV2
         turn
-          module Predict
+          module react
             format ChatAdapter
             chat gpt-4o-mini
           execute_tool weather
           execute_tool weather !
         turn
-          module Predict
+          module react
             format ChatAdapter
             chat gpt-4o-mini
           execute_tool submit""")
@@ -291,13 +291,13 @@ def test_program_of_thought_tries_again_in_a_second_turn():
     recorded.assert_tree(f"""
       invoke_agent ProgramOfThought
         turn
-          {COT.replace(chr(10), chr(10) + "  ")}
+          {COT.format("code_generate").replace(chr(10), chr(10) + "  ")}
           interpreter.execute LocalInterpreter !
             interpreter.startup LocalInterpreter
         turn
-          {COT.replace(chr(10), chr(10) + "  ")}
+          {COT.format("code_regenerate").replace(chr(10), chr(10) + "  ")}
           interpreter.execute LocalInterpreter
-        {COT}
+        {COT.format("generate_output")}
         interpreter.shutdown LocalInterpreter""")
     recorded.assert_conventions()
 
@@ -317,9 +317,9 @@ def test_code_act_runs_its_code_in_turns():
         interpreter.execute LocalInterpreter
           interpreter.startup LocalInterpreter
         turn
-          {PREDICT.format("ChatAdapter")}
+          {PREDICT.format("ChatAdapter", "codeact")}
           interpreter.execute LocalInterpreter
-        {COT}
+        {COT.format("extractor")}
         interpreter.shutdown LocalInterpreter""")
     recorded.assert_conventions()
 
@@ -334,7 +334,7 @@ def test_rlm_asks_models_and_tools_from_its_code_and_each_iteration_is_a_turn():
     with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server)):
         program = dspy.RLM("question -> answer", tools=[weather], interpreter_factory=interpreter)
         assert program(question="?").answer == "sun"
-    predict = PREDICT.format("ChatAdapter")
+    predict = PREDICT.format("ChatAdapter", "generate_action")
     recorded.assert_tree(f"""
       invoke_agent RLM
         interpreter.execute LocalInterpreter

@@ -30,12 +30,12 @@ class Fan(dspy.Module):
 
 FAN = """
     invoke_workflow Fan
-      module ChainOfThought
-        module Predict
+      module second
+        module second.predict
           format ChatAdapter
           chat gpt-4o-mini
           parse ChatAdapter
-      module Predict
+      module first
         format ChatAdapter
         chat gpt-4o-mini
         parse ChatAdapter

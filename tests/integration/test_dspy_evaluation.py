@@ -97,7 +97,7 @@ def test_the_programs_span_ends_when_the_program_does_not_when_the_metric_has_ju
           chat gpt-4o-mini
           parse ChatAdapter
         module ChainOfThought
-          module Predict
+          module predict
             format ChatAdapter
             chat gpt-4o-mini
             parse ChatAdapter

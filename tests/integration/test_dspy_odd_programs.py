@@ -224,12 +224,12 @@ def test_turns_go_on_inside_a_span_of_the_program() -> None:
         with recording() as recorded:
             Phases("question -> answer", tools=[search])(question="?")
     phases = ["    format ChatAdapter", "    chat gpt-4o-mini", "    parse ChatAdapter"]
-    turn = ["  turn", "    module Predict", *[f"  {each}" for each in phases], "    execute_tool search"]
+    turn = ["  turn", "    module react", *[f"  {each}" for each in phases], "    execute_tool search"]
     assert recorded.tree().splitlines() == [
         "invoke_agent Phases",
         *turn * 3,
-        "  module ChainOfThought",
-        "    module Predict",
+        "  module extract",
+        "    module extract.predict",
         *[f"  {each}" for each in phases],
     ]
 

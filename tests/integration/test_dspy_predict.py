@@ -89,7 +89,7 @@ def test_every_attribute_of_the_chat_span():
         sc.REQUEST_TOP_P: 0.9,
         sc.REQUEST_SEED: 7,
         sc.REQUEST_STOP_SEQUENCES: ("END",),
-        sc.PROMPT_NAME: "StringSignature",
+        sc.PROMPT_NAME: "question -> answer",
         sc.RESPONSE_MODEL: "gpt-4o-mini-2024-07-18",
         sc.RESPONSE_FINISH_REASONS: ("stop",),
         sc.USAGE_INPUT_TOKENS: 100,

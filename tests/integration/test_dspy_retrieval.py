@@ -212,3 +212,31 @@ def test_content_off_says_neither_query_nor_documents():
         dspy.Embeddings(["cats"], dspy.Embedder(vectors), k=1)("a secret question")
     assert "secret" not in str([span.attributes for span in recorded.spans])
     assert recorded.attributes("retrieval Embeddings")[sc.RETRIEVAL_DOCUMENT_COUNT] == 1
+
+
+class Shelf(dspy.Retrieve):
+    def forward(self, query, k=None):
+        return dspy.Prediction(passages=[f"{query} on a shelf"])
+
+
+def corpus(query, k, **_):
+    return [dspy.dsp.utils.dotdict(long_text=f"{query} in the corpus")]
+
+
+@pytest.mark.parametrize(
+    ("rm", "kind", "name"),
+    [
+        (None, Shelf, "Shelf"),
+        (corpus, Shelf, "Shelf"),
+        (corpus, dspy.Retrieve, "corpus"),
+        (None, dspy.Retrieve, "Retrieve"),
+    ],
+)
+def test_a_retriever_is_named_after_what_searches(rm, kind, name):
+    with recording() as recorded, dspy.context(rm=rm):
+        try:
+            kind(k=1)("tea")
+        except AssertionError:  # dspy.Retrieve without an rm
+            assert rm is None
+    assert recorded.spans[0].name == f"retrieval {name}"
+    assert recorded.spans[0].attributes[sc.DATA_SOURCE_ID] == name

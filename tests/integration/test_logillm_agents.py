@@ -26,17 +26,17 @@ async def test_react_is_an_agent_with_turns_and_tools():
     recorded.assert_tree("""
         invoke_agent ReAct
           turn
-            module Predict
+            module react
               format JSONAdapter
               chat mock-model
               parse JSONAdapter
             execute_tool weather
           turn
-            module Predict
+            module react
               format JSONAdapter
               chat mock-model
               parse JSONAdapter
-          module ChainOfThought
+          module extract
             format JSONAdapter
             chat mock-model
             parse JSONAdapter
@@ -46,8 +46,9 @@ async def test_react_is_an_agent_with_turns_and_tools():
         (span.attributes[sc.TURN_INDEX], span.attributes.get(sc.TURN_TOOL_COUNT)) for span in recorded.named("turn")
     ]
     assert turns == [(0, 1), (1, None)]
-    assert [span.attributes[sc.MODULE_PATH] for span in recorded.named("module Predict")] == ["react"] * 2
-    assert recorded.attributes("module ChainOfThought")[sc.MODULE_PATH] == "extract"
+    assert [span.attributes[sc.MODULE_PATH] for span in recorded.named("module react")] == ["react"] * 2
+    extract = recorded.attributes("module extract")
+    assert (extract[sc.MODULE_PATH], extract[sc.MODULE_NAME]) == ("extract", "ChainOfThought")
 
 
 async def test_every_attribute_of_an_agent_and_its_tool():
@@ -114,7 +115,7 @@ async def test_a_model_that_fails_ends_the_turn_and_the_agent_with_one_error():
     recorded.assert_tree("""
         invoke_agent ReAct !
           turn !
-            module Predict !
+            module react !
               format JSONAdapter
               chat mock-model !
     """)
@@ -137,18 +138,18 @@ async def test_avatar_is_an_agent_whose_last_question_is_no_turn():
     recorded.assert_tree("""
         invoke_agent Avatar
           turn
-            module Predict
+            module actor
               format ChatAdapter
               chat mock-model
               parse ChatAdapter
             execute_tool weather
           turn
-            module Predict
+            module actor
               format ChatAdapter
               chat mock-model
               parse ChatAdapter !
             execute_tool weather
-          module Predict
+          module actor
             format ChatAdapter
             chat mock-model
             parse ChatAdapter !
@@ -186,11 +187,11 @@ async def test_retry_calls_its_module_again():
         assert (await program(question="?")).outputs == {"answer": "yes"}
     recorded.assert_tree("""
         module Retry
-          module Predict
+          module module
             format ChatAdapter
             chat mock-model
             parse ChatAdapter
-          module Predict
+          module module
             format ChatAdapter
             chat mock-model
             parse ChatAdapter

@@ -169,17 +169,19 @@ async def test_a_program_of_several_modules_is_a_workflow_with_paths():
         await Program()(question="why?")
     recorded.assert_tree("""
         invoke_workflow Program
-          module Predict
+          module first
             format ChatAdapter
             chat mock-model
             parse ChatAdapter
-          module Predict
+          module rest[0]
             format ChatAdapter
             chat mock-model
             parse ChatAdapter
     """)
     recorded.assert_conventions()
-    assert [span.attributes[sc.MODULE_PATH] for span in recorded.named("module Predict")] == ["first", "rest[0]"]
+    for place in ("first", "rest[0]"):
+        facts = recorded.attributes(f"module {place}")
+        assert (facts[sc.MODULE_PATH], facts[sc.MODULE_NAME]) == (place, "Predict")
 
 
 async def test_an_answer_that_cannot_be_parsed_is_seen_though_predict_swallows_it():
@@ -242,10 +244,10 @@ async def test_an_error_of_the_programs_own_is_told_as_it_is():
         await Outer()(question="why?")
     recorded.assert_tree("""
         invoke_workflow Outer !
-          module Failing !
+          module inner !
     """)
     recorded.assert_conventions()
-    ((name, event),) = recorded.events("module Failing")
+    ((name, event),) = recorded.events("module inner")
     assert (name, event[sc.EXCEPTION_TYPE], event[sc.EXCEPTION_MESSAGE]) == (
         sc.EVENT_EXCEPTION, "LookupError", "nothing there",
     )  # fmt: skip

@@ -268,6 +268,11 @@ class Recorder:
             _local(call).events.append((*event, content))
         return {name: value for name, value in attributes.items() if name not in names}
 
+    def name_place(self, call: LiveCall, place: str) -> None:
+        """Name the span of a call after its place in the program; `call.name` stays what subscribers know."""
+        if call.recording:
+            call.span.update_name(f"{SHAPES[call.operation].word} {self.content.redactor.name(place)}")
+
     def mark_internal(self, call: LiveCall) -> None:
         """Make a call INTERNAL that the process itself answered: this is known late, and the SDK has no public way."""
         if call.recording and hasattr(call.span, "_kind"):

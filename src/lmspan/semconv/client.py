@@ -31,7 +31,7 @@ REQUEST_CHOICE_COUNT: Final = attribute("gen_ai.request.choice.count", INT, "num
 REQUEST_REASONING_LEVEL: Final = attribute("gen_ai.request.reasoning.level", STRING, "requested reasoning effort")
 REQUEST_STREAM: Final = attribute("gen_ai.request.stream", BOOL, "true when the response is streamed, otherwise absent")
 OUTPUT_TYPE: Final = attribute("gen_ai.output.type", STRING, "json when the request asks for structured output")
-PROMPT_NAME: Final = attribute("gen_ai.prompt.name", STRING, "name of the signature that the prompt comes from")
+PROMPT_NAME: Final = attribute("gen_ai.prompt.name", STRING, "the signature that the prompt comes from: its name, or its fields if it is written as a string")
 
 # The response ------------------------------------------------------------------------------------------------------
 RESPONSE_ID: Final = attribute("gen_ai.response.id", STRING, "the provider's id of the response")

@@ -87,6 +87,8 @@ def _call(span: Any, parent: LiveCall | None) -> LiveCall | None:
     operation = OPERATIONS.get(str(span.facts.get(sc.OPERATION_NAME))) or OPERATION_OF_WORD.get(word)
     if operation is None:
         return None
+    if operation is Operation.MODULE:  # the span is named after the module's place, the call after its class
+        name = str(span.facts.get(sc.MODULE_NAME, name))
     call = LiveCall(operation, name, str(span.facts.get(sc.SOURCE, "otel")), inputs=_read(span, _INPUTS))
     if operation is Operation.LM and sc.INPUT_MESSAGES in span.facts:
         others = call.inputs if type(call.inputs) is dict else {}

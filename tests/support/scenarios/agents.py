@@ -29,12 +29,12 @@ def called(*calls):
 REACT = """
     invoke_agent ReAct
       turn
-        Predict*
+        Predict* at react
         execute_tool weather{0}
       turn
-        Predict*
+        Predict* at react
         execute_tool finish
-      Cot*"""
+      Cot* at extract"""
 
 
 @scenario("ReAct", [step("weather", city="Graz"), step("finish"), YES], REACT.format(""))
@@ -62,13 +62,13 @@ def _(lm, server):
     """
     invoke_agent ReActV2
       turn
-        module Predict
+        module react
           format ChatAdapter
           chat gpt-4o-mini
         execute_tool weather
         execute_tool weather
       turn
-        module Predict
+        module react
           format ChatAdapter
           chat gpt-4o-mini
         execute_tool submit""",
@@ -88,13 +88,13 @@ def _(lm, server):
     """
     invoke_agent ProgramOfThought
       turn
-        Cot*
+        Cot* at code_generate
         interpreter.execute LocalInterpreter !
           interpreter.startup LocalInterpreter
       turn
-        Cot*
+        Cot* at code_regenerate
         interpreter.execute LocalInterpreter
-      Cot*
+      Cot* at generate_output
       interpreter.shutdown LocalInterpreter""",
     needs="LocalInterpreter",
 )
@@ -110,9 +110,9 @@ def _(lm, server):
       interpreter.execute LocalInterpreter
         interpreter.startup LocalInterpreter
       turn
-        Predict*
+        Predict* at codeact
         interpreter.execute LocalInterpreter
-      Cot*
+      Cot* at extractor
       interpreter.shutdown LocalInterpreter""",
     needs="LocalInterpreter",
 )
@@ -133,13 +133,13 @@ def _(lm, server):
         interpreter.startup LocalInterpreter
       interpreter.startup LocalInterpreter
       turn
-        Predict*
+        Predict* at generate_action
         interpreter.execute LocalInterpreter
           execute_tool weather
           execute_tool llm_query
             chat gpt-4o-mini
       turn
-        Predict*
+        Predict* at generate_action
         interpreter.execute LocalInterpreter
       interpreter.shutdown LocalInterpreter""",
     needs="LocalInterpreter",
@@ -155,20 +155,20 @@ def _(lm, server):
     """
     invoke_agent ReAct
       turn
-        Predict*
+        Predict* at react
         execute_tool expert
           invoke_agent ReAct
             turn
-              Predict*
+              Predict* at react
               execute_tool weather
             turn
-              Predict*
+              Predict* at react
               execute_tool finish
-            Cot*
+            Cot* at extract
       turn
-        Predict*
+        Predict* at react
         execute_tool finish
-      Cot*""",
+      Cot* at extract""",
 )
 def _(lm, server):
     inner = dspy.ReAct("question -> answer", tools=[weather])

@@ -2,7 +2,7 @@
 
 The suite asserts them (`tests/integration/test_scenarios.py`), and `benchmarks/scenarios.py` runs the same programs
 under other instrumentations. A tree is written with two short forms: `*` after a name stands for what is always under
-it, and `xN` for N of the same.
+it, `at` for its place in the program, and `xN` for N of the same.
 """
 
 import contextlib
@@ -21,7 +21,9 @@ from support.programs import fields, model
 
 SHORT = {
     "Predict*": "module Predict\n  format ChatAdapter\n  chat gpt-4o-mini\n  parse ChatAdapter",
-    "Cot*": "module ChainOfThought\n  Predict*",
+    "Predict*at": "module {0}\n  format ChatAdapter\n  chat gpt-4o-mini\n  parse ChatAdapter",
+    "Cot*": "module ChainOfThought\n  Predict* at predict",
+    "Cot*at": "module {0}\n  Predict* at {0}.predict",
     "Example*": "example\n  Predict*",
     "Evaluate*": "evaluate metric\n  Example* x3",
     "Turn*": "turn\n  Predict*",
@@ -78,7 +80,9 @@ def expand(tree):
     for line in textwrap.dedent(tree).strip("\n").rstrip().splitlines():
         indent, word = line[: len(line) - len(line.lstrip())], line.strip()
         word, _, times = word.partition(" x") if re.search(r" x\d+$", word) else (word, "", "1")
-        whole = expand(SHORT[word]) if word in SHORT else word
+        word, _, place = word.partition(" at ")
+        short = SHORT.get(f"{word}at" if place else word, word)
+        whole = expand(short.format(place)) if short != word else word
         lines += [f"{indent}{each}" for each in whole.splitlines()] * int(times)
     return "\n".join(lines)
 

@@ -130,9 +130,13 @@ MINIBATCH = """
       optimize LabeledFewShot
       Predict* x2
       module GenerateModuleInstruction
-        Predict* x3
+        Predict* at describe_program
+        Predict* at describe_module
+        Predict* at generate_module_instruction
       module GenerateModuleInstruction
-        Predict* x3{CANDIDATE}{MINIBATCH}{MINIBATCH}{CANDIDATE}{MINIBATCH}{CANDIDATE}""",
+        Predict* at describe_program
+        Predict* at describe_module
+        Predict* at generate_module_instruction{CANDIDATE}{MINIBATCH}{MINIBATCH}{CANDIDATE}{MINIBATCH}{CANDIDATE}""",
     ordered=False,
 )
 def _(lm, server):
@@ -200,7 +204,7 @@ def _(lm, server):
       optimize LabeledFewShot
       Example* x3
       module RulesInductionProgram
-        Cot*{CANDIDATE}""",
+        Cot* at rules_induction{CANDIDATE}""",
     ordered=False,
 )
 def _(lm, server):
@@ -266,7 +270,8 @@ def _(lm, server):
     """
     optimize Ensemble
     module EnsembledProgram
-      Predict* x2""",
+      Predict* at programs[0]
+      Predict* at programs[1]""",
     traces=2,
 )
 def _(lm, server):
@@ -316,13 +321,13 @@ class Actor(dspy.Module):
       candidate
         example
           invoke_workflow Actor
-            Predict*
+            Predict* at actor
         example
           invoke_workflow Actor
-            Predict*
+            Predict* at actor
         example
           invoke_workflow Actor
-            Predict*
+            Predict* at actor
       Predict*
       Predict*""",
     ordered=False,

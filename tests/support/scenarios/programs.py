@@ -40,8 +40,8 @@ class Nested(dspy.Module):
     [YES],
     """
     invoke_workflow Nested
-      Predict*
-      Cot*""",
+      Predict* at draft
+      Cot* at check[0]""",
 )
 def _(lm, server):
     return ask(Nested())
@@ -161,7 +161,7 @@ def reward(_, found):
     Cot*
     Cot*
     module MultiChainComparison
-      Predict*""",
+      Predict* at predict""",
     traces=3,
 )
 def _(lm, server):

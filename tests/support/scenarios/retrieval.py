@@ -26,7 +26,7 @@ class Searching(dspy.Module):
     """
     invoke_workflow Searching
       retrieval Corpus
-      Predict*""",
+      Predict* at respond""",
 )
 def _(lm, server):
     class Corpus:
@@ -45,7 +45,7 @@ def _(lm, server):
     invoke_workflow Searching
       retrieval Embeddings
         embeddings text-embedding-3-small
-      Predict*""",
+      Predict* at respond""",
     traces=2,
 )
 def _(lm, server):

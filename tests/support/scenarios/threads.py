@@ -23,7 +23,9 @@ class Fan(dspy.Module):
 
 FAN = """
     invoke_workflow Fan
-      Predict* x3"""
+      Predict* at parts[0]
+      Predict* at parts[1]
+      Predict* at parts[2]"""
 
 
 @scenario("a thread pool of the user's own", [YES], FAN, ordered=False)

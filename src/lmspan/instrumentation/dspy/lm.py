@@ -92,9 +92,17 @@ def _add_origin(call: LiveCall) -> None:
     """Add the signature that the prompt is made from, and the attempt of a predictor that repeats its request."""
     predictor = call.parent
     if predictor is not None and sc.SIGNATURE_NAME in predictor.late_facts:
-        call.late_facts[sc.PROMPT_NAME] = predictor.late_facts[sc.SIGNATURE_NAME]
+        call.late_facts[sc.PROMPT_NAME] = _prompt_name(predictor.late_facts)
     if predictor is not None and predictor.attempt > 1:
         call.late_facts[sc.ADAPTER_ATTEMPT] = predictor.attempt
+
+
+def _prompt_name(facts: dict[str, Any]) -> str:
+    """Return the name of a signature; DSPy has the same one for all that are written as strings, so their fields."""
+    name: str = facts[sc.SIGNATURE_NAME]
+    if name != "StringSignature":
+        return name
+    return " -> ".join(", ".join(facts[fields]) for fields in (sc.SIGNATURE_INPUT_FIELDS, sc.SIGNATURE_OUTPUT_FIELDS))
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:

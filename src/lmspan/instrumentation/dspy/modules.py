@@ -39,7 +39,7 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the path of the module in its program, and its inputs."""
     fields = stored(call.instance)
     call.late_facts.update(signature_facts(fields.get("signature")))
-    modules.place(call, base())
+    modules.place(recorder, call, base())
     if recorder.captures(call):
         for lm in (call.inputs.get("lm"), fields.get("lm"), sys.modules["dspy"].settings.get("lm")):
             learn_secrets(recorder, lm)

@@ -24,7 +24,14 @@ _TEXTS: Final = ("long_text", "text", "content", "passage")
 
 def start_retrieve(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
     """Start a retrieval by `dspy.Retrieve`, which DSPy announces as a module."""
-    return _start(recorder, type(sys.modules["dspy"].settings.get("rm")).__name__, instance)
+    return _start(recorder, _retriever(type(instance), sys.modules["dspy"].settings.get("rm")), instance)
+
+
+def _retriever(kind: type, rm: Any) -> str:
+    """Return the name of a retriever: `dspy.Retrieve` itself asks the configured `rm`, which may be a function."""
+    if kind.__name__ != "Retrieve" or rm is None:
+        return kind.__name__
+    return text(rm.__name__) if type(rm).__name__ == "function" else type(rm).__name__
 
 
 def start_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None:

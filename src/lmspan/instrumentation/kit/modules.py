@@ -42,14 +42,16 @@ def _operation(source: str, kind: type, instance: Any, base: type) -> Operation:
     return Operation.WORKFLOW if own and is_outermost() and any(submodules(instance, base)) else Operation.MODULE
 
 
-def place(call: LiveCall, base: type) -> None:
-    """Add where the module sits in its program."""
+def place(recorder: Recorder, call: LiveCall, base: type) -> None:
+    """Add where the module sits in its program; the span of a module has its name from there."""
     parent = turns.agent_of(call.parent) or call.parent
     path = path_in(call.instance, parent, base) if parent is not None and parent.operation in MODULES else ""
     own = kept(call, ModuleKept)
     if path and own is not None:
         own.path = path
         call.late_facts[sc.MODULE_PATH] = path
+        if call.operation is Operation.MODULE:
+            recorder.name_place(call, path)
 
 
 def capture(recorder: Recorder, call: LiveCall, inputs: dict[str, Any]) -> None:

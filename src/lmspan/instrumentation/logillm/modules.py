@@ -51,7 +51,7 @@ def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[st
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the signature, the path of the module in its program, and its inputs."""
     call.late_facts.update(signature_facts(signature_of(call.instance)))
-    modules.place(call, base())
+    modules.place(recorder, call, base())
     if recorder.captures(call):
         learn_providers(recorder, stored(call.instance).get("provider"))
         modules.capture(recorder, call, call.inputs)
