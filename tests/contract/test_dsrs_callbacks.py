@@ -142,7 +142,7 @@ def test_candidates_of_an_optimizer_arrive():
     lmspan.subscribe(Candidates())
     with recording():
         execute(next(each for each in ALL if each.name == "COPRO"))
-    assert candidates == [(16, {"score": 100.0}), (16, {"score": 0.0}), (16, {"score": 100.0}), (16, {"score": 100.0})]
+    assert candidates == [(16, {"score": 1.0}), (16, {"score": 0.0}), (16, {"score": 1.0}), (16, {"score": 1.0})]
 
 
 def test_the_programs_own_events_are_custom():

@@ -185,7 +185,7 @@ def test_an_optimization_monitor_hears_scores_and_the_result(capsys):
     monitor = OptimizationMonitor()
     CallbackManager().register(monitor)
     optimize()
-    assert monitor.scores == [100.0, 0.0, 100.0, 100.0]
+    assert monitor.scores == [1.0, 0.0, 1.0, 1.0]
 
 
 def test_hyperparameter_updates_arrive():
@@ -250,7 +250,7 @@ def test_optimization_jsonl_has_the_run_and_not_its_modules(tmp_path):
     optimize()
     kinds = [each["event_type"] for each in lines(path)]
     assert kinds == ["optimization_start", *["evaluation_start", "evaluation_end"] * 4, "optimization_end"]
-    assert lines(path)[-1]["best_score"] == 100.0
+    assert lines(path)[-1]["best_score"] == 1.0
 
 
 def test_every_line_is_one_valid_object_under_threads(tmp_path):

@@ -59,7 +59,7 @@ def test_an_evaluation_is_one_trace_with_the_programs_under_their_examples(threa
     assert attributes == {
         sc.SOURCE: "dspy",
         sc.EVALUATION_NAME: "exact",
-        sc.EVALUATION_SCORE: 100.0,
+        sc.EVALUATION_SCORE: 1.0,
         sc.EVALUATION_SCOPE: "dataset",
         sc.EVALUATION_EXAMPLE_COUNT: 3,
         sc.EVALUATION_NUM_THREADS: threads,
@@ -69,7 +69,7 @@ def test_an_evaluation_is_one_trace_with_the_programs_under_their_examples(threa
     assert recorded.events("evaluate exact") == [
         (
             "gen_ai.evaluation.result",
-            {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 100.0, sc.EVALUATION_SCOPE: "dataset"},
+            {sc.EVALUATION_NAME: "exact", sc.EVALUATION_SCORE: 1.0, sc.EVALUATION_SCOPE: "dataset"},
         )
     ]
     assert results(recorded) == [
@@ -247,3 +247,21 @@ def test_the_metric_itself_is_handed_on_untouched():
     assert len(seen) == 1
     assert type(seen[0][1]) is dspy.Prediction
     assert recorded.attributes("evaluate Metric")[sc.EVALUATION_NAME] == "Metric"
+
+
+@pytest.mark.parametrize(
+    ("values", "reported", "mean"),
+    [((1, 0, 1), 66.67, 0.6667), ((True, True, True), 100.0, 1.0), ((3.5, 40, -2), 1383.33, 13.8333)],
+)
+def test_a_score_is_the_mean_of_the_metrics_values_whatever_dspy_reports(values, reported, mean):
+    def graded(example, prediction, trace=None):
+        return values[int(example.question[1])]
+
+    with recording() as recorded:
+        assert evaluate(graded).score == reported
+    assert recorded.attributes("evaluate graded")[sc.EVALUATION_SCORE] == mean
+    (event,) = [facts for name, facts in recorded.events("evaluate graded") if name == sc.EVENT_EVALUATION_RESULT]
+    assert event[sc.EVALUATION_SCORE] == mean
+    assert [span.attributes[sc.EVALUATION_SCORE] for span in recorded.named("example")] == [
+        float(each) for each in values
+    ]

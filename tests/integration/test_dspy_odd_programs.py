@@ -198,7 +198,7 @@ def test_a_grade_is_a_number() -> None:
             lambda question: dspy.Prediction(answer=question)
         )
     scores = [each.attributes.get("gen_ai.evaluation.score.value") for each in recorded.spans]
-    assert scores == [100.0, 1.0]
+    assert scores == [1.0, 1.0]
 
 
 program_tracer = TracerProvider().get_tracer("program")

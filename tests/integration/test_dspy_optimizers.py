@@ -45,12 +45,12 @@ def test_a_random_search_tells_seeds_scores_and_differences():
     recorded = run("BootstrapFewShotWithRandomSearch")
     name = "optimize BootstrapFewShotWithRandomSearch"
     assert told(recorded, name, "seed", "index", "score", "scope", "accepted", "changed", "demos.counts") == [
-        (-3, 0, 100.0, "full", True, (), (0,)),
-        (-2, 1, 100.0, "full", False, ("self.demos",), (3,)),
-        (-1, 2, 100.0, "full", False, ("self.demos",), (3,)),
-        (0, 3, 100.0, "full", False, ("self.demos",), (3,)),
+        (-3, 0, 1.0, "full", True, (), (0,)),
+        (-2, 1, 1.0, "full", False, ("self.demos",), (3,)),
+        (-1, 2, 1.0, "full", False, ("self.demos",), (3,)),
+        (0, 3, 1.0, "full", False, ("self.demos",), (3,)),
     ]
-    assert summary(recorded, name) == (100.0, 100.0, 0.0, 4)
+    assert summary(recorded, name) == (1.0, 1.0, 0.0, 4)
     totals = recorded.totals(name)
     assert totals["llm_calls"] == len(recorded.named("chat gpt-4o-mini")) == 14
     assert totals["cost.amount"] > 0
@@ -75,7 +75,7 @@ def test_every_fact_of_a_candidate_and_its_event():
         sc.CANDIDATE_DEMOS_COUNTS: (0,),
         sc.CANDIDATE_CHANGED: ("self.instructions", "self.fields"),
         sc.CANDIDATE_SCOPE: "full",
-        sc.CANDIDATE_SCORE: 100.0,
+        sc.CANDIDATE_SCORE: 1.0,
         sc.CANDIDATE_ACCEPTED: True,
     }
     assert content == {
@@ -94,12 +94,12 @@ def test_every_fact_of_a_candidate_and_its_event():
 def test_copro_improves_on_the_student():
     recorded = run("COPRO")
     assert told(recorded, "optimize COPRO", "index", "score", "accepted") == [
-        (0, 100.0, True),
+        (0, 1.0, True),
         (1, 0.0, False),
-        (0, 100.0, True),
-        (0, 100.0, True),
+        (0, 1.0, True),
+        (0, 1.0, True),
     ]
-    assert summary(recorded, "optimize COPRO") == (0.0, 100.0, 100.0, 2)  # the student is the second that it tries
+    assert summary(recorded, "optimize COPRO") == (0.0, 1.0, 1.0, 2)  # the student is the second that it tries
 
 
 def test_mipro_tells_what_it_chose_and_on_how_much_it_scored():
@@ -120,13 +120,13 @@ def test_gepa_tells_parents_and_what_it_kept():
     found = told(recorded, "optimize GEPA", "index", "step", "score", "scope", "accepted", "changed")
     assert [(index, score, scope, accepted) for index, _, score, scope, accepted, _ in found] == [
         (0, 0.0, "full", True),
-        (1, 100.0, "full", True),
+        (1, 1.0, "full", True),
     ]
     assert found[1][-1] == ("self.instructions",)
     (seed, no_parents), (_, parents) = told(recorded, "optimize GEPA", "id", "parent_ids")
     assert no_parents is None
     assert parents == (seed,)
-    assert summary(recorded, "optimize GEPA") == (0.0, 100.0, 100.0, 2)
+    assert summary(recorded, "optimize GEPA") == (0.0, 1.0, 1.0, 2)
 
 
 def optimize_with_gepa(**settings):
@@ -167,7 +167,7 @@ def test_gepa_may_make_several_proposals_in_an_iteration():
     with ScriptedServer(script) as server, recording() as recorded, dspy.context(lm=model(server)):
         optimize_with_gepa(gepa_kwargs={"sampling_strategy": SameParentSampling(2)})
     found = told(recorded, "optimize GEPA", "index", "scope", "score", "accepted")
-    assert found == [(0, "full", 0.0, True), (1, "minibatch", 0.0, False), (2, "full", 100.0, True)]
+    assert found == [(0, "full", 0.0, True), (1, "minibatch", 0.0, False), (2, "full", 1.0, True)]
     (seed, _), (_, first), (_, second) = told(recorded, "optimize GEPA", "id", "parent_ids")
     assert (first, second) == ((seed,), (seed,))
     tried = [(facts[sc.CANDIDATE_INDEX], facts[sc.CANDIDATE_SCOPE]) for facts in attributes(recorded, "candidate")]
@@ -262,8 +262,8 @@ def test_show_lists_what_was_tried_the_best_first(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     shown = run_lmspan("show", environ={"LMSPAN_DIR": str(tmp_path), "COLUMNS": "140"}).stdout
-    assert "optimize COPRO  4 evaluations of candidates  0 → 100" in shown
+    assert "optimize COPRO  4 evaluations of candidates  0 → 1" in shown
     rows = shown.split("evaluations of candidates")[1].splitlines()[1:6]
     assert rows[0].split() == ["#", "score", "on", "kept", "from", "changed"]
-    assert rows[1].split()[:4] == ["0", "100", "full", "yes"]
+    assert rows[1].split()[:4] == ["0", "1", "full", "yes"]
     assert rows[4].split()[:4] == ["1", "0", "full", "no"]

@@ -57,7 +57,7 @@ INTERPRETER_CODE_LENGTH: Final = attribute("lmspan.interpreter.code_length", INT
 
 # Evaluation and optimization ---------------------------------------------------------------------------------------
 EVALUATION_NAME: Final = attribute("gen_ai.evaluation.name", STRING, "the metric's name")
-EVALUATION_SCORE: Final = attribute("gen_ai.evaluation.score.value", DOUBLE, "the score")
+EVALUATION_SCORE: Final = attribute("gen_ai.evaluation.score.value", DOUBLE, "the mean of the metric's values, in the metric's own unit; of one example the value")
 EVALUATION_LABEL: Final = attribute("gen_ai.evaluation.score.label", STRING, "failed, when the program or the metric raised")
 EVALUATION_EXAMPLE_COUNT: Final = attribute("lmspan.evaluation.example_count", INT, "number of evaluated examples")
 EVALUATION_NUM_THREADS: Final = attribute("lmspan.evaluation.num_threads", INT, "number of requested threads")
@@ -79,7 +79,7 @@ CANDIDATE_STEP: Final = attribute("lmspan.optimizer.candidate.step", INT, "the o
 CANDIDATE_SEED: Final = attribute("lmspan.optimizer.candidate.seed", INT, "the seed of a random search; its three fixed programs are below 0")
 HYPERPARAMETER: Final = attribute("lmspan.optimizer.hyperparameter.", SCALAR, "the optimizer's choice for the candidate, by hyperparameter")
 CANDIDATE_PARENT_IDS: Final = attribute("lmspan.optimizer.candidate.parent_ids", STRINGS, "ids of the candidates that it derives from")
-CANDIDATE_SCORE: Final = attribute("lmspan.optimizer.candidate.score", DOUBLE, "the candidate's score")
+CANDIDATE_SCORE: Final = attribute("lmspan.optimizer.candidate.score", DOUBLE, "the candidate's score: the mean of the metric's values")
 CANDIDATE_METRICS: Final = attribute("lmspan.optimizer.candidate.metrics.", DOUBLE, "mean of each other number that the metric returns")
 CANDIDATE_SCOPE: Final = attribute("lmspan.optimizer.candidate.scope", STRING, "full, or minibatch for an evaluation on part of the data")
 CANDIDATE_ACCEPTED: Final = attribute("lmspan.optimizer.candidate.accepted", BOOL, "true when GEPA keeps it; elsewhere when it is the best so far; absent on a minibatch")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.current import current_call
 from lmspan.instrumentation.dspy.describe import predictors
+from lmspan.instrumentation.dspy.evaluation import mean_score
 from lmspan.instrumentation.dspy.lm import is_lm
 from lmspan.instrumentation.kit import candidates
 from lmspan.instrumentation.kit.arguments import argument
@@ -70,6 +71,11 @@ def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, A
     return call
 
 
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score of `Evaluate`."""
+    candidates.conclude(recorder, call, mean_score(outputs))
+
+
 def start_avatar(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate around `AvatarOptimizer._get_pos_neg_results(actor, trainset)`, which evaluates an actor."""
     return candidates.start(recorder, argument(args, kwargs, 0, "actor"))
@@ -80,5 +86,5 @@ def succeed_avatar(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     candidates.conclude(recorder, call, number(outputs[0]))
 
 
-CANDIDATE: Final = Steps(start, candidates.describe, candidates.succeed, candidates.fail)
+CANDIDATE: Final = Steps(start, candidates.describe, succeed, candidates.fail)
 AVATAR: Final = Steps(start_avatar, candidates.describe, succeed_avatar, candidates.fail)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.arguments import by_name
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name
+from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name, number
 from lmspan.instrumentation.kit.facts import put, stored
 from lmspan.instrumentation.kit.kept import EvaluationKept
 from lmspan.lifecycle import Operation
@@ -15,6 +15,9 @@ from lmspan.lifecycle import Operation
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
+
+_DSPYS_SCALE: Final = 100
+_DIGITS: Final = 6  # more than DSPy has, and none that only the division has made
 
 
 def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
@@ -45,9 +48,15 @@ def _inputs(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
     return {**stored(instance), **{name: value for name, value in passed.items() if value is not None}}
 
 
+def mean_score(result: Any) -> float | None:
+    """Return the mean of the metric's values: DSPy reports 100 times that, rounded to two digits."""
+    score = number(result)
+    return None if score is None else round(score / _DSPYS_SCALE, _DIGITS)
+
+
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Record the score of the data set."""
-    conclude(recorder, call, stored(outputs).get("_store", {}).get("score"))
+    conclude(recorder, call, mean_score(outputs))
 
 
 def fail(_: Recorder, call: LiveCall, __: BaseException) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
-from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import put
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import search_of
@@ -58,11 +57,6 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
         recorder.capture(call, {sc.CANDIDATE_INSTRUCTIONS: instructions, sc.CANDIDATE_DEMOS: demos})
         if diff := candidate.diff(base):
             recorder.capture(call, {sc.CANDIDATE_DIFF: diff})
-
-
-def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the score on the candidate's span and on the optimizer's."""
-    conclude(recorder, call, number(outputs))
 
 
 def conclude(recorder: Recorder, call: LiveCall, score: float | None) -> None:
