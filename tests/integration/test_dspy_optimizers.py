@@ -267,3 +267,82 @@ def test_show_lists_what_was_tried_the_best_first(tmp_path):
     assert rows[0].split() == ["#", "score", "on", "kept", "from", "changed"]
     assert rows[1].split()[:4] == ["0", "1", "full", "yes"]
     assert rows[4].split()[:4] == ["1", "0", "full", "no"]
+
+
+def on_spans(recorded, *wanted):
+    """The same of the candidates' own spans, in the order of their starts."""
+    ordered = sorted(recorded.named("candidate"), key=lambda span: span.start_time)
+    return [tuple(span.attributes.get(PREFIX + each) for each in wanted) for span in ordered]
+
+
+@pytest.mark.parametrize("name", ["COPRO", "BootstrapFewShotWithRandomSearch", "MIPROv2", "SIMBA", "AvatarOptimizer"])
+def test_the_spans_of_the_candidates_have_all_that_the_events_have(name):
+    recorded = run(name)
+    wanted = "id", "index", "step", "seed", "scope", "score", "accepted", "reason", "parent_ids", "changed"
+    assert sorted(on_spans(recorded, *wanted), key=str) == sorted(told(recorded, f"optimize {name}", *wanted), key=str)
+
+
+def test_gepas_decision_is_on_the_span_of_the_evaluation_that_it_follows_from():
+    script = by_field(answer="no", new_instruction="Say nothing of use.")
+    with ScriptedServer(script) as server, recording() as recorded, dspy.context(lm=model(server)):
+        optimize_with_gepa()
+    recorded.assert_conventions()
+    found = on_spans(recorded, "index", "scope", "accepted", "reason")
+    assert [each[:3] for each in found[:3]] == [(0, "full", True), (0, "minibatch", None), (1, "minibatch", False)]
+    assert "not better" in found[2][3]
+    assert {reason for *_, accepted, reason in found if accepted is not False} == {None}
+    recorded = run("GEPA")
+    decided = [each for each in on_spans(recorded, "index", "scope", "accepted") if each[2] is not None]
+    assert decided == [(0, "full", True), (1, "full", True)]
+    ends = {span.context.span_id: span.end_time for span in recorded.spans}
+    for span in recorded.named("candidate"):  # the time that GEPA needs for a decision is not the candidate's
+        last = max(ends[each.context.span_id] for each in recorded.spans if under(each, span))
+        assert span.end_time == last + 1_000_000  # the next tick of the clock
+
+
+def under(span, parent):
+    return span.parent is not None and span.parent.span_id == parent.context.span_id
+
+
+def test_an_example_whose_metric_raises_under_simba_has_failed():
+    def broken(example, prediction, trace=None):
+        if example.question == "q1":
+            raise LookupError("q1")
+        return metric(example, prediction)
+
+    with ScriptedServer(CAREFUL) as server, recording() as recorded, dspy.context(lm=model(server)):
+        simba = dspy.SIMBA(metric=broken, bsize=2, num_candidates=2, max_steps=1, max_demos=0, num_threads=1)
+        simba.compile(predict(), trainset=examples())
+    recorded.assert_conventions()
+    facts = [dict(event.attributes) for span in recorded.named("module Predict") for event in span.events]
+    results = {
+        (each.get(sc.EVALUATION_LABEL), each.get(sc.ERROR_TYPE)) for each in facts if sc.EVALUATION_SCORE in each
+    }
+    assert results == {(None, None), ("failed", "LookupError")}
+
+
+@pytest.mark.parametrize(
+    ("direction", "best", "accepted"), [("max", 0.75, [True, True, False]), ("min", 0.25, [True, False, True])]
+)
+def test_the_best_score_is_that_of_the_optimizers_direction(direction, best, accepted):
+    with recording() as recorded:
+        Directed(direction).compile(predict(), trainset=examples(1), scores=[0.5, 0.75, 0.25])
+    facts = recorded.attributes("optimize Directed")
+    assert (facts[sc.OPTIMIZER_FIRST_SCORE], facts[sc.OPTIMIZER_BEST_SCORE]) == (0.5, best)
+    assert facts[sc.OPTIMIZER_IMPROVEMENT] == 0.25
+    assert [kept for (kept,) in on_spans(recorded, "accepted")] == accepted
+
+
+class Directed(dspy.teleprompt.Teleprompter):
+    """Evaluates three programs, and looks for the lowest or the highest score."""
+
+    def __init__(self, optimize_for):
+        self.optimize_for = optimize_for
+
+    def compile(self, student, *, trainset, scores):
+        for number, score in enumerate(scores):
+            program = student.deepcopy()
+            program.signature = program.signature.with_instructions(str(number))
+            program.forward = lambda **_: dspy.Prediction(answer="")
+            dspy.Evaluate(devset=trainset, metric=lambda *_, score=score: score, num_threads=1)(program)
+        return student

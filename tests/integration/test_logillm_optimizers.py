@@ -1,6 +1,7 @@
 """LogiLLM's evaluations and all 19 of its optimizers: one trace each, every candidate, every choice."""
 
 import asyncio
+import itertools
 import random
 import re
 
@@ -11,11 +12,12 @@ from logillm.evaluate.evaluator import Evaluate
 from logillm.exceptions import OptimizationError
 from logillm.optimizers import HyperparameterOptimizer
 from logillm.optimizers.avatar_optimizer import AvatarOptimizer
+from logillm.providers import register_provider
 
 import lmspan
 from lmspan import semconv as sc
 from lmspan.testing import recording
-from support.logillm_programs import DATA, METRIC, MIXED, OPTIMIZERS, mock, optimize, predict
+from support.logillm_programs import DATA, METRIC, MIXED, OPTIMIZERS, avatar, mock, optimize, predict, scored
 
 PREFIX = "lmspan.optimizer.candidate."
 PREDICT = """module Predict
@@ -310,3 +312,55 @@ async def test_a_metric_that_asks_a_model_is_under_its_example_beside_the_progra
             {predictor}"""
     recorded.assert_tree(one + one)
     recorded.assert_conventions()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "scopes"),
+    [
+        ("MIPROv2Optimizer", {"minibatch_size": 1, "num_trials": 3}, ["full", "minibatch", "full"]),
+        ("FormatOptimizer", {"max_samples_per_format": 2}, ["minibatch", "full"]),
+        ("FormatOptimizer", {"min_samples_per_format": 3, "max_samples_per_format": 3}, ["full"]),
+    ],
+)
+def test_a_candidate_that_is_evaluated_on_a_part_of_the_data_is_of_a_minibatch(name, sizes, scopes):
+    optimizer = OPTIMIZERS[name][0]()
+    vars(optimizer.config).update(sizes)
+    register_provider(mock(), set_default=True)
+    with recording() as recorded:
+        asyncio.run(optimizer.optimize(predict(mock()), DATA[:3], DATA[:3]))
+    recorded.assert_conventions()
+    tried = [span.attributes for span in _of(recorded, name)]
+    found = [(facts[sc.CANDIDATE_SCOPE], sc.CANDIDATE_ACCEPTED in facts) for facts in tried]
+    # how many formats it tries depends on how long they take
+    assert [scope for scope, _ in itertools.groupby(found)] == [(scope, scope == "full") for scope in scopes]
+
+
+def test_the_best_of_an_optimizer_that_minimizes_is_the_lowest():
+    register_provider(mock(), set_default=True)
+    optimizer = AvatarOptimizer(metric=scored, max_iters=2, num_threads=1, optimize_for="min")
+    with recording() as recorded:
+        asyncio.run(optimizer.optimize(avatar(mock("Finish(yes)", "Finish(no)")), MIXED))
+    scores = [span.attributes[sc.CANDIDATE_SCORE] for span in recorded.named("candidate")]
+    facts = recorded.attributes("optimize AvatarOptimizer")
+    assert facts[sc.OPTIMIZER_FIRST_SCORE] == scores[0]
+    assert facts[sc.OPTIMIZER_BEST_SCORE] == min(scores)
+    assert facts[sc.OPTIMIZER_IMPROVEMENT] == scores[0] - min(scores)
+
+
+@pytest.mark.parametrize("broken", [LookupError, ZeroDivisionError])
+def test_an_example_whose_metric_raises_under_simba_has_failed(broken):
+    def metric(prediction, expected):
+        raise broken("metric")
+
+    register_provider(mock(), set_default=True)
+    optimizer = OPTIMIZERS["SIMBA"][0]()
+    optimizer.metric = metric
+    with recording() as recorded:
+        asyncio.run(optimizer.optimize(predict(mock()), DATA[:2], None))
+    recorded.assert_conventions()
+    results = [dict(event.attributes) for span in recorded.named("module Predict") for event in span.events]
+    kind = f"{broken.__module__}.{broken.__qualname__}".removeprefix("builtins.")
+    assert results
+    assert {(each[sc.EVALUATION_LABEL], each[sc.ERROR_TYPE], each[sc.EVALUATION_SCORE]) for each in results} == {
+        ("failed", kind, 0.0)
+    }

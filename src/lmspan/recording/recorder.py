@@ -191,8 +191,18 @@ class Recorder:
         otel_context.attach(before)
 
     def hold(self, call: LiveCall) -> None:
-        """Keep the span of a call open for events until its parent ends; its end time stays its own."""
+        """Keep the span of a call open until `release()`, or until its parent ends; its end time stays its own."""
         call.held = self._depend(call)
+
+    @guarded
+    def release(self, call: LiveCall, facts: Mapping[str, Any]) -> None:
+        """Set the last facts of a held call and end its span; no effect once the span has ended."""
+        call.held = False
+        if call.recording:
+            facts = self.content.facts(facts)
+            call.facts.update(facts)
+            call.span.set_attributes(self._without_local_content(call, facts))
+        self._close(call)
 
     def _depend(self, call: LiveCall) -> bool:
         """Let the end of a call's parent reach the call; False when there is no parent, or its end has started."""

@@ -60,6 +60,9 @@ class Listener:
     def on_iteration_start(self, event: dict[str, Any]) -> None:
         """Drop the proposals of the iteration before."""
         del event
+        for _, _, call in self.search.undecided:
+            recording.active.release(call, {})
+        self.search.undecided.clear()
         self.search.expected.clear()
         self.proposed = []
         self.sums = []
@@ -89,14 +92,14 @@ class Listener:
             return
         self.pool[event["candidate_idx"]] = candidate
         if len(self.pool) == 1:
-            self._add_event(candidate, accepted=True)
+            self._decide(candidate, "full", {sc.CANDIDATE_ACCEPTED: True})
 
     @guarded
     def on_candidate_accepted(self, event: dict[str, Any]) -> None:
         """Record a candidate that GEPA adds to its pool."""
         candidate = self.pool.get(event["new_candidate_idx"])
         if candidate is not None:
-            self._add_event(candidate, accepted=True)
+            self._decide(candidate, "full", {sc.CANDIDATE_ACCEPTED: True})
 
     @guarded
     def on_candidate_rejected(self, event: dict[str, Any]) -> None:
@@ -108,12 +111,16 @@ class Listener:
         candidate = self.proposed.pop(index).candidate
         del self.sums[index]
         if candidate is not None:
-            self._add_event(candidate, accepted=False, reason=str(event.get("reason", "")))
+            decision: dict[str, Any] = {sc.CANDIDATE_ACCEPTED: False}
+            put(decision, sc.CANDIDATE_REASON, str(event.get("reason", "")) or None, str)
+            self._decide(candidate, "minibatch", decision)
 
     on_merge_rejected = on_candidate_rejected
 
-    def _add_event(self, candidate: Candidate, *, accepted: bool, reason: str = "") -> None:
-        facts = {**self.search.reported.get(candidate.id, candidate.facts()), sc.CANDIDATE_ACCEPTED: accepted}
-        if reason:
-            put(facts, sc.CANDIDATE_REASON, reason, str)
+    def _decide(self, candidate: Candidate, scope: str, decision: dict[str, Any]) -> None:
+        """Record a decision on the span of the evaluation that it follows from, and as an event of the optimizer."""
+        call = self.search.decided(candidate, scope)
+        if call is not None:
+            recording.active.release(call, decision)
+        facts = {**self.search.reported.get(candidate.id, candidate.facts()), **decision}
         recording.active.add_event(self.optimizer, Event.OPTIMIZER_CANDIDATE, facts)

@@ -40,6 +40,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
         if type(kwargs.get(name)) is list:
             call.late_facts[fact] = len(kwargs[name])
     tried = search(recorder.content, argument(args, kwargs, 0, "student"))
+    tried.minimizes = stored(call.instance).get("optimize_for") == "min"
     call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
         seeds = _seeds(call.instance, kwargs.get("restrict"))

@@ -78,7 +78,10 @@ def conclude(recorder: Recorder, call: LiveCall, score: float | None) -> None:
     facts = {**call.facts, **call.late_facts}
     reported = {name: value for name, value in facts.items() if name.startswith("lmspan.optimizer.")}
     search.reported[own.candidate.id] = reported
-    if not search.decides:
+    if search.decides:
+        search.undecided.append((own.candidate, own.scope, call))
+        recorder.hold(call)
+    else:
         recorder.add_event(call.parent, Event.OPTIMIZER_CANDIDATE, reported)
 
 
@@ -98,8 +101,7 @@ def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:
     call.late_facts[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
     put(call.late_facts, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
     put(call.late_facts, sc.OPTIMIZER_BEST_SCORE, search.best, float)
-    if search.first is not None and search.best is not None:
-        call.late_facts[sc.OPTIMIZER_IMPROVEMENT] = search.best - search.first
+    put(call.late_facts, sc.OPTIMIZER_IMPROVEMENT, search.improvement(), float)
 
 
 def _means(scores: Scores) -> dict[str, float]:

@@ -112,7 +112,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     facts: dict[str, Any] = {}
     put(facts, sc.EVALUATION_SCORE, number(result), float)
     if error is not None or own.failed:
-        kind = qualified_name(type(error)) if error is not None else "_OTHER"
+        kind = qualified_name(type(error)) if error is not None else own.error_type
         facts.update({sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: kind})
     metadata = outputs.get("output_metadata") if type(outputs) is dict else None
     if recorder.captures(call):

@@ -85,6 +85,8 @@ class ExampleKept:
     failure_score: Any = None
     failed: bool = False
     """Whether the library has swallowed an exception of the program or the metric."""
+    error_type: str = "_OTHER"
+    """The type of that exception, if it is known."""
     call: LiveCall | None = None
     """The call of the program."""
 
@@ -97,6 +99,8 @@ class CandidateKept:
     scope: str = "full"
     """Either "full", for an evaluation of the whole data set, or "minibatch"."""
     scores: Scores = ()
+    example_count: int = 0
+    """The number of examples in its evaluations so far, for an optimizer that does not announce it."""
 
 
 @dataclass(slots=True)
@@ -105,6 +109,8 @@ class OptimizeKept:
 
     search: Search
     trainset_size: int | None = None
+    data_size: int | None = None
+    """The number of examples of a whole evaluation, if a smaller evaluation is on a minibatch."""
     step: int = -1
     """The number of the current step of SIMBA; the first is 0."""
     sampling: bool = False

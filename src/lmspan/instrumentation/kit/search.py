@@ -92,6 +92,8 @@ class Search:
         self._parts = parts
         self._known: dict[str, Candidate] = {}
         self.student: Candidate = Candidate(parts(student))
+        self.minimizes = False
+        """Whether the optimizer looks for the lowest score."""
         self.first: float | None = None
         self.best: float | None = None
         self._best_id = ""
@@ -100,6 +102,8 @@ class Search:
         """The evaluations that the optimizer has announced, in order."""
         self.decides = False
         """Whether the optimizer announces itself which candidates it accepts."""
+        self.undecided: list[tuple[Candidate, str, LiveCall]] = []
+        """The evaluations that it has not decided on: the candidate, the scope, and the held call."""
         self.reported: dict[str, dict[str, Any]] = {}
         """The facts of each candidate's last evaluation, by its id."""
 
@@ -138,10 +142,25 @@ class Search:
         if self.first is None or (students and not self._first_is_students):
             self.first = score
             self._first_is_students = students
-        if self.best is None or score > self.best:
+        if self.best is None or (score < self.best if self.minimizes else score > self.best):
             self.best = score
             self._best_id = candidate.id
         return candidate.id == self._best_id
+
+    def decided(self, candidate: Candidate, scope: str) -> LiveCall | None:
+        """Return the call of the newest undecided evaluation of a candidate, and take it off the list."""
+        for index in reversed(range(len(self.undecided))):
+            known, evaluated, call = self.undecided[index]
+            if known is candidate and evaluated == scope:
+                del self.undecided[index]
+                return call
+        return None
+
+    def improvement(self) -> float | None:
+        """Return by how much the best score is better than the first."""
+        if self.first is None or self.best is None:
+            return None
+        return self.first - self.best if self.minimizes else self.best - self.first
 
 
 def search_of(call: LiveCall | None) -> Search | None:

@@ -12,14 +12,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmspan import semconv as sc
+from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call, restore
 from lmspan.context.processes import Carried
-from lmspan.guard import guarded
+from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import candidates, examples
+from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps, around
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.kept import CandidateKept, ExampleKept, OptimizeKept, kept
-from lmspan.instrumentation.kit.search import Expected
+from lmspan.instrumentation.kit.search import Expected, search_of
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
@@ -43,8 +45,36 @@ def prepare(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywor
 
 def wrap_program(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     """Return SIMBA's function for a program, which runs it on an example and scores it, with a recording around it."""
-    runs = wrapped(*args, **kwargs)
-    return _recorded(runs, *args, **kwargs) or runs
+    metric = argument(args, kwargs, 1, "metric")
+    if search_of(current_call()) is None or not callable(metric):
+        return wrapped(*args, **kwargs)
+    noted = {"program": argument(args, kwargs, 0, "program"), **kwargs, "metric": _Noted(metric)}
+    runs = wrapped(**noted)
+    return _recorded(runs, noted["program"], metric) or runs
+
+
+class _Noted:
+    """A metric whose exceptions are noted on the example that it scores, because SIMBA swallows them."""
+
+    def __init__(self, metric: Callable[..., Any]) -> None:
+        self.metric = metric
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the metric, on the thread of the example."""
+        try:
+            return self.metric(*args, **kwargs)
+        except Exception as error:
+            _note(error)
+            leave_no_trace(error)
+            raise
+
+
+@guarded
+def _note(error: Exception) -> None:
+    example = kept(current_call(), ExampleKept)
+    if example is not None:
+        example.failed = True
+        example.error_type = qualified_name(type(error))
 
 
 @guarded

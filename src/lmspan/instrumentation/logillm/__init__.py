@@ -50,6 +50,7 @@ METHODS: Final[Classes] = (
     (f"{_OPTIMIZERS}.hyperparameter", "HyperparameterOptimizer", {"_evaluate_module": candidates.CANDIDATE}),
     (f"{_OPTIMIZERS}.miprov2", "MIPROv2Optimizer", {"_evaluate_module": evaluation.LOOP}),
     (f"{_OPTIMIZERS}.miprov2", "MIPROv2Optimizer", {"_evaluate_module": candidates.CANDIDATE}),
+    (f"{_OPTIMIZERS}.miprov2", "MIPROv2Optimizer", {"_bayesian_optimize": candidates.whole_data}),
     (
         f"{_OPTIMIZERS}.multi_objective",
         "MultiObjectiveOptimizer",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.context.current import current_call
+from lmspan.guard import guarded
 from lmspan.instrumentation.kit import candidates
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import stored, text
-from lmspan.instrumentation.kit.kept import CandidateKept, kept
+from lmspan.instrumentation.kit.kept import CandidateKept, OptimizeKept, kept
 from lmspan.instrumentation.kit.search import Part, Search
 from lmspan.instrumentation.kit.structure import walk
 from lmspan.instrumentation.logillm.describe import as_dict, base, instructions, signature_fields, signature_of
@@ -18,6 +20,8 @@ from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.optimizers import choose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.content.payload import Content
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
@@ -80,7 +84,26 @@ def _settings(config: Any) -> dict[str, Any]:
 
 def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate around an optimizer's evaluation of a program."""
-    return candidates.start(recorder, argument(args, kwargs, 0, "module", "avatar"))
+    optimizer = kept(current_call(), OptimizeKept)
+    call = candidates.start(recorder, argument(args, kwargs, 0, "module", "avatar"))
+    own = kept(call, CandidateKept)
+    data = argument(args, kwargs, 1, "dataset")
+    if own is not None and optimizer is not None and optimizer.data_size is not None and type(data) is list:
+        own.scope = "full" if len(data) >= optimizer.data_size else "minibatch"
+    return call
+
+
+def whole_data(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Keep the data set of MIPROv2's search, `_bayesian_optimize(module, valset)`: most trials are on a part of it."""
+    _keep_size(argument(args, kwargs, 1, "valset"))
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _keep_size(data: Any) -> None:
+    optimizer = kept(current_call(), OptimizeKept)
+    if optimizer is not None and type(data) is list:
+        optimizer.data_size = len(data)
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
@@ -90,8 +113,18 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a candidate of `FormatOptimizer`: `_adaptive_evaluate(module, dataset, format, model_id)`."""
+    _keep_size(argument(args, kwargs, 1, "dataset"))
     choose(recorder, {"format": stored(argument(args, kwargs, 2, "format")).get("_value_")})
     return start(recorder, instance, args, kwargs)
+
+
+def succeed_format(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the score of a format; the optimizer takes as many examples as it needs to compare formats."""
+    own = kept(call, CandidateKept)
+    optimizer = kept(call.parent, OptimizeKept)
+    if own is not None and optimizer is not None and own.example_count < (optimizer.data_size or 0):
+        own.scope = "minibatch"
+    succeed(recorder, call, outputs)
 
 
 def succeed_objectives(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
@@ -107,5 +140,5 @@ def succeed_objectives(recorder: Recorder, call: LiveCall, outputs: Any) -> None
 
 
 CANDIDATE: Final = Steps(start, candidates.describe, succeed, candidates.fail, cause=root_cause)
-FORMAT: Final = Steps(start_format, candidates.describe, succeed, candidates.fail, cause=root_cause)
+FORMAT: Final = Steps(start_format, candidates.describe, succeed_format, candidates.fail, cause=root_cause)
 OBJECTIVES: Final = Steps(start, candidates.describe, succeed_objectives, candidates.fail, cause=root_cause)

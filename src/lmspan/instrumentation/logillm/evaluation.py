@@ -10,6 +10,7 @@ from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
+from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.logillm import examples
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.lifecycle import Operation
@@ -62,7 +63,10 @@ def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
     """Add the size of the data set and the number of threads."""
     call.late_facts[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
-        call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
+        size = call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(call.inputs["devset"])
+        candidate = kept(call.parent, CandidateKept)
+        if candidate is not None:
+            candidate.example_count += size
     put(call.late_facts, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
 
 

@@ -40,6 +40,7 @@ def optimize(search: Callable[[Any, Any], Search]) -> Steps:
     def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
         tried = search(recorder.content, call.inputs["student"])
+        tried.minimizes = stored(call.instance).get("optimize_for") == "min"
         call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
 
     return Steps(start, describe_one, succeed, sum_up, cause=root_cause)
