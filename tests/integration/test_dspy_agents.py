@@ -428,3 +428,18 @@ def test_a_decorated_module_is_still_a_part_of_its_program():
         with dspy.context(lm=model(server)):
             assert (program(question="?").answer, again(question="?").answer) == ("rain", "rain")
     recorded.assert_tree("module ask\nmodule ask")
+
+
+def test_the_exception_of_a_tool_and_of_a_model_name_the_line_of_the_program():
+    with recording() as recorded:
+        react(step("weather", city="nowhere"), step("finish"), fields(reasoning="", answer="x"))
+    ((_, facts),) = [each for each in recorded.events("execute_tool weather") if each[0] == sc.EVENT_EXCEPTION]
+    assert (facts[sc.CODE_FILE_PATH], facts[sc.CODE_FUNCTION_NAME]) == (__file__, f"{__name__}.weather")
+    with serving(Reply(status=400)) as server, recording() as recorded, dspy.context(lm=model(server)):
+        with pytest.raises(Exception):  # noqa: B017, PT011 - of another class in each version
+            dspy.Predict("question -> answer")(question="?")
+    events = recorded.events("chat gpt-4o-mini")
+    (facts,) = [each for name, each in events if name == sc.EVENT_INFERENCE_EXCEPTION]
+    assert facts[sc.CODE_FUNCTION_NAME] == (
+        f"{__name__}.test_the_exception_of_a_tool_and_of_a_model_name_the_line_of_the_program"
+    )

@@ -27,6 +27,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
+from lmspan.content.origin import origin
 from lmspan.content.payload import Content, qualified_name
 from lmspan.context import silence
 from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
@@ -413,7 +414,8 @@ class Recorder:
             StatusCode.ERROR, message or (call.late_facts[sc.ERROR_TYPE] if error is not None else None)
         )
         if error is not None and call.failed:
-            facts = self.content.exception(error, with_content=bool(capture))
+            described = self.content.exception(error, with_content=bool(capture))
+            facts = {**described, **self.content.facts(origin(error))}
             client = SHAPES[call.operation].kind is SpanKind.CLIENT and not self._openinference
             event = Event.INFERENCE_EXCEPTION if client else Event.EXCEPTION
             self.add_event(call, event, facts, redacted=True, severity=SeverityNumber.WARN)

@@ -23,6 +23,7 @@ _SOURCES: Final = {
     "lmspan": OWN,
     "gen_ai": _GENAI,
     "mcp": "MCP conventions",
+    "code": _OTEL,
     "error": _OTEL,
     "exception": _OTEL,
     "server": _OTEL,

@@ -30,6 +30,7 @@ from lmspan.recording.recorder import Recorder
 
 MODULE, TOOL, LM = Operation.MODULE, Operation.TOOL, Operation.LM
 SECRET = "plum-pudding-42"  # noqa: S105 - it is planted, to be found nowhere
+PLACE = (sc.CODE_FILE_PATH, sc.CODE_LINE_NUMBER, sc.CODE_FUNCTION_NAME)
 MESSAGES = [{"role": "user"}]
 ENCODED = '[{"role":"user"}]'
 
@@ -182,7 +183,8 @@ def test_a_message_of_an_error_stays_local_in_local_mode():
     assert it.status(call) == "ValueError"
     assert call.local.status == "no"
     ((name, time, facts),) = it.events(call)
-    assert (name, facts) == (sc.EVENT_EXCEPTION, {sc.EXCEPTION_TYPE: "ValueError"})
+    assert (name, set(facts)) == (sc.EVENT_EXCEPTION, {sc.EXCEPTION_TYPE, *PLACE})
+    assert facts[sc.EXCEPTION_TYPE] == "ValueError"
     ((local_name, local_time, local),) = call.local.events
     assert (local_name, local_time) == (name, time)
     assert local[sc.EXCEPTION_MESSAGE] == "no"
@@ -310,7 +312,7 @@ def test_an_exception_is_described_by_its_type_and_only_as_content_by_more(mode)
     it.end(call, error=ValueError(SECRET))
     ((_, _, facts),) = it.events(call)
     more = {sc.EXCEPTION_MESSAGE, sc.EXCEPTION_STACKTRACE} if mode == "span" else set()
-    assert set(facts) == {sc.EXCEPTION_TYPE} | more
+    assert set(facts) == {sc.EXCEPTION_TYPE, *PLACE} | more
     assert SECRET not in str(facts)
 
 
