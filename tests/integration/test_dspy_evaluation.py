@@ -65,6 +65,8 @@ def test_an_evaluation_is_one_trace_with_the_programs_under_their_examples(threa
         sc.EVALUATION_NUM_THREADS: threads,
         sc.EVALUATION_FAILURE_COUNT: 0,
         sc.EVALUATION_METADATA: '{"metric_key":"eval_full"}',
+        sc.OPERATION_INPUTS: '{"program":"Predict","metric":"exact","examples":3}',
+        sc.OPERATION_OUTPUTS: '{"score":1.0,"failed":0}',
     }
     assert recorded.events("evaluate exact") == [
         (

@@ -1,5 +1,6 @@
 """What an optimizer tried: every candidate, what it is made of, from whom, its score, whether it was kept."""
 
+import json
 from importlib.util import find_spec
 
 import dspy
@@ -231,6 +232,27 @@ def test_a_candidate_that_cannot_be_evaluated_is_told_as_failed():
     assert [line for line in recorded.tree().splitlines() if "candidate" in line] == ["  candidate !"]
     assert told(recorded, "optimize COPRO", "index", "score", "accepted") == [(0, None, None)]
     assert summary(recorded, "optimize COPRO") == (None, None, None, 1)
+
+
+def test_readers_of_openinference_see_what_an_optimizer_got_and_made():
+    recorded = run("COPRO", openinference=True)
+    facts = recorded.attributes("optimize COPRO")
+    assert json.loads(facts[sc.OI_INPUT]) == {
+        "program": "Predict",
+        "predictors": {
+            "self": {"instructions": "Given the fields `question`, produce the fields `answer`.", "demos": 0}
+        },
+        "trainset": 3,
+    }
+    assert json.loads(facts[sc.OI_OUTPUT]) == {
+        "first_score": 0.0,
+        "best_score": 1.0,
+        "program": "Predict",
+        "predictors": {"self": {"instructions": "Be careful.", "demos": 0}},
+    }
+    evaluation, *_ = recorded.named("evaluate metric")
+    assert evaluation.attributes[sc.OI_INPUT] == '{"program":"Predict","metric":"metric","examples":3}'
+    assert evaluation.attributes[sc.OI_OUTPUT] == '{"score":1.0,"failed":0}'
 
 
 def test_an_optimizer_that_a_program_defines_is_recorded_once_per_run():

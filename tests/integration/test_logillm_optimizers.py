@@ -145,6 +145,9 @@ def test_a_grid_in_full():
         sc.OPTIMIZER_IMPROVEMENT: 0.0,
         sc.OPTIMIZER_CANDIDATE_COUNT: 3,
         sc.OPTIMIZER_ITERATIONS: 2,
+        sc.OPERATION_INPUTS: '{"program":"Predict","predictors":{"self":{"instructions":"","demos":0}},"trainset":2}',
+        sc.OPERATION_OUTPUTS: '{"first_score":1.0,"best_score":1.0,"program":"Predict",'
+        '"predictors":{"self":{"instructions":"","demos":0}}}',
     }
     results = [
         event.attributes[sc.EVALUATION_SCORE] for span in recorded.named("module Predict") for event in span.events
@@ -242,6 +245,8 @@ async def test_evaluate(threads):
         sc.EVALUATION_NUM_THREADS: threads,
         sc.EVALUATION_FAILURE_COUNT: 0,
         sc.EVALUATION_SCORE: 0.5,
+        sc.OPERATION_INPUTS: '{"program":"Predict","metric":"right","examples":2}',
+        sc.OPERATION_OUTPUTS: '{"score":0.5,"failed":0}',
     }
     results = [dict(span.events[0].attributes) for span in recorded.named("module Predict")]
     assert sorted(results, key=lambda facts: facts[sc.EXAMPLE_INDEX]) == [

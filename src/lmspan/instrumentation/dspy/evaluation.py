@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.arguments import by_name
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.examples import conclude, count_failures, metric_name, number
+from lmspan.instrumentation.kit.examples import capture_start, conclude, count_failures, metric_name, number
 from lmspan.instrumentation.kit.facts import put, stored
 from lmspan.instrumentation.kit.kept import EvaluationKept
 from lmspan.lifecycle import Operation
@@ -38,6 +38,7 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
     if type(inputs.get("devset")) is list:
         call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(inputs["devset"])
     put(call.late_facts, sc.EVALUATION_NUM_THREADS, inputs.get("num_threads"), int)
+    capture_start(recorder, call)
     if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
         recorder.capture(call, {sc.EVALUATION_METADATA: kwargs["callback_metadata"]})
 

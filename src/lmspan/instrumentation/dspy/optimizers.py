@@ -10,7 +10,7 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.candidates import search
 from lmspan.instrumentation.kit.arguments import argument, by_name
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.candidates import sum_up
+from lmspan.instrumentation.kit.candidates import capture_result, capture_start, sum_up
 from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
@@ -42,6 +42,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
     tried = search(recorder.content, argument(args, kwargs, 0, "student"))
     tried.minimizes = stored(call.instance).get("optimize_for") == "min"
     call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
+    capture_start(recorder, call, argument(args, kwargs, 0, "student"))
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":
         seeds = _seeds(call.instance, kwargs.get("restrict"))
         tried.expected.extend(Expected({sc.CANDIDATE_SEED: seed}) for seed in seeds)
@@ -74,4 +75,10 @@ def _add_choice(recorder: Recorder, chosen: Any) -> None:
     tried.expected.append(Expected(parameters))
 
 
-OPTIMIZE: Final = Steps(start, describe, sum_up, sum_up)
+def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
+    """Record the results of the search, and the program that it returns."""
+    sum_up(recorder, call, outputs)
+    capture_result(recorder, call, outputs)
+
+
+OPTIMIZE: Final = Steps(start, describe, succeed, sum_up)

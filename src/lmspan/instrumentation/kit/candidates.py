@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lmspan.instrumentation.kit.kept import Scores
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
+
+_SCORES: Final = (("first_score", sc.OPTIMIZER_FIRST_SCORE), ("best_score", sc.OPTIMIZER_BEST_SCORE))
 
 
 def start(recorder: Recorder, program: Any) -> LiveCall | None:
@@ -91,6 +93,26 @@ def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     if own is not None:
         own.scores = ()
     conclude(recorder, call, None)
+
+
+def capture_start(recorder: Recorder, call: LiveCall, student: Any) -> None:
+    """Record what an optimizer starts from: the program, and the sizes of the data sets."""
+    search = search_of(call)
+    if search is not None and recorder.captures(call):
+        facts = call.late_facts
+        sizes = {"trainset": facts.get(sc.OPTIMIZER_DATASET_SIZE), "valset": facts.get(sc.OPTIMIZER_VALSET_SIZE)}
+        known = {name: size for name, size in sizes.items() if size is not None}
+        inputs = {"program": type(student).__name__, "predictors": search.student.brief(), **known}
+        recorder.capture(call, {sc.OPERATION_INPUTS: inputs})
+
+
+def capture_result(recorder: Recorder, call: LiveCall, program: Any) -> None:
+    """Record what an optimizer returns: the program, and the scores of the search."""
+    search = search_of(call)
+    if search is not None and recorder.captures(call):
+        scores = {name: call.late_facts[fact] for name, fact in _SCORES if fact in call.late_facts}
+        outputs = {**scores, "program": type(program).__name__, "predictors": search.brief(program)}
+        recorder.capture(call, {sc.OPERATION_OUTPUTS: outputs})
 
 
 def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:

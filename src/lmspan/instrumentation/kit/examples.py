@@ -23,7 +23,7 @@ _LIBRARIES: Final = ("dspy.", "logillm.")
 
 
 def metric_name(metric: Any) -> str:
-    """Return the name of a metric; if a function of the library wraps it, of the metric that the program passed."""
+    """Return the name of a metric or a program; if a function of the library wraps a metric, of the wrapped one."""
     if type(metric).__name__ not in ("function", "method", "type"):
         return type(metric).__name__
     if type(metric).__name__ == "function" and text(metric.__module__).startswith(_LIBRARIES):
@@ -143,10 +143,23 @@ def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dic
     recorder.add_event(own.call or call, Event.EVALUATION_RESULT, named)
 
 
+def capture_start(recorder: Recorder, evaluation: LiveCall) -> None:
+    """Record what is evaluated: the program, the metric, and the number of examples, which have spans of their own."""
+    if recorder.captures(evaluation):
+        program = evaluation.inputs.get("program")
+        count = evaluation.late_facts.get(sc.EVALUATION_EXAMPLE_COUNT)
+        inputs = {"program": metric_name(program), "metric": evaluation.name, "examples": count}
+        recorder.capture(evaluation, {sc.OPERATION_INPUTS: inputs})
+
+
 def conclude(recorder: Recorder, evaluation: LiveCall, score: Any) -> None:
     """Record the score of a data set, and the number of examples that have failed without an exception here."""
     count_failures(evaluation)
     put(evaluation.late_facts, sc.EVALUATION_SCORE, score, float)
+    if recorder.captures(evaluation):
+        facts = evaluation.late_facts
+        outputs = {"score": facts.get(sc.EVALUATION_SCORE), "failed": facts.get(sc.EVALUATION_FAILURE_COUNT)}
+        recorder.capture(evaluation, {sc.OPERATION_OUTPUTS: outputs})
     if sc.EVALUATION_SCORE in evaluation.late_facts:
         names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
         facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.late_facts[name] for name in names}}

@@ -52,6 +52,12 @@ class Candidate:
             sc.CANDIDATE_DEMOS_COUNTS: [part.demo_count for part in parts],
         }
 
+    def brief(self) -> dict[str, Any]:
+        """Return the instructions and the number of demonstrations of each predictor."""
+        return {
+            name: {"instructions": part.instructions, "demos": part.demo_count} for name, part in self.parts.items()
+        }
+
     def changes(self, base: Candidate) -> list[str]:
         """Return the properties that differ from another candidate, as "predictor.property"."""
         return [
@@ -116,6 +122,10 @@ class Search:
         if len(self._known) < _MOST:
             return self._known.setdefault(candidate.id, candidate)
         return candidate
+
+    def brief(self, program: Any) -> dict[str, Any]:
+        """Return the instructions and the number of demonstrations of each predictor of a program."""
+        return Candidate(self._parts(program)).brief()
 
     def next(self) -> Expected:
         """Return what the optimizer has announced of the evaluation that starts now."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.examples import Indexes, conclude, count_failures, metric_name, number
+from lmspan.instrumentation.kit.examples import Indexes, capture_start, conclude, count_failures, metric_name, number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.logillm import examples
@@ -59,7 +59,7 @@ def start_loop(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs:
     return _start(recorder, instance, args, kwargs, _metric_of(instance, args, kwargs), loops=True)
 
 
-def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the size of the data set and the number of threads."""
     call.late_facts[sc.EVALUATION_SCOPE] = "dataset"
     if type(call.inputs["devset"]) is list:
@@ -68,6 +68,7 @@ def describe(_: Recorder, call: LiveCall, *__: Any) -> None:
         if candidate is not None:
             candidate.example_count += size
     put(call.late_facts, sc.EVALUATION_NUM_THREADS, stored(call.instance).get("num_threads"), int)
+    capture_start(recorder, call)
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:

@@ -9,7 +9,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.candidates import sum_up
+from lmspan.instrumentation.kit.candidates import capture_result, capture_start, sum_up
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.kit.kept import OptimizeKept
@@ -42,6 +42,7 @@ def optimize(search: Callable[[Any, Any], Search]) -> Steps:
         tried = search(recorder.content, call.inputs["student"])
         tried.minimizes = stored(call.instance).get("optimize_for") == "min"
         call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
+        capture_start(recorder, call, call.inputs["student"])
 
     return Steps(start, describe_one, succeed, sum_up, cause=root_cause)
 
@@ -77,6 +78,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     for name, attribute, kind in _RESULT:
         value = reported.get(name)
         put(call.late_facts, attribute, number(value) if kind is float else value, kind)
+    capture_result(recorder, call, reported.get("optimized_module", outputs))
 
 
 def suggest_next(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
