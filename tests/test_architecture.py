@@ -25,7 +25,7 @@ ROWS = (
     {"content", "context", "export", "traces"},
     {"semconv"},
     {"config"},
-    {"environment", "errors", "guard", "lifecycle", "liveness", "locks", "patching", "_version"},
+    {"directories", "environment", "errors", "guard", "lifecycle", "liveness", "locks", "patching", "_version"},
 )
 NEVER = (
     # sources and subscribers meet in the span and in the fields of Call

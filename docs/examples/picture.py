@@ -17,7 +17,7 @@ from rich.console import Console
 import lmspan
 from lmspan.demo import program, script, server
 from lmspan.terminal import tree
-from lmspan.traces import store
+from lmspan.traces import Store
 
 NOT_OURS = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)  # fonts from the web, advertisement
 
@@ -29,7 +29,7 @@ def main() -> None:
         with dspy.context(lm=lm):
             program.TravelDesk()(trip="From Lisbon to Porto, tomorrow")
     session.force_flush()
-    trace, _ = store.find(session.trace_directory)
+    trace = Store(session.trace_directory).last()
     with Path(os.devnull).open("w") as nowhere:
         console = Console(width=100, record=True, file=nowhere, color_system="truecolor", force_terminal=True)
         console.print(tree.render(trace, content=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmspan.demo.server import Reply
-from lmspan.traces import store
+from lmspan.traces import Store
 from support.logillm_programs import ANSWER, FINISH, WEATHER
 from support.processes import lines_of_ours, run
 from support.programs import fields
@@ -41,19 +41,20 @@ def traced(name, directory):
         }
         done = run([sys.executable, str(ROOT / "docs" / "examples" / "agents" / f"with_{name}.py")], environ)
     assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
-    trace, troubles = store.find(directory)
+    store = Store(directory)
+    trace, troubles = store.last(), store.troubles
     assert troubles == []
     return done.stdout, trace
 
 
 def shared(trace):
     """The lines of the operations that all three have: agents, turns, LM calls and tools."""
-    under = trace.children()
+    under = trace.children
 
     def below(span, depth):
         is_shared = span.name.split()[0] in SHARED
         lines = ["  " * depth + span.name] if is_shared else []
-        return lines + [line for child in under[span.span_id] for line in below(child, depth + is_shared)]
+        return lines + [line for child in under.get(span.span_id, ()) for line in below(child, depth + is_shared)]
 
     return [line for root in under[""] for line in below(root, 0)]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspan.traces import store
+from lmspan.traces import Store
 from support import pages
 from support.processes import lines_of_ours
 from support.stack import Program, eventually, fetch
@@ -266,7 +266,8 @@ def sent(request, backend, tmp_path_factory):
     (directory / "program.py").write_text(DESK)
     done = backend.send(directory, LMSPAN_OPENINFERENCE="1" if request.param == "openinference" else "0")
     assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
-    trace, troubles = store.find(directory)
+    store = Store(directory)
+    trace, troubles = store.last(), store.troubles
     assert troubles == []
     eventually(lambda: len(backend.spans(trace.trace_id)), lambda count: count >= len(trace.spans))
     return trace
@@ -347,7 +348,7 @@ def test_what_failed_is_marked(backend, sent, openinference):
 def test_the_demo_is_delivered_as_the_pages_say(backend, tmp_path):
     done = backend.send(tmp_path, program="demo")
     assert "sent to your OpenTelemetry endpoint" in done.stdout, done.stdout + done.stderr
-    trace, _ = store.find(tmp_path)
+    trace = Store(tmp_path).last()
     assert eventually(lambda: len(backend.spans(trace.trace_id)), lambda count: count == len(trace.spans))
 
 

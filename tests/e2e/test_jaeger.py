@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lmspan.traces import store
+from lmspan.traces import Store
 from support import pages
 from support.processes import run_python
 from support.stack import Jaeger, collector_and_jaeger, eventually, fetch
@@ -55,7 +55,8 @@ def demo(command, endpoint, directory, **environ):
     directory.mkdir(exist_ok=True)
     done = pages.run(pages.sent_to(endpoint, command), directory, {"LMSPAN_DIR": str(directory), **environ})
     assert done.returncode == 0, done.stderr
-    trace, troubles = store.find(directory)
+    store = Store(directory)
+    trace, troubles = store.last(), store.troubles
     assert troubles == []
     return done.stdout, trace
 

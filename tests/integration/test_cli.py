@@ -203,9 +203,22 @@ def test_what_an_encoding_lacks_is_drawn_in_ascii(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run"], "lmspan run: error: the following arguments are required: PROGRAM\n"),
-        (["show", "--width", "0"], "lmspan show: error: argument --width: '0' is no number of columns\n"),
-        (["show", "--width", "-5"], "lmspan show: error: argument --width: '-5' is no number of columns\n"),
+        (["run"], "Error: Missing argument 'PROGRAM'.\n"),
+        (["run", "--service", "x", "ok.py"], "Error: No such option '--service'.\n"),
+        (["show", "--width", "0"], "Error: Invalid value for '--width': 0 is not in the range 1<=x<=10000.\n"),
+        (["list", "--fialed"], "Error: No such option '--fialed'. Did you mean '--failed'?\n"),
+        (["lsit"], "Error: No such command 'lsit'. Did you mean 'list'?\n"),
+        (
+            ["stats", "--by", "modle"],
+            (
+                "Error: Invalid value for '--by': 'modle' is not one of 'model', 'module', 'tool', 'name', 'session', "
+                "'user', 'service'.\n"
+            ),
+        ),
+        (
+            ["list", "--since", "soon"],
+            "lmspan: 'soon' is no time; write 2h, 3d, today, yesterday, 2026-11-26 or '2026-11-26 14:30'\n",
+        ),
     ],
 )
 def test_arguments_that_are_missing_or_wrong_are_named(arguments, message):

@@ -8,7 +8,7 @@ import pytest
 
 from lmspan import semconv as sc
 from lmspan.config import CAPTURE_VARIABLE
-from lmspan.traces import store
+from lmspan.traces import Store, store
 from support.otlp import grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import ASK, lines_of_ours, run, run_python
 from support.programs import KEY
@@ -24,7 +24,8 @@ def names(trace):
 def test_with_nothing_configured_spans_and_content_are_in_the_local_file(tmp_path):
     done = run_python(PROGRAM, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr) == (0, "a secret answer\n", "")
-    trace, troubles = store.find(tmp_path)
+    stored = Store(tmp_path)
+    trace, troubles = stored.last(), stored.troubles
     assert (names(trace), troubles) == (FOUR, [])
     chat = next(span for span in trace.spans if span.name.startswith("chat"))
     assert "what is the secret question?" in chat.attributes[sc.INPUT_MESSAGES]
@@ -141,7 +142,7 @@ def test_a_programs_exception_and_exit_status_are_its_own(tmp_path):
     code = f"import lmspan\nlmspan.init()\n{ASK}\nask()\nraise SystemExit(7)"
     done = run_python(code, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (7, "")
-    assert names(store.find(tmp_path)[0]) == FOUR
+    assert names(Store(tmp_path).last()) == FOUR
 
 
 def test_a_batch_too_large_for_a_receiver_is_split_and_nothing_is_lost():
@@ -182,8 +183,8 @@ def test_forked_children_export_their_own_spans_and_not_their_parents(tmp_path):
     """
     done = run_python(code, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
-    reading = store.read_file(tmp_path / "traces.jsonl")
-    found = sorted(span.name for trace in reading.traces.values() for span in trace.spans)
+    traces, _ = store.read_file(tmp_path / "traces.jsonl")
+    found = sorted(span.name for trace in traces for span in trace.spans)
     assert found == ["module child0", "module child1", "module child2", "module parent"]
 
 

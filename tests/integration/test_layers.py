@@ -188,7 +188,7 @@ with serving(Reply("hi")) as server:
 def test_anthropics_client_makes_its_own_span_only_where_no_call_of_ours_tells(tmp_path):
     done = run_python(ANTHROPIC, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
-    traces = store.read_file(tmp_path / "traces.jsonl").traces.values()
+    traces = store.read_file(tmp_path / "traces.jsonl")[0]
     names = [span.name for trace in sorted(traces, key=lambda each: each.start_unix_nano) for span in trace.spans]
     assert len(names) == 2
     assert names[0] == "chat ours"

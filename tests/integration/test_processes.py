@@ -55,19 +55,19 @@ def recorded(directory, program, *arguments, environ=None):
     path.write_text(program)
     done = run([sys.executable, str(path), *arguments], {"LMSPAN_DIR": str(directory / "traces"), **(environ or {})})
     assert (done.returncode, done.stderr) == (0, "")
-    reading = store.Reading()
-    for file in (directory / "traces").glob("*.jsonl"):
-        store.read_file(file, reading)
-    (trace,) = reading.traces.values()
-    assert reading.troubles == []
+    (trace,), troubles = store.read_file(directory / "traces")
+    assert troubles == []
     return done.stdout.strip(), trace
 
 
 def lines(trace):
-    under = trace.children()
+    under = trace.children
 
     def below(span, depth):
-        return ["  " * depth + span.name, *(line for child in under[span.span_id] for line in below(child, depth + 1))]
+        return [
+            "  " * depth + span.name,
+            *(line for child in under.get(span.span_id, ()) for line in below(child, depth + 1)),
+        ]
 
     return [line for root in under[""] for line in below(root, 0)]
 

@@ -184,10 +184,13 @@ CASES = [
 
 
 def lines(trace):
-    under = trace.children()
+    under = trace.children
 
     def below(span, depth):
-        return ["  " * depth + span.name, *(line for child in under[span.span_id] for line in below(child, depth + 1))]
+        return [
+            "  " * depth + span.name,
+            *(line for child in under.get(span.span_id, ()) for line in below(child, depth + 1)),
+        ]
 
     return [line for root in under[""] for line in below(root, 0)]
 
@@ -199,9 +202,9 @@ def test_children_are_in_the_trace_of_the_program(way, method, expected, tmp_pat
     environ = {"LMSPAN_DIR": str(tmp_path / "t")}
     done = run([sys.executable, "-m", "lmspan", "run", str(program), way, method], environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    reading = store.read_file(tmp_path / "t" / "traces.jsonl")
-    assert [lines(trace) for trace in reading.traces.values()] == [expected]
-    assert {span.service for trace in reading.traces.values() for span in trace.spans} == {"family"}
+    traces, _ = store.read_file(tmp_path / "t" / "traces.jsonl")
+    assert [lines(trace) for trace in traces] == [expected]
+    assert {span.service for trace in traces for span in trace.spans} == {"family"}
 
 
 LATE = """
@@ -224,8 +227,8 @@ def test_a_child_whose_parent_records_nothing_has_a_trace_of_its_own(method, tmp
     program.write_text(LATE)
     done = run([sys.executable, "-m", "lmspan", "run", str(program), method], {"LMSPAN_DIR": str(tmp_path / "t")})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    reading = store.read_file(tmp_path / "t" / "traces.jsonl")
-    assert [lines(trace) for trace in reading.traces.values()] == [["execute_tool work"]]
+    traces, _ = store.read_file(tmp_path / "t" / "traces.jsonl")
+    assert [lines(trace) for trace in traces] == [["execute_tool work"]]
 
 
 IDLE = """

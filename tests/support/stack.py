@@ -217,8 +217,8 @@ def stored(ui, trace_id):
     answer = fetch(f"{ui}/api/v3/traces/{trace_id}")
     if answer is None:
         return None
-    found = store.read_requests([json.loads(answer)["result"]]).traces
-    return found.get(trace_id)
+    traces = store.read_requests([json.loads(answer)["result"]])
+    return next((trace for trace in traces if trace.trace_id == trace_id), None)
 
 
 @contextlib.contextmanager

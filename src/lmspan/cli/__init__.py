@@ -1,47 +1,68 @@
-"""The command line: one module for each command, with `add(commands)` for its options and a function that runs it.
+"""The command line: one module for each command.
 
-lmspan demo | run | show | replay
+lmspan demo | run | list | show | stats | tail | replay
 """
 
 from __future__ import annotations
 
-import argparse
+import difflib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from lmspan._version import __version__
-from lmspan.cli import demo, replay, run, show
+from lmspan.cli import demo, list_, replay, run, show, stats, tail
 from lmspan.errors import LmspanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DESCRIPTION: Final = "OpenTelemetry for LLM programs: record a program and show its trace."
-_COMMANDS: Final = (demo, run, show, replay)
+_STATUS_OF_INTERRUPT = 130
+
+
+class _Commands(click.Group):
+    """Commands that suggest the right one for a mistyped name, and keep their order in the help."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            similar = difflib.get_close_matches(args[0], self.commands, n=1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {similar[0]!r}?" if similar else ""))
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lmspan", message="%(prog)s %(version)s")
+def _lmspan() -> None:
+    """OpenTelemetry for LLM programs: record a program, and find in its traces what you want to know."""
+
+
+for _each in (demo.demo, run.run, list_.list_, show.show, stats.stats, tail.tail, replay.replay):
+    _lmspan.add_command(_each)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; an error prints one line on stderr and returns 2."""
-    options = _parser().parse_args(arguments)
     _never_fail_to_encode(sys.stdout)
     try:
-        return int(options.command(options))
+        return int(_lmspan.main(arguments, prog_name="lmspan", standalone_mode=False) or 0)
     except LmspanError as error:
         print(f"lmspan: {error}", file=sys.stderr)
         return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return _STATUS_OF_INTERRUPT
     except BrokenPipeError:  # `lmspan show | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lmspan", description=_DESCRIPTION)
-    parser.add_argument("--version", action="version", version=f"lmspan {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for each in _COMMANDS:
-        each.add(commands)
-    return parser
 
 
 def _never_fail_to_encode(stream: Any) -> None:

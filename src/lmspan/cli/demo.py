@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import click
+
 from lmspan import config
-from lmspan.cli.reading import print_tree
+from lmspan.cli.reading import console
 from lmspan.content.redaction import Redactor
 from lmspan.errors import LmspanError
-from lmspan.traces import store
-
-if TYPE_CHECKING:
-    import argparse
+from lmspan.terminal.tree import render
+from lmspan.traces.store import Store
 
 _WHAT_NEXT: Final = """
   lmspan show                      this trace again, with --json as data
@@ -22,19 +22,15 @@ _WHAT_NEXT: Final = """
   OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have"""
 
 
-def add(commands: Any) -> None:
-    """Add the command and its options."""
-    demo = commands.add_parser("demo", help="run a DSPy program and show its trace; no key needed")
-    demo.add_argument("--model", help="your own model, as DSPy names it (openai/gpt-4o-mini); default: a scripted one")
-    demo.add_argument("--api-base", help="where that model is served")
-    demo.add_argument("--api-key", help="its key; default: what DSPy finds in the environment")
-    demo.set_defaults(command=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
+@click.command()
+@click.option("--model", help="Your own model, as DSPy names it (openai/gpt-4o-mini); default: a scripted one.")
+@click.option("--api-base", metavar="URL", help="Where that model is served.")
+@click.option("--api-key", metavar="KEY", help="Its key; default: what DSPy finds in the environment.")
+def demo(model: str | None, api_base: str | None, api_key: str | None) -> int:
+    """Run a DSPy program and show its trace; no key needed."""
     import lmspan
 
-    if not options.model:
+    if not model:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")  # DSPy: prices from its package, not the network
     try:
         import dspy
@@ -47,15 +43,15 @@ def _run(options: argparse.Namespace) -> int:
         raise LmspanError("the demo cannot record itself; the warning above names the reason")
     failed = ""
     try:
-        advice, score = _ask(options)
+        advice, score = _ask(model, api_base, api_key)
         print(f"advice: {advice}\nscore:  {score:g} %\n")
     except getattr(dspy, "DSPyError", Exception) as error:  # older releases of DSPy have no class for their errors
         redactor = Redactor(environ=os.environ)
-        redactor.know(options.api_key)
+        redactor.know(api_key)
         failed = redactor(f"the model could not be asked: {' '.join(str(error).split())}")
     delivered = session.force_flush(5.0)
-    trace, _ = store.find(session.trace_directory)
-    print_tree(trace)
+    trace = Store(session.trace_directory).last()
+    console().print(render(trace))
     print(f"stored in {session.trace_directory / 'traces.jsonl'}")
     if elsewhere:
         print(f"{'sent' if delivered else 'NOT delivered'} to your OpenTelemetry endpoint")
@@ -77,19 +73,19 @@ def _jaeger() -> str:
     return "http://localhost:16686" if is_local and endpoint.netloc.endswith((":4317", ":4318")) else ""
 
 
-def _ask(options: argparse.Namespace) -> tuple[str, float]:
+def _ask(model: str | None, api_base: str | None, api_key: str | None) -> tuple[str, float]:
     import dspy
 
     import lmspan
     from lmspan.demo import program, script, server
 
     with ExitStack() as stack:
-        settings = {"api_base": options.api_base, "api_key": options.api_key}
-        if not options.model:
+        settings: dict[str, Any] = {"api_base": api_base, "api_key": api_key}
+        if not model:
             scripted = stack.enter_context(server.ScriptedServer(script.answer))
             settings = {"api_base": scripted.url, "api_key": "no-key-needed", "cache": False}
-        model = options.model or "openai/gpt-4o-mini"
-        lm = dspy.LM(model, **{name: value for name, value in settings.items() if value is not None})
+        named = model or "openai/gpt-4o-mini"
+        lm = dspy.LM(named, **{name: value for name, value in settings.items() if value is not None})
         call = stack.enter_context(lmspan.operation("workflow", "demo", inputs={"trip": program.TRIP}))
         advice, score = program.run(lm)
         call.outputs = {"advice": advice, "score": score}

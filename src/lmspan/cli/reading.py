@@ -1,46 +1,120 @@
-"""Functions that the commands share: read the traces that an argument names, and print a tree."""
+"""Functions and options that the commands share: find the traces that an argument names, print, and filter."""
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import sys
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
 
 from lmspan.errors import TraceFileError
-from lmspan.traces import store
+from lmspan.terminal.text import PLAIN, safe_text
+from lmspan.traces.filters import Filter
+from lmspan.traces.store import Store, read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console, RenderableType
+
     from lmspan.traces.trace import Trace
 
-WHAT: Final = "default: the last trace; of a FILE all its traces, of a directory those of all *.jsonl files"
+    F = TypeVar("F", bound=Callable[..., Any])
+
+_WIDEST: Final = 10_000
+_WIDTH_OF_FILES: Final = 120
+WHICH: Final = "TRACE is the beginning of an id, a number of `lmspan list`, 'last' (the default) or 'last~2'."
+
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+width_option: Final = click.option(
+    "--width", type=click.IntRange(1, _WIDEST), metavar="N", help="Columns to use; default: the terminal's."
+)
+_FILTERS: Final = (
+    click.option("--failed", is_flag=True, help="Only with a failure that ended the trace or was not recovered."),
+    click.option("--slow", metavar="2s", help="Only traces that took at least so long (500ms, 2s, 5min)."),
+    click.option("--since", metavar="WHEN", help="Only from then on (2h, 3d, today, 2026-11-26, '2026-11-26 14:30')."),
+    click.option("--until", metavar="WHEN", help="Only before then."),
+    click.option("--service", metavar="NAME", help="Only of this service."),
+    click.option("--name", metavar="PART", help="Only with a span whose name contains this."),
+    click.option("--session", metavar="ID", help="Only of this session or user."),
+    click.option("--model", metavar="PART", help="Only with a call of a model whose name contains this."),
+    click.option("--text", metavar="WORDS", help="Only with all of these words in content, names or errors."),
+)
 
 
-def read(what: str) -> tuple[list[Trace], list[str]]:
-    """Return the traces that an argument names, in order of time, and the errors of reading; print the errors."""
-    from lmspan.export.file import trace_directory
-    from lmspan.terminal.text import safe_text
+def filter_options(function: F) -> F:
+    """Add the options of a filter to a command; `wanted(options)` reads them."""
+    for option in reversed(_FILTERS):
+        function = option(function)
+    return function
 
-    path = Path(what)
-    if what != "last" and (path.exists() or "/" in what or path.suffix in (".jsonl", ".json")):
-        reading = store.read_file(path)
-        traces = list(reading.traces.values())
-        troubles = reading.troubles
-    else:
-        trace, troubles = store.find(trace_directory(), what)
-        traces = [trace]
+
+def wanted(options: dict[str, Any], **further: Any) -> Filter:
+    """Return the filter that the options describe."""
+    names = ("failed", "slow", "since", "until", "service", "name", "session", "model", "text")
+    return Filter(**{name: options[name] for name in names if name in options}, **further)
+
+
+def is_path(argument: str) -> bool:
+    """Return whether an argument names a file or directory, not a trace."""
+    path = Path(argument)
+    return path.exists() or "/" in argument or os.sep in argument or path.suffix in (".jsonl", ".json")
+
+
+def store_of(path: str | None) -> Store:
+    """Return the store of a directory or file; of None, where programs store their traces."""
+    gc.disable()  # the process reads, prints and ends: looking for cycles would take a third of its time
+    return Store(path)
+
+
+def report(troubles: Sequence[str]) -> int:
+    """Print what could not be read; return the exit status."""
     for trouble in troubles:
         print(f"lmspan: {safe_text(trouble, 500)}", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+def read(which: str) -> tuple[list[Trace], int]:
+    """Return the traces that an argument names, in order of time, and the exit status; print what cannot be read."""
+    if not is_path(which):
+        store = store_of(None)
+        trace = store.find(which)
+        return [trace], report(store.troubles)
+    gc.disable()
+    traces, troubles = read_file(Path(which))
+    status = report(troubles)
     if not traces:
-        raise TraceFileError(f"{path} holds no spans")
-    return sorted(traces, key=lambda each: each.start_unix_nano), troubles
+        raise TraceFileError(f"{which} holds no spans")
+    return traces, status
 
 
-def print_tree(trace: Trace, width: int | None = None) -> None:
-    """Print a trace in the width of the terminal, or in 120 columns to a file."""
+def console(width: int | None = None, **options: Any) -> Console:
+    """Return a console of the terminal's width, or of 120 columns for a file."""
     from rich.console import Console
 
-    from lmspan.terminal.tree import render
+    default: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_FILES
+    return Console(width=width or default, highlight=False, **options)
 
-    default: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
-    Console(width=width or default, highlight=False).print(render(trace))
+
+def show(*renderables: RenderableType, width: int | None = None) -> None:
+    """Print, in a pager if it is longer than the terminal."""
+    if not sys.stdout.isatty():
+        console(width).print(*renderables, sep="")
+        return
+    terminal = console(width)
+    buffer = StringIO()
+    colored = terminal.color_system if terminal.is_terminal else None
+    console(width or terminal.width, file=buffer, force_terminal=colored is not None, color_system=colored).print(
+        *renderables, sep=""
+    )
+    text = buffer.getvalue().encode(sys.stdout.encoding, PLAIN).decode(sys.stdout.encoding)
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        sys.stdout.write(text)
+    else:
+        os.environ.setdefault("LESS", "-RFX")
+        click.echo_via_pager(text, color=True)

@@ -5,40 +5,36 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lmspan.cli.reading import WHAT, read
+import click
+
+from lmspan.cli.reading import read
 from lmspan.errors import LmspanError
-from lmspan.subscribers import delivery, replay, subscriptions
-
-if TYPE_CHECKING:
-    import argparse
+from lmspan.subscribers import delivery, subscriptions
+from lmspan.subscribers.replay import replay as replay_spans
 
 
-def add(commands: Any) -> None:
-    """Add the command and its options."""
-    command = commands.add_parser("replay", help="play a stored trace to a callback")
-    command.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=WHAT)
-    command.add_argument(
-        "--callback",
-        required=True,
-        action="append",
-        metavar="MODULE:OBJECT",
-        help="a class is called first; repeatable",
-    )
-    command.add_argument("--dialect", help="the library that the callback is written for, if several fit")
-    command.set_defaults(command=_replay)
+@click.command()
+@click.argument("which", default="last", metavar="[TRACE|FILE|DIRECTORY]")
+@click.option(
+    "--callback", "callbacks", required=True, multiple=True, metavar="MODULE:OBJECT",
+    help="A class is called first; repeatable.",
+)  # fmt: skip
+@click.option("--dialect", help="The library that the callback is written for, if several fit.")
+def replay(which: str, callbacks: tuple[str, ...], dialect: str | None) -> int:
+    """Play a stored trace to a callback, as if it happened now.
 
-
-def _replay(options: argparse.Namespace) -> int:
+    TRACE is the beginning of an id, a number of `lmspan list`, 'last' (the default) or 'last~2'.
+    """
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-    for name in options.callback:
-        subscriptions.subscribe(_callback(name), dialect=options.dialect)
-    traces, troubles = read(options.what)
+    for name in callbacks:
+        subscriptions.subscribe(_callback(name), dialect=dialect)  # type: ignore[arg-type] # subscribe() checks it
+    traces, status = read(which)
     for trace in traces:
-        replay.replay(trace.spans)
+        replay_spans(trace.spans)
     delivery.drain(60.0)
-    return 1 if troubles else 0
+    return status
 
 
 def _callback(name: str) -> Any:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+
+import click
 
 from lmspan.errors import LmspanError
 from lmspan.launch.command import run_program
 
 
-def add(commands: Any) -> None:
-    """Add the command and its options."""
-    run = commands.add_parser("run", help="run and record a program without changing it")
-    run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module")
-    run.add_argument(
-        "program", metavar="PROGRAM", help="a script, directory or archive, as for python; with -m a module"
-    )
-    arguments = run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the program's arguments")
-    arguments.required = False  # else "the following arguments are required" names ARGS, too
-    run.set_defaults(command=_run)
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("-m", "as_module", is_flag=True, help="PROGRAM is a module.")
+@click.option("-q", "--quiet", is_flag=True, help="No line about the traces at the end.")
+@click.argument("program")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def run(as_module: bool, quiet: bool, program: str, arguments: tuple[str, ...]) -> int:
+    """Run and record a program without changing it.
 
-
-def _run(options: argparse.Namespace) -> int:
-    if not options.as_module and not Path(options.program).exists():
-        raise LmspanError(
-            f"run: there is no program {options.program!r}; for a module say: lmspan run -m {options.program}"
-        )
-    return run_program(options.program, options.arguments, as_module=options.as_module)
+    PROGRAM is a script, a directory or an archive, as for python; what follows is passed to it. At the end, a
+    terminal gets one line: how many traces were recorded, how many failed, and how to look at them.
+    """
+    if not as_module and not Path(program).exists():
+        raise LmspanError(f"run: there is no program {program!r}; for a module say: lmspan run -m {program}")
+    return run_program(program, arguments, as_module=as_module, quiet=quiet)

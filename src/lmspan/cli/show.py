@@ -1,36 +1,47 @@
-"""`lmspan show`: print a trace as a tree, or its spans as JSON."""
+"""`lmspan show`: a trace as a tree, or one span in full."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any, Final
+import click
 
-from lmspan.cli.reading import WHAT, print_tree, read
-
-_WIDEST: Final = 10_000
-
-
-def add(commands: Any) -> None:
-    """Add the command and its options."""
-    show = commands.add_parser("show", help="show a trace as a tree")
-    show.add_argument("what", nargs="?", default="last", metavar="last|TRACE|FILE", help=WHAT)
-    show.add_argument("--json", action="store_true", help="print the spans as JSON, one object a line")
-    show.add_argument("--width", type=_columns, help="columns to use; default: the terminal's")
-    show.set_defaults(command=_show)
+from lmspan.cli import reading
+from lmspan.terminal.folding import View
+from lmspan.terminal.span import render_span
+from lmspan.terminal.tree import render
 
 
-def _columns(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < _WIDEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of columns")
-    return int(text)
+@click.command()
+@click.argument("which", default="last", metavar="[TRACE|FILE|DIRECTORY]")
+@click.argument("span", required=False, metavar="[SPAN]")
+@click.option("--full", is_flag=True, help="Every span on a row of its own, and every candidate.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Only N levels below the root.")
+@click.option("--only", metavar="WORDS", help="Only spans of these operations or names: chat,execute_tool")
+@click.option("--errors", is_flag=True, help="Only what failed, and the way to it.")
+@reading.json_option
+@reading.width_option
+def show(
+    which: str, span: str | None, full: bool, depth: int | None, only: str | None, errors: bool, as_json: bool,
+    width: int | None,
+) -> int:  # fmt: skip
+    """Show a trace as a tree; with SPAN, one span in full.
 
-
-def _show(options: argparse.Namespace) -> int:
-    traces, troubles = read(options.what)
-    for trace in traces:
-        if options.json:
-            for span in sorted(trace.spans, key=lambda each: each.start_unix_nano):
-                print(span.as_json())
+    TRACE is the beginning of an id, a number of `lmspan list`, 'last' (the default) or 'last~2'; of a file or directory
+    all traces are shown. SPAN is a number of the tree, or the beginning of an id.
+    """
+    traces, status = reading.read(which)
+    words = tuple(word.strip() for word in (only or "").split(",") if word.strip())
+    view = View(full=full, depth=depth, only=words, errors=errors)
+    if span is not None:
+        chosen = [(trace, trace.span(span)) for trace in traces]
+        if as_json:
+            for _, each in chosen:
+                click.echo(each.as_json())
         else:
-            print_tree(trace, options.width)
-    return 1 if troubles else 0
+            reading.show(*(render_span(trace, each) for trace, each in chosen), width=width)
+    elif as_json:
+        for trace in traces:
+            for each in trace.spans:
+                click.echo(each.as_json())
+    else:
+        reading.show(*(render(trace, view=view) for trace in traces), width=width)
+    return status

@@ -18,22 +18,21 @@ import re
 import stat
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import platformdirs
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from lmspan.directories import CURRENT_NAME, own_directory
 from lmspan.export.directory import make_private, write_time
 from lmspan.export.journal import remove_dead
 from lmspan.export.otlp_json import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-CURRENT_NAME: Final = "traces.jsonl"
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_AGE_S: Final = 24 * 3600
 _KEEP_FILES: Final = 16
@@ -49,16 +48,6 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-
-
-def trace_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of the traces: `LMSPAN_DIR`, else one where the platform keeps the state of programs."""
-    configured = environ.get("LMSPAN_DIR")
-    return Path(configured).expanduser() if configured else _own_directory()
-
-
-def _own_directory() -> Path:
-    return Path(platformdirs.user_state_dir("lmspan", appauthor=False)) / "traces"
 
 
 class FileSink(SpanExporter):
@@ -80,7 +69,7 @@ class FileSink(SpanExporter):
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._keep_files = keep_files
-        self._private = directory == _own_directory()  # lmspan changes no modes in a directory that the user names
+        self._private = directory == own_directory()  # lmspan changes no modes in a directory that the user names
         self._written: set[int] = set()  # the written spans of a batch whose export has failed
         self._birth: tuple[tuple[int, int], float] = ((0, 0), 0.0)
 

@@ -26,8 +26,10 @@ RUN: Final = "LMSPAN_RUN"
 _ENV_POSITION: Final = 10  # position of `env` among the arguments of Popen
 
 
-def start(*, first: bool) -> None:
+def start(*, first: bool, quiet: bool = True) -> None:
     """Call `init()` for this process. Never raises; a child (not `first`) logs nothing about its configuration.
+
+    Unless `quiet`, it prints at the exit of the process what was recorded.
 
     It removes `LMSPAN_RUN` during the call, so that lmspan does not record the processes that `init()` itself starts,
     for example those of a resource detector.
@@ -37,6 +39,8 @@ def start(*, first: bool) -> None:
         with _silent(not first):
             session = init(os.environ.get("OTEL_SERVICE_NAME") or service_name)
             session._is_of_command = True  # noqa: SLF001 - one package
+            if not quiet:
+                session._report_at_exit()  # noqa: SLF001 - one package
             _carry_into_subprocesses(session)
     except Exception as error:  # noqa: BLE001 - the program runs, recorded or not
         if first:

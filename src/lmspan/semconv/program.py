@@ -32,6 +32,7 @@ ORPHAN: Final = attribute("lmspan.orphan", BOOL, "true when the parent that the 
 STOP_REASON: Final = attribute("lmspan.stop.reason", STRING, "on the outermost operation: a callback's reason to stop the run")
 END_MISSING: Final = attribute("lmspan.end.missing", BOOL, "true when the program reported no end")
 SESSION_ID: Final = attribute("session.id", STRING, "the application's session id")
+CONVERSATION_ID: Final = attribute("gen_ai.conversation.id", STRING, "the conversation's id")
 USER_ID: Final = attribute("user.id", STRING, "the application's user id")
 MODULE_NAME: Final = attribute("lmspan.module.name", STRING, "the module's class")
 MODULE_PATH: Final = attribute("lmspan.module.path", STRING, "the module's place in its program, which also names its span")

@@ -90,6 +90,17 @@ class Session:
     def _exit(self) -> None:
         self.shutdown(_EXIT_TIMEOUT_S)
 
+    def _report_at_exit(self) -> None:
+        """Print at the exit of this process how many traces were recorded, and how to look at them."""
+        from lmspan.session.report import Report
+
+        report = Report(self.trace_directory)
+        self._provider.add_span_processor(report)
+        self._processors.append(report)
+        atexit.unregister(self._exit)
+        atexit.register(report.print)
+        atexit.register(self._exit)  # the last to be registered is the first to run
+
     def _adopt(self, arguments: Arguments) -> None:
         """Take the callbacks and the `redact` of the program's own first `init()` into the session of `lmspan run`."""
         arguments.check()
@@ -251,7 +262,7 @@ def is_enabled() -> bool:
 
 
 def _add_processors(session: Session, resolved: config.Config, redactor: Redactor) -> None:
-    from lmspan.subscribers.processor import CallbackProcessor  # noqa: PLC0415 - loads the SDK
+    from lmspan.subscribers.processor import CallbackProcessor
 
     processors: list[SpanProcessor] = [CallbackProcessor()]
     for exporter in resolved.exporters:
@@ -270,9 +281,9 @@ def _install_recorder(
     meter_provider: MeterProvider | None,
     logger_provider: LoggerProvider | None,
 ) -> None:
-    from opentelemetry._logs import get_logger  # noqa: PLC0415 - only an init() needs it
+    from opentelemetry._logs import get_logger
 
-    from lmspan.recording.metrics import Metrics, global_metrics  # noqa: PLC0415 - the same
+    from lmspan.recording.metrics import Metrics, global_metrics
 
     if meter_provider is None and (meter_provider := providers.meters(resolved, session._provider, redactor)):
         session._signals.append(meter_provider)

@@ -100,7 +100,8 @@ def processor(exporter: Any, resolved: config.Config, redactor: Redactor) -> Any
     from lmspan.export.queue import ExportQueue
 
     if exporter == "file":
-        from lmspan.export.file import FileSink, trace_directory
+        from lmspan.directories import trace_directory
+        from lmspan.export.file import FileSink
         from lmspan.export.journal import Journal
 
         directory = trace_directory()
@@ -129,8 +130,8 @@ def _console() -> Any:
     from lmspan.traces import store
 
     def show(requests: list[dict[str, Any]]) -> None:
-        for trace in store.read_requests(requests).traces.values():
-            Console(stderr=True).print(tree.render(trace, content=False))
+        for trace in store.read_requests(requests):
+            Console(stderr=True, highlight=False).print(tree.render(trace, content=False))
 
     return ConsoleTraces(show)
 

@@ -29,7 +29,7 @@ class ReplayedError(LmspanError):
 
 
 def replay(spans: Iterable[Any]) -> int:
-    """Replay stored spans (`lmspan.traces.trace.StoredSpan`) to the subscriptions, on this thread; `StopRun` passes.
+    """Replay stored spans (`lmspan.traces.StoredSpan`) to the subscriptions, on this thread; `StopRun` passes.
 
     Return the number of spans that are operations.
     """

@@ -1,57 +1,106 @@
-"""Render the candidates of an optimizer as a table: the events of its span, the best score first."""
+"""Render the candidates of an optimizer run as a table, in the order in which it tried them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
-from lmspan import semconv as sc
+from lmspan.terminal.columns import Cell, Column, Lines, cell, text
+from lmspan.terminal.figures import count, duration, money, number
 from lmspan.terminal.text import safe_text
+from lmspan.traces.spans import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
-    from lmspan.traces.trace import StoredSpan
+    from lmspan.traces.optimizers import Candidate, OptimizerRun
 
-_SHOWN: Final = 20
-
-
-def candidates(span: StoredSpan) -> RenderableType | None:
-    """Return the candidates of an optimizer's span, at most the 20 best; None for a span without candidates."""
-    evaluations = [event.facts for event in span.events if event.name == sc.EVENT_OPTIMIZER_CANDIDATE]
-    if not evaluations:
-        return None
-    evaluations.sort(key=lambda facts: (facts.get(sc.CANDIDATE_SCOPE) != "full", -facts.get(sc.CANDIDATE_SCORE, -1e9)))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("#", "score", "on", "kept", "from", "changed"):
-        table.add_column(title, justify="right" if title in ("#", "score") else "left", no_wrap=title != "changed")
-    numbers = {facts.get(sc.CANDIDATE_ID): facts.get(sc.CANDIDATE_INDEX) for facts in evaluations}
-    for facts in evaluations[:_SHOWN]:
-        table.add_row(*map(Text, _row(facts, numbers)))  # text of a trace is no markup
-    return Group(_title(span, len(evaluations)), table)
+_SHOWN: Final = 30
+_KEPT: Final = {True: "yes", False: "no", None: ""}
+_COLUMNS: Final = (
+    Column("span", right=True), Column("#", right=True), Column("score", right=True), Column("best", right=True),
+    Column("on"), Column("kept"), Column("from", optional=1), Column("time", right=True), Column("cost", right=True),
+    Column("changed", cut=True),
+)  # fmt: skip
 
 
-def _title(span: StoredSpan, count: int) -> Text:
-    first = span.facts.get(sc.OPTIMIZER_FIRST_SCORE)
-    best = span.facts.get(sc.OPTIMIZER_BEST_SCORE)
-    text = Text("\n").append(safe_text(span.name), style="bold").append(f"  {count} evaluations of candidates")
-    if first is not None and best is not None:
-        text.append(f"  {first:g} → {best:g}", style="green" if best > first else "")
-    return text.append(f"  (the {_SHOWN} best)" if count > _SHOWN else "")
+def optimizer_table(run: OptimizerRun, *, full: bool = False) -> RenderableType:
+    """Return the candidates of a run; of many, the best ones and those that the optimizer accepted."""
+    best = _best_so_far(run)
+    shown = list(range(len(run.candidates))) if full else _chosen(run)
+    numbers = {each.id: each.index for each in run.candidates}
+    places = {span.span_id: place for place, span in enumerate(run.candidates[0].trace.spans, 1)}
+    rows = [_row(run.candidates[place], best[place], numbers, places) for place in shown]
+    return Group(_title(run, len(shown)), Lines(_COLUMNS, rows), Text())
 
 
-def _row(facts: dict[str, Any], numbers: dict[Any, Any]) -> tuple[str, ...]:
-    score = facts.get(sc.CANDIDATE_SCORE)
-    accepted = facts.get(sc.CANDIDATE_ACCEPTED)
-    parents = (numbers.get(parent) for parent in facts.get(sc.CANDIDATE_PARENT_IDS, ()))
+def _title(run: OptimizerRun, shown: int) -> Text:
+    title = Text("\n").append(safe_text(run.span.name), style="bold")
+    title.append(f"  {count(len(run.candidates), 'evaluation')} of {count(_programs(run), 'candidate')}")
+    if run.first_score is not None and run.best_score is not None:
+        is_better = run.best_score != run.first_score
+        title.append(f"  {number(run.first_score)} → {number(run.best_score)}", style="green" if is_better else "")
+    if run.state is not State.ENDED:
+        title.append(f"  {run.state.value}, so far", style="yellow")
+    return title.append(f"  ({shown} shown; all with --full)" if shown < len(run.candidates) else "", style="dim")
+
+
+def _programs(run: OptimizerRun) -> int:
+    return len({each.id for each in run.candidates})
+
+
+def _best_so_far(run: OptimizerRun) -> list[float | None]:
+    """Return after each candidate the score of the best one so far on the whole data."""
+    best: list[float | None] = []
+    for each in run.candidates:
+        last = best[-1] if best else None
+        is_better = each.score is not None and each.scope != "minibatch" and each.accepted is not False
+        better = each.score if is_better and (last is None or each.accepted or (each.score or 0.0) > last) else last
+        best.append(better)
+    return best
+
+
+def _chosen(run: OptimizerRun) -> list[int]:
+    """Return the places of the candidates that a short table shows."""
+    places = list(range(len(run.candidates)))
+    if len(places) <= _SHOWN:
+        return places
+    worth = sorted(places, key=lambda place: _worth(run.candidates[place]), reverse=True)
+    return sorted(worth[:_SHOWN])
+
+
+def _worth(candidate: Candidate) -> tuple[bool, bool, float]:
+    score = candidate.score if candidate.score is not None else float("-inf")
+    return candidate.scope != "minibatch", candidate.accepted is True, score
+
+
+def _row(
+    candidate: Candidate, best: float | None, numbers: dict[str, int | None], places: dict[str, int]
+) -> Sequence[Cell]:
+    parents = (numbers.get(parent) for parent in candidate.parent_ids)
+    span, figures = candidate.span, candidate.figures
+    changed = safe_text(", ".join(candidate.changed) or ("" if candidate.index is None else "nothing"))
+    reason = f"  {safe_text(candidate.reason, 200)}" if candidate.reason else ""
     return (
-        str(facts.get(sc.CANDIDATE_INDEX, "")),
-        "failed" if score is None else f"{score:g}",
-        safe_text(facts.get(sc.CANDIDATE_SCOPE, "")),
-        {True: "yes", False: "no", None: ""}[accepted],
-        " ".join(str(number) for number in parents if number is not None),
-        safe_text(", ".join(facts.get(sc.CANDIDATE_CHANGED, ())) or "nothing"),
+        text(str(places[span.span_id]) if span is not None else "", "dim"),
+        text("" if candidate.index is None else str(candidate.index)),
+        _score(candidate),
+        text("" if best is None else number(best), "dim"),
+        text(safe_text(candidate.scope)),
+        text(_KEPT[candidate.accepted], "green" if candidate.accepted else "dim"),
+        text(" ".join(str(each) for each in parents if each is not None)),
+        text(duration(span.duration_s) if span is not None else ""),
+        text(money(figures.cost) if figures is not None and figures.cost is not None else ""),
+        cell((changed, ""), (reason, "dim")),
     )
+
+
+def _score(candidate: Candidate) -> Cell:
+    if candidate.score is not None:
+        return text(number(candidate.score), "bold" if candidate.accepted else "")
+    is_open = candidate.span is not None and candidate.span.state is not State.ENDED
+    return text(candidate.span.state.value, "yellow") if is_open and candidate.span else text("failed", "red")

@@ -7,6 +7,7 @@ import unicodedata
 from typing import Any, Final
 
 _VALUE_LENGTH: Final = 120
+_LINES_LENGTH: Final = 100_000
 _IN_ASCII: Final = dict(zip("├└│─█▏→✗×…µ·⏎", "|`|-#|>xx.u. ", strict=True))
 PLAIN: Final = "lmspan-plain"
 """The name of an error handler for encodings: it replaces a missing character by a similar one in ASCII, or by `?`."""
@@ -19,6 +20,14 @@ def safe_text(value: Any, length: int = _VALUE_LENGTH) -> str:
     if not shown.isprintable():
         shown = "".join(each if each.isprintable() else _replacement(each) for each in shown)
     return shown if len(text) <= length else f"{shown}… ({len(text)} characters)"
+
+
+def safe_lines(value: str, length: int = _LINES_LENGTH) -> str:
+    """Return a text of several lines without control characters; a text that is longer ends in its full length."""
+    shown = value[:length].replace("\r\n", "\n")
+    if not shown.isprintable():
+        shown = "".join(each if each == "\n" or each.isprintable() else _replacement(each) for each in shown)
+    return shown if len(value) <= length else f"{shown}… ({len(value)} characters)"
 
 
 def _replacement(character: str) -> str:

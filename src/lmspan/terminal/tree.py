@@ -5,210 +5,175 @@ Every text of a trace passes `safe_text`, because a prompt may contain control s
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from lmspan import semconv as sc
-from lmspan.terminal.candidates import candidates
+from lmspan.terminal.candidates import optimizer_table
+from lmspan.terminal.columns import EMPTY, Cell, Column, Lines, bar_width, cell, gap_of, text
+from lmspan.terminal.failures import failure_list
+from lmspan.terminal.figures import clock, count, duration, money, number, sums, tokens
+from lmspan.terminal.folding import TreeRow, View, tree_rows
+from lmspan.terminal.styles import style_of
 from lmspan.terminal.text import safe_text
+from lmspan.traces.content import inputs_of, outputs_of, readable
+from lmspan.traces.figures import Figures
+from lmspan.traces.spans import MODEL_CALLS, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from lmspan.traces.trace import StoredEvent, StoredSpan, Trace
+    from lmspan.traces.spans import StoredSpan
+    from lmspan.traces.trace import Trace
 
 _WATERFALL: Final = 24
-_CACHED: Final = "cached"
-_DEEPEST: Final = 40  # deeper levels are not indented
-_ASTRONOMIC: Final = 1e9
-_BELOW: Final = {"": "", "├─ ": "│  ", "└─ ": "   "}
-
+_WITH_SELF_TIME: Final = 110  # columns
 _NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # the number of a span among its siblings
 
-_STYLES: Final = (
-    # by the first word of the span's name
-    ({"chat", "text_completion", "generate_content", "embeddings"}, "cyan"),
-    ({"invoke_agent", "invoke_workflow", "optimize", "evaluate"}, "bold"),
-    ({"execute_tool", "retrieval"}, "magenta"),
-    ({"format", "parse", "interpreter.startup", "interpreter.shutdown"}, "dim"),
-)
-_CONTENT: Final = tuple(name for name, meaning in sc.ATTRIBUTES.items() if meaning.content)
+_STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended"}
 
 
-def render(trace: Trace, *, content: bool = True) -> RenderableType:
-    """Return the trace as a renderable for rich: a header, the tree, its errors and, with `content`, its content."""
-    under = trace.children()
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=False, show_edge=False)
-    table.add_column("span", no_wrap=True, ratio=1, overflow="ellipsis")
-    table.add_column("", no_wrap=True, width=_WATERFALL)
-    start = trace.start_unix_nano
-    end = trace.end_unix_nano
-    rows = [
-        (_label(guide, span), _bar(span, start, end), Text(duration(span.duration_s)), _tokens(span), _cost(span))
-        for guide, span in _walk(under)
-    ]
-    for index, title in enumerate(("time", "tokens", "cost"), start=2):  # names may be cut, figures must not
-        width = max((len(row[index]) for row in rows), default=0)
-        table.add_column(title, justify="right", no_wrap=True, min_width=max(width, len(title)))
-    for row in rows:
-        table.add_row(*row)
-    parts: list[RenderableType] = [_header(trace, under), table]
-    parts += [part for part in map(candidates, trace.spans) if part is not None]
-    if any(span.failed for span in trace.spans):
-        parts.append(_errors(trace))
-    if content:
-        parts.append(_content_of(under))
+def render(trace: Trace, *, content: bool = True, view: View | None = None) -> RenderableType:
+    """Return the trace as a renderable for rich: a header, optimizer runs, the tree, its failures and its content."""
+    shown = view or View()
+    rows = list(tree_rows(trace, shown))
+    parts: list[RenderableType] = [header(trace)]
+    parts += [optimizer_table(run) for run in trace.optimizer_runs if run.candidates]
+    parts += [_Tree(trace, rows), *_hint(trace, rows, shown)]
+    if trace.failures:
+        parts.append(failure_list(trace.failures))
+    if content and not shown.only and not shown.errors:
+        parts.append(_content_of(trace.roots))
     return Group(*parts)
 
 
-def duration(seconds: float) -> str:
-    """Return a duration with its unit, and with a decimal below 10."""
-    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (60, 1, "s")):
-        if seconds < limit:
-            value = seconds * factor
-            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 - two digits
-    return f"{int(seconds // 60)} min {seconds % 60:.0f} s"
+def header(trace: Trace) -> Text:
+    """Return who made the trace and when, and its sums."""
+    title = [f"trace {safe_text(trace.trace_id)}"]
+    head = Text("  ".join(title), style="bold")
+    if trace.spans:
+        for each in (safe_text(trace.service), clock(trace.start_unix_nano)):
+            head.append(f"  {each}" if each else "", style="not bold")
+    if trace.state is not State.ENDED:
+        head.append(f"  {_STATES[trace.state]}", style="bold yellow")
+    figures = [count(len(trace.spans), "span"), duration(trace.duration_s), *sums(trace.total)]
+    head.append("\n" + "  ".join(figures), style="not bold")
+    recovered = len(trace.failures) - trace.failed
+    if trace.failed:
+        head.append(f"  {trace.failed} failed", style="bold red")
+    if recovered:
+        head.append(f"  {recovered} recovered", style="yellow")
+    return head
 
 
-def money(amount: float) -> str:
-    """Return an amount in dollars; small amounts have more digits."""
-    if amount >= _ASTRONOMIC:
-        return f"${amount:.3g}"
-    return f"${amount:.2f}" if amount >= 1 else f"${amount:.6f}".rstrip("0").ljust(5, "0")
+def _hint(trace: Trace, rows: Sequence[TreeRow], view: View) -> list[Text]:
+    """Return a line on what the tree leaves out."""
+    hidden = len(trace.spans) - sum(len(row.spans) for row in rows)
+    if not hidden or view.only or view.errors or view.depth is not None:
+        return []
+    return [Text(f"{count(hidden, 'span')} not shown; lmspan show --full shows all", style="dim")]
 
 
-def _walk(under: dict[str, list[StoredSpan]]) -> Iterator[tuple[str, StoredSpan]]:
-    """Yield each span with the lines that lead to it, depth first; a stack allows traces of any depth.
+class _Tree:
+    """The rows of a tree, in the width of the console."""
 
-    From level 40 on the lines end in the number of the level.
-    """
-    stack = [(0, "", "", span) for span in reversed(under.get("", ()))]
-    seen: set[str] = set()
-    while stack:
-        depth, lead, corner, span = stack.pop()
-        yield lead + corner if depth < _DEEPEST else f"{lead}…{depth} ", span
-        if span.span_id in seen:
-            continue
-        seen.add(span.span_id)
-        below = lead + _BELOW[corner] if depth < _DEEPEST else lead
-        children = under.get(span.span_id, ())
-        corners = ["├─ "] * (len(children) - 1) + ["└─ "]
-        stack += [(depth + 1, below, corner, child) for corner, child in zip(corners, children, strict=False)][::-1]
+    def __init__(self, trace: Trace, rows: Sequence[TreeRow]) -> None:
+        self._trace = trace
+        self._rows = rows
+        self._numbers = {span.span_id: place for place, span in enumerate(trace.spans, 1)}
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with_self = options.max_width >= _WITH_SELF_TIME
+        figures = [self._figures(row, with_self) for row in self._rows]
+        labels = [self._label(row) for row in self._rows]
+        titles = ("#", "time", *(("self",) if with_self else ()), "tokens", "cost")
+        left = options.max_width - len(gap_of(options.max_width)) * (len(titles) + 1)
+        left -= sum(max([len(title), *(row[index].width for row in figures)]) for index, title in enumerate(titles))
+        bar = bar_width(left, max([label.width for label in labels], default=0), _WATERFALL)
+        columns = [Column("#", right=True), Column("span", cut=True), Column()]
+        columns += [Column(title, right=True) for title in titles[1:]]
+        yield Lines(columns, [
+            (number_of, label, self._bar(row, bar), *others)
+            for (number_of, *others), label, row in zip(figures, labels, self._rows, strict=True)
+        ])  # fmt: skip
 
-def _header(trace: Trace, under: dict[str, list[StoredSpan]]) -> Text:
-    calls = trace.model_calls()
-    figures = [
-        f"{len(trace.spans)} spans",
-        duration(max(trace.end_unix_nano - trace.start_unix_nano, 0) / 1e9),
-        f"{len(calls)} LM calls",
-    ]
-    hits = sum(bool(span.facts.get(sc.CACHE_HIT)) for span in calls)
-    if hits:
-        figures.append(f"{hits} from cache")
-    tokens = [trace.total(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
-    if any(tokens):
-        figures.append(f"{tokens[0]:.0f} → {tokens[1]:.0f} tokens")
-    if any(sc.COST_AMOUNT in span.facts for span in calls):
-        figures.append(money(trace.total(sc.COST_AMOUNT)))
-    failed = sum(  # a failure counts once, in the innermost span
-        span.failed and not any(child.failed for child in under.get(span.span_id, ())) for span in trace.spans
-    )
-    text = Text(f"trace {safe_text(trace.trace_id)}\n", style="bold").append("  ".join(figures), style="not bold")
-    if failed:
-        text.append(f"  {failed} failed", style="bold red")
-    return text
+    def _figures(self, row: TreeRow, with_self: bool) -> tuple[Cell, ...]:
+        seconds = sum(span.duration_s for span in row.spans)
+        figures = Figures()
+        for span in row.spans:
+            figures.include(self._trace.figures[span.span_id])
+        style = "" if row.span.operation in MODEL_CALLS else "dim"
+        own = sum(self._trace.self_times[span.span_id] for span in row.spans) / 1e9
+        self_time = (text(duration(own), "dim"),) if with_self else ()
+        place = text(str(self._numbers[row.span.span_id]), "dim")
+        return place, text(duration(seconds)), *self_time, _tokens(figures, style), _cost(row, figures, style)
 
+    def _label(self, row: TreeRow) -> Cell:
+        span = row.span
+        style = style_of(span)
+        lines = row.guide.lstrip()  # leading blanks have no style: a picture of the terminal may drop styled blanks
+        pieces = [(" " * (len(row.guide) - len(lines)), ""), (lines, "dim"), (safe_text(span.name), style)]
+        index = next((span.facts[name] for name in _NUMBERS if name in span.facts), None)
+        if len(row.spans) > 1:
+            pieces.append((f" ×{len(row.spans)}", "bold"))
+        elif index is not None:
+            pieces.append((f" #{index}", style))
+        if span.state is not State.ENDED:
+            pieces.append((f" {_STATES[span.state]}", "yellow"))
+        if span.failed:
+            pieces.append((f" ✗ {safe_text(span.facts.get(sc.ERROR_TYPE, '').rsplit('.', 1)[-1])}".rstrip(), "red"))
+        requests = sum(each.facts.get(sc.ATTEMPT_COUNT, 0) for each in row.spans) if len(row.spans) == 1 else 0
+        if requests > 1:
+            pieces.append((f" {requests} requests", "yellow"))
+        if (score := _score(row)) is not None:
+            pieces.append((f" {number(score)}", "bold green"))
+        return cell(*(piece for piece in pieces if piece[0]))
 
-def _label(guide: str, span: StoredSpan) -> Text:
-    word = span.name.split(" ", 1)[0]
-    style = "bold red" if span.failed else next((style for words, style in _STYLES if word in words), "")
-    lines = guide.lstrip()  # leading blanks have no style, because a picture of the terminal may drop styled blanks
-    text = Text(" " * (len(guide) - len(lines))).append(lines, style="dim").append(safe_text(span.name), style=style)
-    number = next((span.facts[name] for name in _NUMBERS if name in span.facts), None)
-    if number is not None:
-        text.append(f" #{number}", style=style)
-    if span.failed:
-        text.append(f" ✗ {safe_text(span.facts.get(sc.ERROR_TYPE, '').rsplit('.', 1)[-1])}", style="red")
-    attempts = span.facts.get(sc.ATTEMPT_COUNT)
-    if attempts:
-        text.append(f" ×{attempts}", style="yellow")
-    score = span.facts.get(sc.EVALUATION_SCORE, span.facts.get(sc.CANDIDATE_SCORE))
-    if score is not None:
-        text.append(f" {score:g}", style="bold green")
-    return text
-
-
-def _bar(span: StoredSpan, start: int, end: int) -> Text:
-    """Return a bar that shows a span between the start and the end of its trace."""
-    whole = max(end - start, 1)
-    first = max(min(int((span.start_unix_nano - start) * _WATERFALL // whole), _WATERFALL - 1), 0)
-    last = round((span.end_unix_nano - start) * _WATERFALL / whole)
-    length = max(min(last, _WATERFALL) - first, 1)
-    mark = "█" * length if span.duration_s * 1e9 * _WATERFALL >= whole else "▏"
-    return Text(" " * first).append(mark, style="red" if span.failed else "blue")
+    def _bar(self, row: TreeRow, width: int) -> Cell:
+        """Return a bar that shows the spans between the start and the end of their trace."""
+        if not width:
+            return EMPTY
+        begin = self._trace.start_unix_nano
+        whole = max(self._trace.end_unix_nano - begin, 1)
+        start = min(span.start_unix_nano for span in row.spans) - begin
+        end = max(span.end_unix_nano for span in row.spans) - begin
+        first = max(min(int(start * width // whole), width - 1), 0)
+        length = max(min(round(end * width / whole), width) - first, 1)
+        mark = "█" * length if (end - start) * width >= whole else "▏"
+        style = "red" if row.span.failed else "blue"
+        return Cell(((" " * first, ""), (mark, style), (" " * (width - first - len(mark)), "")), width)
 
 
-def _tokens(span: StoredSpan) -> Text:
-    if span.facts.get(sc.CACHE_HIT):
-        return Text(_CACHED, style="green")
-    sent = span.facts.get(sc.USAGE_INPUT_TOKENS)
-    received = span.facts.get(sc.USAGE_OUTPUT_TOKENS)
-    if sc.PROVIDER_NAME not in span.facts or (sent is None and received is None):
-        return Text("")
-    return Text(f"{sent or 0} → {received or 0}")
+def _score(row: TreeRow) -> float | None:
+    """Return the score of a span, or the mean of those of several."""
+    names = (sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE)
+    scores = [span.facts[name] for span in row.spans for name in names if name in span.facts]
+    return sum(scores) / len(scores) if scores else None
 
 
-def _cost(span: StoredSpan) -> Text:
-    amount = span.facts.get(sc.COST_AMOUNT)
-    if amount is not None:
-        return Text(money(amount))
-    return Text("unknown" if sc.COST_UNKNOWN_REASON in span.facts else "", style="dim")
+def _tokens(figures: Figures, style: str) -> Cell:
+    if figures.lm_calls and figures.cache_hits == figures.lm_calls:
+        return text("cached", "green")
+    if not figures.input_tokens and not figures.output_tokens:
+        return EMPTY
+    return text(tokens(figures.input_tokens, figures.output_tokens), style)
 
 
-def _errors(trace: Trace) -> Text:
-    """Return the exceptions; only the innermost span of an exception carries its event."""
-    text = Text("\nerrors\n", style="bold red")
-    for span in trace.spans:
-        for event in span.events:
-            if sc.EXCEPTION_TYPE in event.facts:
-                text.append(f"  {safe_text(span.name)}: {_exception(event)}\n", style="not bold")
-    return text
+def _cost(row: TreeRow, figures: Figures, style: str) -> Cell:
+    if figures.cost is not None:
+        return text(money(figures.cost), style)
+    return text("unknown" if sc.COST_UNKNOWN_REASON in row.span.facts else "", "dim")
 
 
-def _exception(event: StoredEvent) -> str:
-    message = event.facts.get(sc.EXCEPTION_MESSAGE, "")
-    return f"{safe_text(event.facts[sc.EXCEPTION_TYPE])}{message and ': '}{safe_text(message, 300)}"
-
-
-def _content_of(under: dict[str, list[StoredSpan]]) -> Text:
-    """Return the content of the roots, such as their inputs and outputs."""
-    text = Text()
-    for span in under.get("", ()):
-        for name in _CONTENT:
-            if name in span.facts and not name.startswith(("input.", "output.")):
-                value = readable(span.facts[name])
-                text.append(f"\n{name.rsplit('.', 1)[-1]}  ", style="dim").append(
-                    safe_text(value, 400), style="not dim"
-                )
-    return text.append("\n") if text else text
-
-
-def readable(value: Any) -> str:
-    """Return a JSON object as `name: value`, and any other value unchanged."""
-    try:
-        parsed = json.loads(value)
-        if not isinstance(parsed, dict):
-            return str(value)
-        return "  ".join(
-            f"{name}: {each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)}"
-            for name, each in parsed.items()
-        )
-    except (TypeError, ValueError, RecursionError):  # no JSON, or too deep
-        return str(value)
+def _content_of(roots: Sequence[StoredSpan]) -> Text:
+    """Return the inputs and outputs of the roots."""
+    shown = Text()
+    for span in roots:
+        for title, value in (("inputs", inputs_of(span)), ("outputs", outputs_of(span))):
+            if value is not None:
+                shown.append(f"\n{title}  ", style="dim").append(safe_text(readable(value), 400), style="not dim")
+    return shown.append("\n") if shown else shown

@@ -1,1 +1,80 @@
-"""Stored traces: read the files of the file sink, and any other OTLP JSON lines."""
+"""Read stored traces in programs and notebooks.
+
+    from lmspan import traces
+
+    trace = traces.last()                                   # the newest
+    traces.list(failed=True, since="2h").to_pandas()
+    traces.find("8206").optimizer_runs[0].best.instructions
+    traces.statistics("model", service="shop")
+
+Every function takes `path=`, a directory or a file of OTLP JSON; without it, it reads the directory where
+`lmspan.init()` stores traces. `Store` does the same for several queries on one place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from lmspan.traces.evaluations import Evaluation, Example
+from lmspan.traces.figures import Figures
+from lmspan.traces.filters import Filter
+from lmspan.traces.optimizers import Candidate, OptimizerRun
+from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
+from lmspan.traces.statistics import Statistic
+from lmspan.traces.store import Store, Summary
+from lmspan.traces.table import Table
+from lmspan.traces.trace import Failure, Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmspan.traces.filters import Wanted
+
+__all__ = [
+    "Candidate",
+    "Evaluation",
+    "Example",
+    "Failure",
+    "Figures",
+    "Filter",
+    "OptimizerRun",
+    "State",
+    "Statistic",
+    "Store",
+    "StoredEvent",
+    "StoredLink",
+    "StoredSpan",
+    "Summary",
+    "Table",
+    "Trace",
+    "find",
+    "last",
+    "list",
+    "statistics",
+]
+
+
+def last(*, path: Path | str | None = None) -> Trace:
+    """Return the newest trace. Raises TraceFileError if there is none."""
+    return Store(path).last()
+
+
+def find(reference: str | int, *, path: Path | str | None = None) -> Trace:
+    """Return a trace by the beginning of its id, its number in `list`, "last" or "last~2".
+
+    Raises:
+        TraceFileError: no trace, or more than one, is meant.
+    """
+    return Store(path).find(reference)
+
+
+def list(  # noqa: A001 - the word of the command
+    *, path: Path | str | None = None, limit: int | None = None, **filters: Unpack[Wanted]
+) -> Table[Summary]:
+    """Return the traces that the filters select, the newest first; `Filter` describes the filters."""
+    return Store(path).list(Filter(**filters), limit=limit)
+
+
+def statistics(by: str = "model", *, path: Path | str | None = None, **filters: Unpack[Wanted]) -> Table[Statistic]:
+    """Return statistics by model, module, tool, name, session, user or service; `Filter` describes the filters."""
+    return Store(path).statistics(by, Filter(**filters))

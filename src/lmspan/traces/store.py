@@ -1,163 +1,370 @@
-"""Find and read traces in files of OTLP JSON lines."""
+"""Find traces in the files of a directory, or in one file."""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
-import stat
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.directories import trace_directory
 from lmspan.errors import TraceFileError
-from lmspan.traces.trace import StoredSpan, Trace, spans_of
+from lmspan.traces.content import first_words, texts_of
+from lmspan.traces.files import Troubles, newest_first, open_file, pieces, read_chunk, spans_in
+from lmspan.traces.filters import Filter, moment, nanoseconds
+from lmspan.traces.index import Index, identity
+from lmspan.traces.journal import open_spans
+from lmspan.traces.otlp import spans_of
+from lmspan.traces.rows import row_of
+from lmspan.traces.spans import State, StoredSpan
+from lmspan.traces.statistics import Statistic, statistics
+from lmspan.traces.table import Table
+from lmspan.traces.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-    from typing import BinaryIO
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_TRACE_ID = re.compile(r"[0-9a-f]{4,32}")
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+    from lmspan.traces.index import Chunk
 
+    Opened = Mapping[str, Sequence[StoredSpan]]
 
-@dataclass
-class Reading:
-    """The traces that a reader has read, and one message for each file that it could not read, or not completely."""
-
-    traces: dict[str, Trace] = field(default_factory=dict)
-    troubles: list[str] = field(default_factory=list)
-
-    def add(self, span: StoredSpan) -> None:
-        """Add a span to its trace."""
-        self.traces.setdefault(span.trace_id, Trace(span.trace_id)).spans.append(span)
-
-    def last(self) -> Trace | None:
-        """Return the trace that ended last."""
-        return max(self.traces.values(), key=lambda trace: trace.end_unix_nano, default=None)
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{4,32}")
+_NUMBER: Final = re.compile(r"[1-9]\d{0,2}")
+_BACK: Final = re.compile(r"last(?:~(\d{1,9}))?")
+_NUMBERED: Final = 999
+_ATTEMPTS: Final = 3
+_SINK: Final = ("traces*.jsonl",)
+_ANY: Final = ("*.jsonl", "*.json")
+_COLUMNS: Final = (
+    "trace_id, start, end, service, name, words, whole, spans, lm_calls, input_tokens, output_tokens, cost, failed,"
+    " recovered, root_failed, session, score, first_score"
+)
 
 
-def read_file(path: Path, reading: Reading | None = None, *, trace_id: str = "") -> Reading:
-    """Read a file line by line, or all `*.jsonl` files of a directory. `troubles` names files and lines with errors.
+@dataclass(frozen=True)
+class Summary:
+    """One trace of a list.
 
-    `trace_id` is the beginning of an id and limits the reading to traces with this beginning.
+    `number` is its place among all traces, the newest being 1, up to 999. `words` are the first words of the root's
+    input. `score` and `first_score` are the root's, if it is an evaluation or an optimizer run. `failed` counts the
+    failures from which no operation above them recovered.
+    """
+
+    number: int | None
+    trace_id: str
+    start: datetime
+    service: str
+    name: str
+    words: str
+    duration_s: float
+    state: State
+    spans: int
+    lm_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    failed: int
+    recovered: int
+    session: str
+    score: float | None
+    first_score: float | None
+
+
+class Store:
+    """The traces in a directory or a file. Each query first reads what programs have written since the last one."""
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        """Read a directory or file; without one, the directory where `lmspan.init()` stores traces.
+
+        The index of a directory of lmspan's own files is kept beside them, any other index is temporary.
+
+        Raises:
+            TraceFileError: there is no such file.
+        """
+        place = trace_directory() if path is None else Path(path)
+        if path is not None and not place.exists():
+            raise TraceFileError(f"{place} cannot be read: No such file or directory")
+        self.path: Path = place
+        if path is None or place.is_dir():
+            self._directory = place
+            own = path is None or any(place.glob(_SINK[0]))
+            self._patterns = _SINK if own else _ANY
+        else:
+            open_file(place).close()
+            self._directory, own = place.parent, False
+            self._patterns = (glob.escape(place.name),)
+        self._is_journaled = path is None or place.is_dir()
+        self._beside = own and place.is_dir()
+        self._index: Index | None = None
+        self.troubles: list[str] = []
+        """Messages of the last query: files and lines that cannot be read."""
+
+    @contextmanager
+    def _refreshed(self) -> Iterator[Index]:
+        if self._index is None:
+            self._index = Index(self._directory, self._patterns, beside=self._beside)
+        self._index.refresh()
+        self.troubles = self._index.troubles
+        yield self._index
+
+    def _open_spans(self, trace_id: str = "") -> Opened:
+        return open_spans(self._directory, trace_id) if self._is_journaled else {}
+
+    def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002
+        """Return the traces that a filter selects, the newest first."""
+        wanted = filter or Filter()
+        with self._refreshed() as index:
+            running = self._running(index)
+            numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
+            rows = [_summary(row, running, numbers) for row in self._selected(index, wanted, limit)]
+            known = {summary.trace_id for summary in rows}
+            for trace_id, spans in running.items():
+                if trace_id not in known and not self._is_indexed(index, trace_id) and _matches(spans, wanted):
+                    rows.append(_summary_of_open(trace_id, spans, numbers))
+        rows.sort(key=lambda summary: summary.start, reverse=True)
+        return Table(Summary, rows[:limit])
+
+    def count(self) -> int:
+        """Return the number of stored traces."""
+        with self._refreshed() as index:
+            return int(index.rows("SELECT count(*) FROM traces").fetchone()[0])
+
+    def _selected(self, index: Index, wanted: Filter, limit: int | None) -> Iterable[Any]:
+        conditions, values = _conditions(index, wanted)
+        where = " AND ".join(["spans IS NOT NULL", *conditions])
+        statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC LIMIT ?"
+        return index.rows(statement, [*values, -1 if limit is None else limit])
+
+    def _newest(self, index: Index, running: Opened) -> Iterable[str]:
+        """Return the ids of traces in the order of their numbers."""
+        rows = index.rows("SELECT start, trace_id FROM traces ORDER BY start DESC, trace_id LIMIT ?", (_NUMBERED,))
+        starts = {trace_id: start for start, trace_id in rows if start is not None}
+        for trace_id, spans in running.items():
+            begin = min(span.start_unix_nano for span in spans)
+            if trace_id in starts or not self._is_indexed(index, trace_id):
+                starts[trace_id] = min(begin, starts.get(trace_id, begin))
+        return sorted(starts, key=lambda each: (-starts[each], each))[:_NUMBERED]
+
+    def _running(self, index: Index) -> Opened:
+        """Return the spans that have not ended, by trace."""
+        traces = {}
+        for trace_id, spans in self._open_spans().items():
+            left = [span for span in spans if not self._has_ended(index, span)]
+            if left:
+                traces[trace_id] = left
+        return traces
+
+    def _is_indexed(self, index: Index, trace_id: str) -> bool:
+        return index.rows("SELECT 1 FROM traces WHERE trace_id = ?", (trace_id,)).fetchone() is not None
+
+    def _has_ended(self, index: Index, span: StoredSpan) -> bool:
+        condition = "traces.trace_id = ? AND spans.span_id = ?"
+        return any(True for _ in index.span_rows(condition, (span.trace_id, span.span_id)))
+
+    def statistics(self, by: str = "model", filter: Filter | None = None) -> Table[Statistic]:  # noqa: A002
+        """Return statistics over the ended spans of the traces that a filter selects.
+
+        Raises:
+            LmspanError: `by` is none of model, module, tool, name, session, user, service.
+        """
+        with self._refreshed() as index:
+            conditions, values = _conditions(index, filter or Filter())
+            rows = index.span_rows(" AND ".join(conditions) or "1", values, "ORDER BY spans.trace")
+            return Table(Statistic, statistics(rows, by))
+
+    def find(self, reference: str | int = "last") -> Trace:
+        """Return a whole trace by "last", "last~2" (two before), its number in `list`, or the beginning of its id.
+
+        Raises:
+            TraceFileError: no trace, or more than one, is meant.
+        """
+        with self._refreshed() as index:
+            return self._trace(index, self._trace_id(index, str(reference).strip().lower()))
+
+    def last(self) -> Trace:
+        """Return the newest trace. Raises TraceFileError if there is none."""
+        return self.find("last")
+
+    def each(self, filter: Filter | None = None, *, limit: int | None = None) -> Iterator[Trace]:  # noqa: A002
+        """Yield the whole traces that a filter selects, the newest first."""
+        for summary in self.list(filter, limit=limit):
+            with self._refreshed() as index:
+                yield self._trace(index, summary.trace_id)
+
+    def _trace_id(self, index: Index, reference: str) -> str:
+        back = _BACK.fullmatch(reference)
+        if back is not None:
+            return self._numbered(index, int(back[1] or 0) + 1, reference)
+        if _NUMBER.fullmatch(reference):
+            return self._numbered(index, int(reference), reference)
+        if not _TRACE_ID.fullmatch(reference):
+            raise TraceFileError(
+                f"{reference!r} is neither a file or directory, nor a trace id (4 to 32 hexadecimal digits), nor a "
+                "number of `lmspan list`, nor 'last'"
+            )
+        begin, end = reference, f"{reference}g"
+        rows = index.rows("SELECT trace_id FROM traces WHERE trace_id >= ? AND trace_id < ?", (begin, end))
+        found = {trace_id for (trace_id,) in rows} | set(self._open_spans(reference))
+        if len(found) != 1:
+            mistake = f"{len(found)} traces begin with it" if found else "no such trace"
+            raise TraceFileError(f"trace {reference}: {mistake} in {self.path}")
+        return found.pop()
+
+    def _numbered(self, index: Index, number: int, reference: str) -> str:
+        newest = list(self._newest(index, self._running(index)))
+        if not newest:
+            raise TraceFileError(
+                f"no trace is stored in {self.path}; run `lmspan demo`, or a program with lmspan.init(); "
+                "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
+                "and to no file"
+            )
+        if number > len(newest):
+            raise TraceFileError(f"there is no trace {reference!r}: {len(newest)} are stored in {self.path}")
+        return newest[number - 1]
+
+    def _trace(self, index: Index, trace_id: str) -> Trace:
+        for _ in range(_ATTEMPTS):
+            with suppress(TraceFileError):  # a file was renamed or removed just now
+                spans = _read(index.chunks(trace_id), trace_id)
+                return Trace(trace_id, [*spans, *self._open_spans(trace_id).get(trace_id, ())])
+            index.refresh()
+        raise TraceFileError(f"trace {trace_id}: its file in {self.path} cannot be read")
+
+
+def _read(chunks: Iterable[Chunk], trace_id: str) -> list[StoredSpan]:
+    """Return the spans of a trace. Raises TraceFileError if a file is no longer in its place."""
+    spans: list[StoredSpan] = []
+    for path, group in groupby(chunks, key=lambda chunk: chunk.path):
+        with closing(open_file(path)) as file:
+            for chunk in group:
+                if identity(os.fstat(file.fileno())) != chunk.identity:
+                    raise TraceFileError(f"{path} is another file now")
+                file.seek(chunk.offset)
+                spans += read_chunk(file.read(chunk.length), trace_id)
+    return spans
+
+
+def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:
+    conditions, values = wanted.conditions()
+    for word in wanted.words():
+        conditions.append("traces.id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(index.containing(word))))
+    return conditions, values
+
+
+def _summary(row: Sequence[Any], running: Opened, numbers: Mapping[str, int]) -> Summary:
+    """Return the row of a list; a root that has not ended is described by its journal."""
+    (trace_id, start, end, service, name, words, whole, spans, lm_calls, input_tokens, output_tokens, cost, failed,
+     recovered, root_failed, session, score, first_score) = row  # fmt: skip
+    opened = running.get(trace_id, [])
+    root = next((span for span in opened if not span.parent_id), None)
+    begin = min(start, *(span.start_unix_nano for span in opened)) if opened else start
+    finish = max(end, *(span.end_unix_nano for span in opened)) if opened else end
+    state = State.ENDED if whole and not opened else State.NOT_ENDED
+    return Summary(
+        number=numbers.get(trace_id),
+        trace_id=trace_id,
+        start=_local_time(begin),
+        service=root.service if root is not None else service or "",
+        name=root.name if root is not None else name or "",
+        words=first_words(root) if root is not None else words or "",
+        duration_s=max(finish - begin, 0) / 1e9,
+        state=State.RUNNING if any(span.state is State.RUNNING for span in opened) else state,
+        spans=spans + len(opened),
+        lm_calls=int(lm_calls),
+        input_tokens=int(input_tokens),
+        output_tokens=int(output_tokens),
+        cost=cost,
+        failed=failed or int(bool(root_failed) and not recovered),
+        recovered=recovered,
+        session=session or "",
+        score=score if whole else None,
+        first_score=first_score if whole else None,
+    )
+
+
+def _summary_of_open(trace_id: str, spans: Sequence[StoredSpan], numbers: Mapping[str, int]) -> Summary:
+    """Return the row of a trace of which no operation has ended."""
+    start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
+    row = (trace_id, start, end, spans[0].service, spans[0].name, first_words(spans[0]), False, 0, 0, 0, 0, None, 0, 0,
+           False, "", None, None)  # fmt: skip
+    return _summary(row, {trace_id: spans}, numbers)
+
+
+def _matches(spans: Sequence[StoredSpan], wanted: Filter) -> bool:
+    """Return whether a filter selects a trace of which no operation has ended."""
+    start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
+    texts = " ".join(text.lower() for span in spans for text in texts_of(span)) if wanted.text else ""
+    rows = [row_of(span) for span in spans]
+    slow, since, until = nanoseconds(wanted.slow), moment(wanted.since), moment(wanted.until)
+    return all((
+        not wanted.failed,
+        slow is None or end - start >= slow,
+        since is None or start >= since,
+        until is None or start < until,
+        wanted.service is None or any(row.service == wanted.service for row in rows),
+        wanted.name is None or any(wanted.name.lower() in row.name.lower() for row in rows),
+        wanted.session is None or any(wanted.session in (row.session, row.user) for row in rows),
+        wanted.model is None or any(wanted.model.lower() in row.model.lower() for row in rows),
+        all(word in texts for word in wanted.text.lower().split()) if wanted.text else True,
+    ))  # fmt: skip
+
+
+def _local_time(time_unix_nano: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(time_unix_nano / 1e9).astimezone()
+    except (OverflowError, ValueError, OSError):  # a time that no calendar has
+        return datetime.fromtimestamp(0).astimezone()
+
+
+def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:
+    """Return the traces of a file, or of all files of a directory, in order of time, and the errors of reading.
+
+    Every line is read, without an index; `trace_id` is the beginning of an id and limits the traces.
 
     Raises:
         TraceFileError: the file does not exist or cannot be opened.
     """
-    reading = reading or Reading()
-    if path.is_dir():
-        _read_all(_newest_first(path.glob("*.jsonl")), reading, trace_id)
-        return reading
-    try:
-        with open(path, "rb", opener=_open) as file:  # Path.open has no opener
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise TraceFileError(f"{path} cannot be read: it is neither a regular file nor a directory")
-            _read_lines(file, path, reading, trace_id)
-    except OSError as error:
-        raise TraceFileError(f"{path} cannot be read: {error.strerror or error}") from error
-    return reading
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for a writer
-
-
-def _read_all(paths: Iterable[Path], reading: Reading, trace_id: str) -> None:
-    for path in paths:
+    spans: list[StoredSpan] = []
+    messages: list[str] = []
+    paths = newest_first(each for pattern in _ANY for each in path.glob(pattern)) if path.is_dir() else [path]
+    for each in paths:
         try:
-            read_file(path, reading, trace_id=trace_id)
+            messages += _read_whole(each, trace_id, spans)
         except TraceFileError as error:
-            reading.troubles.append(str(error))
+            if not path.is_dir():
+                raise
+            messages.append(str(error))
+    return traces_of(spans), messages
 
 
-def _read_lines(file: BinaryIO, path: Path, reading: Reading, trace_id: str) -> None:
-    spellings = (trace_id.lower().encode(), trace_id.upper().encode())
-    unreadable = 0
-    first = ""
-    for number, line in enumerate(file, 1):
-        text = line.strip(b"\0 \t\r\n")  # a loss of power can leave zeros in a file
-        if not text or not any(spelling in text for spelling in spellings):
-            continue
-        if trouble := _read_line(reading, text, trace_id):
-            unreadable += 1
-            first = first or f"line {number}: {trouble}"
-    if unreadable > 1:
-        reading.troubles.append(f"{path}: {unreadable} lines cannot be read; the first is {first}")
-    elif unreadable:
-        reading.troubles.append(f"{path}, {first}")
+def _read_whole(path: Path, trace_id: str, spans: list[StoredSpan]) -> list[str]:
+    """Add the spans of a file; return the errors of reading."""
+    troubles = Troubles(path)
+    with closing(open_file(path)) as file:
+        for piece in pieces(file, containing=trace_id):
+            read, trouble = spans_in(piece, trace_id)
+            spans += read
+            if trouble:
+                troubles.add(piece.number, trouble)
+    return troubles.messages()
 
 
-def _read_line(reading: Reading, line: bytes, trace_id: str) -> str:
-    """Add the spans of a line; return the error, or "" if there is none."""
-    try:
-        for span in spans_of(json.loads(line.decode("utf-8", "replace"))):
-            if span.trace_id.startswith(trace_id):
-                reading.add(span)
-    except json.JSONDecodeError as error:
-        return f"no JSON ({error})"
-    except _UNREADABLE as error:
-        return f"no OTLP export request ({type(error).__name__}: {error})"
-    return ""
+def traces_of(spans: Iterable[StoredSpan]) -> list[Trace]:
+    """Return the traces of spans, in order of time."""
+    by_trace: dict[str, list[StoredSpan]] = {}
+    for span in spans:
+        by_trace.setdefault(span.trace_id, []).append(span)
+    traces = [Trace(trace_id, each) for trace_id, each in by_trace.items()]
+    return sorted(traces, key=lambda trace: trace.start_unix_nano)
 
 
-def read_requests(requests: Iterable[dict[str, Any]]) -> Reading:
-    """Return the traces of export requests in memory."""
-    reading = Reading()
-    for request in requests:
-        for span in spans_of(request):
-            reading.add(span)
-    return reading
-
-
-def find(directory: Path, wanted: str = "last") -> tuple[Trace, list[str]]:
-    """Return a whole trace of the file sink, by "last" or by the beginning of its id, and the errors of reading.
-
-    Raises:
-        TraceFileError: no trace, or more than one, has this beginning.
-    """
-    if wanted != "last" and not _TRACE_ID.fullmatch(wanted.lower()):
-        raise TraceFileError(
-            f"{wanted!r} is neither a file or directory, nor a trace id (4 to 32 hexadecimal digits), nor 'last'"
-        )
-    paths = _newest_first(directory.glob("traces*.jsonl"))
-    return _find_last(directory, paths) if wanted == "last" else _find_by_id(directory, paths, wanted.lower())
-
-
-def _newest_first(paths: Iterable[Path]) -> list[Path]:
-    """Return files in the order of their last writes; a file that another process has just removed comes last."""
-    return sorted(paths, key=_write_time, reverse=True)
-
-
-def _write_time(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _find_last(directory: Path, paths: list[Path]) -> tuple[Trace, list[str]]:
-    reading = Reading()
-    while paths and not reading.traces:
-        _read_all([paths.pop(0)], reading, "")
-    last = reading.last()
-    if last is None:
-        raise TraceFileError(
-            f"no trace is stored in {directory}; run `lmspan demo`, or a program with lmspan.init(); "
-            "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
-            "and to no file"
-        )
-    for path in paths:  # the sink may have started a new file during the trace
-        if last.is_whole and _write_time(path) < last.start_unix_nano / 1e9 - 1:
-            break
-        _read_all([path], reading, last.trace_id)
-    return last, reading.troubles
-
-
-def _find_by_id(directory: Path, paths: list[Path], wanted: str) -> tuple[Trace, list[str]]:
-    reading = Reading()
-    _read_all(paths, reading, wanted)
-    if len(reading.traces) != 1:
-        mistake = f"{len(reading.traces)} traces begin with it" if reading.traces else "no such trace"
-        raise TraceFileError(f"trace {wanted}: {mistake} in {directory}")
-    return next(iter(reading.traces.values())), reading.troubles
+def read_requests(requests: Iterable[Any]) -> list[Trace]:
+    """Return the traces of export requests in memory, in order of time."""
+    return traces_of(span for request in requests for span in spans_of(request))

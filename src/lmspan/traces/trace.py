@@ -1,161 +1,246 @@
-"""A stored span and a stored trace, as plain data. This module checks the content of a file once, while reading it."""
+"""A stored trace: its tree, its sums and its failures."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmspan import semconv as sc
+from lmspan.errors import TraceFileError
+from lmspan.traces import figures
+from lmspan.traces.evaluations import Evaluation, evaluations
+from lmspan.traces.optimizers import OptimizerRun, optimizer_runs
+from lmspan.traces.rows import Row, row_of
+from lmspan.traces.spans import MODEL_CALLS, State, StoredSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-ERROR: Final = 2
-_DEEPEST: Final = 64  # levels of lists and maps in an attribute, because the code that reads them is recursive
-_UINT64: Final = 2**64
-_INT64: Final = 2**63
+    from lmspan.traces.figures import Figures
+    from lmspan.traces.spans import StoredEvent
 
-
-_TYPES: Final = {name: meaning.type for name, meaning in sc.ATTRIBUTES.items()}
-_HAS_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
-    sc.STRING: lambda value: isinstance(value, str),
-    sc.JSON: lambda value: isinstance(value, str),
-    sc.BOOL: lambda value: isinstance(value, bool),
-    sc.INT: lambda value: type(value) is int,
-    sc.DOUBLE: lambda value: type(value) is int or (type(value) is float and math.isfinite(value)),
-    sc.STRINGS: lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
-    sc.INTS: lambda value: isinstance(value, list) and all(type(each) is int for each in value),
-    sc.SCALAR: lambda value: isinstance(value, str | int | float),
-}
+_EXCEPTIONS: Final = (sc.EVENT_EXCEPTION, sc.EVENT_INFERENCE_EXCEPTION)
 
 
-def _well_typed(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that have the type of their name; a name of another library may have any type."""
-    return {name: value for name, value in attributes.items() if name not in _TYPES or _HAS_TYPE[_TYPES[name]](value)}
+class Failure(NamedTuple):
+    """A failure, in the innermost span that it ended; `recovered` if an operation above went on in spite of it."""
 
-
-@dataclass(frozen=True)
-class StoredEvent:
-    """One event of a span."""
-
-    name: str
-    time_unix_nano: int
-    attributes: dict[str, Any]
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """The attributes that have the type of their name."""
-        return _well_typed(self.attributes)
-
-
-@dataclass(frozen=True)
-class StoredSpan:
-    """One span of a file, with attributes as Python values. `service` is the service.name of its resource.
-
-    Ids, name and message are text, times are from 0 to 2**64 - 1. A file may hold an attribute of any type under any
-    name: `attributes` holds all of them, `facts` the attributes that have the type of their name.
-    """
-
-    trace_id: str
-    span_id: str
-    parent_id: str
-    name: str
-    kind: int
-    start_unix_nano: int
-    end_unix_nano: int
-    status: int
+    span: StoredSpan
+    type: str
     message: str
-    attributes: dict[str, Any]
-    events: tuple[StoredEvent, ...]
-    service: str
+    recovered: bool
 
-    @property
-    def duration_s(self) -> float:
-        """The duration, 0 for a span that ends before its start."""
-        return max(self.end_unix_nano - self.start_unix_nano, 0) / 1e9
 
-    @property
-    def failed(self) -> bool:
-        """Whether the status is ERROR."""
-        return self.status == ERROR
+class Trace:
+    """The spans of one trace. Of two spans with the same id, it holds the one that has ended."""
+
+    def __init__(self, trace_id: str, spans: Iterable[StoredSpan] = ()) -> None:
+        self.trace_id: str = trace_id
+        by_id: dict[str, StoredSpan] = {}
+        for span in spans:
+            if span.span_id not in by_id or by_id[span.span_id].state is not State.ENDED:
+                by_id[span.span_id] = span
+        self.spans: Sequence[StoredSpan] = sorted(by_id.values(), key=_by_time)
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.trace_id} {self.root.name if self.spans else ''!r} {len(self.spans)} spans>"
+
+    def _repr_html_(self) -> str:
+        from lmspan.traces.html import trace
+
+        return trace(self)
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
-        """The attributes that have the type of their name."""
-        return _well_typed(self.attributes)
-
-    def as_json(self) -> str:
-        """Return the span as a JSON object in ASCII, with OTLP's spelling of numbers that JSON does not have."""
-        data = dataclasses.asdict(self)
-        try:
-            return json.dumps(data, allow_nan=False)
-        except ValueError:
-            return json.dumps(_with_spelled_numbers(data))
-
-
-@dataclass
-class Trace:
-    """The spans of one trace, in the order of the file; `children` orders them by parent and by start."""
-
-    trace_id: str
-    spans: list[StoredSpan] = field(default_factory=list)
-
-    def children(self) -> dict[str, list[StoredSpan]]:
-        """Return the spans by the id of their parent; the key of the roots is "".
+    def children(self) -> Mapping[str, Sequence[StoredSpan]]:
+        """The spans by the id of their parent, in order of time; the key of the roots is "".
 
         A span whose parent is not in the trace is a root, and so is the first of spans that are parents of each other.
         Therefore every span is below a root.
         """
-        ordered = sorted(self.spans, key=_by_time)
-        known = {span.span_id for span in ordered}
+        known = {span.span_id for span in self.spans}
         under: dict[str, list[StoredSpan]] = defaultdict(list)
-        for span in ordered:
+        for span in self.spans:
             under[span.parent_id if span.parent_id in known else ""].append(span)
         reached: set[str] = set()
         _reach(under, under[""], reached)
-        for span in ordered:
+        for span in self.spans:
             if span.span_id not in reached:
                 under[span.parent_id].remove(span)
                 under[""].append(span)
                 _reach(under, [span], reached)
         under[""].sort(key=_by_time)
-        return under
+        return dict(under)
 
     @property
+    def roots(self) -> Sequence[StoredSpan]:
+        """The spans without a parent in the trace."""
+        return self.children.get("", ())
+
+    @property
+    def root(self) -> StoredSpan:
+        """The first root. Raises TraceFileError if the trace has no span."""
+        if not self.roots:
+            raise TraceFileError(f"trace {self.trace_id} has no spans")
+        return next((span for span in self.roots if not span.parent_id), self.roots[0])
+
+    @cached_property
+    def by_id(self) -> Mapping[str, StoredSpan]:
+        """The spans by their id."""
+        return {span.span_id: span for span in self.spans}
+
+    def parent(self, span: StoredSpan) -> StoredSpan | None:
+        """Return the parent of a span, None for a root."""
+        return None if span.span_id in self._root_ids else self.by_id.get(span.parent_id)
+
+    @cached_property
+    def _root_ids(self) -> frozenset[str]:
+        return frozenset(span.span_id for span in self.roots)
+
+    def span(self, reference: str) -> StoredSpan:
+        """Return the span whose id begins with `reference`, or the span with this number in the order of time, from 1.
+
+        Raises:
+            TraceFileError: no span, or more than one, has this beginning.
+        """
+        if reference.isdecimal() and 0 < int(reference) <= len(self.spans) and len(reference) < len("0123456789abcdef"):
+            return self.spans[int(reference) - 1]
+        matching = [span for span in self.spans if span.span_id.startswith(reference.lower())]
+        if len(matching) != 1:
+            reason = f"{len(matching)} spans begin with it" if matching else "no such span"
+            raise TraceFileError(f"span {reference!r}: {reason} in trace {self.trace_id}")
+        return matching[0]
+
+    @cached_property
     def start_unix_nano(self) -> int:
         """The start of the first span."""
-        return min(span.start_unix_nano for span in self.spans)
+        return min((span.start_unix_nano for span in self.spans), default=0)
 
-    @property
+    @cached_property
     def end_unix_nano(self) -> int:
         """The end of the last span."""
-        return max(span.end_unix_nano for span in self.spans)
+        return max((span.end_unix_nano for span in self.spans), default=0)
+
+    @property
+    def duration_s(self) -> float:
+        """The time from the start of the first span to the end of the last one."""
+        return max(self.end_unix_nano - self.start_unix_nano, 0) / 1e9
+
+    @property
+    def service(self) -> str:
+        """The service.name of the root."""
+        return self.root.service
+
+    @cached_property
+    def state(self) -> State:
+        """Whether all operations have ended; a trace whose root is not stored has not."""
+        states = {span.state for span in self.spans}
+        if State.RUNNING in states:
+            return State.RUNNING
+        return State.ENDED if states == {State.ENDED} and self.is_whole else State.NOT_ENDED
 
     @property
     def is_whole(self) -> bool:
         """Whether the trace has a root and the parent of every span."""
-        known = {span.span_id for span in self.spans} | {""}
-        return all(span.parent_id in known for span in self.spans) and any(not span.parent_id for span in self.spans)
-
-    def total(self, attribute: str) -> float:
-        """Sum an attribute over the model calls; the sums on agents' spans would count twice."""
-        return float(sum(span.facts.get(attribute, 0) for span in self.model_calls()))
+        return all(not span.parent_id for span in self.roots) and bool(self.roots)
 
     def model_calls(self) -> list[StoredSpan]:
-        """Return the spans of LM and embedding calls: only these carry a provider."""
-        return [span for span in self.spans if sc.PROVIDER_NAME in span.facts]
+        """Return the spans of LM and embedding calls."""
+        return [span for span in self.spans if span.operation in MODEL_CALLS]
+
+    @cached_property
+    def rows(self) -> Mapping[str, Row]:
+        """The facts of each span, by its id, parents before their children."""
+        ordered: dict[str, Row] = {}
+        waiting = list(self.roots)
+        for span in waiting:  # grows while it is read
+            if span.span_id not in ordered:
+                ordered[span.span_id] = row_of(span)
+                waiting += self.children.get(span.span_id, ())
+        return ordered
+
+    @cached_property
+    def total(self) -> Figures:
+        """The sums over all spans."""
+        return figures.total(self.rows.values())
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figures]:
+        """The sums over each span and all spans below it, by its id."""
+        return figures.below(list(self.rows.values()))
+
+    @cached_property
+    def self_times(self) -> Mapping[str, int]:
+        """The nanoseconds in which a span ran and none of its children did, by its id."""
+        return figures.self_times(self.rows.values())
+
+    @cached_property
+    def failures(self) -> Sequence[Failure]:
+        """The failures in order of time; each counts once, in the innermost span that it ended."""
+        where = figures.failures(self.rows)
+        return [_failure(span, where[span.span_id]) for span in self.spans if span.span_id in where]
+
+    @cached_property
+    def failed(self) -> int:
+        """The number of failures that were not recovered."""
+        return sum(not failure.recovered for failure in self.failures)
+
+    @cached_property
+    def optimizer_runs(self) -> Sequence[OptimizerRun]:
+        """The optimizer runs of the trace, the outer ones first."""
+        return optimizer_runs(self)
+
+    @cached_property
+    def evaluations(self) -> Sequence[Evaluation]:
+        """The evaluations of the trace."""
+        return evaluations(self)
+
+    def below(self, span: StoredSpan) -> list[StoredSpan]:
+        """Return all spans below a span, depth first."""
+        waiting = list(reversed(self.children.get(span.span_id, ())))
+        seen = {span.span_id}
+        reached: list[StoredSpan] = []
+        while waiting:
+            each = waiting.pop()
+            if each.span_id not in seen:
+                seen.add(each.span_id)
+                reached.append(each)
+                waiting += reversed(self.children.get(each.span_id, ()))
+        return reached
+
+
+def grouped(failures: Iterable[Failure]) -> list[tuple[Failure, int]]:
+    """Return the first of equal failures, with their number, in order of time."""
+    first: dict[tuple[str, str, bool], Failure] = {}
+    counts: Counter[tuple[str, str, bool]] = Counter()
+    for failure in failures:
+        key = failure.type, failure.message, failure.recovered
+        first.setdefault(key, failure)
+        counts[key] += 1
+    return [(failure, counts[key]) for key, failure in first.items()]
+
+
+def exception_of(span: StoredSpan) -> StoredEvent | None:
+    """Return the last exception event of a span."""
+    events = (event for event in reversed(span.events) if event.name in _EXCEPTIONS or sc.EXCEPTION_TYPE in event.facts)
+    return next(events, None)
+
+
+def _failure(span: StoredSpan, recovered: bool) -> Failure:
+    event = exception_of(span)
+    facts = event.facts if event is not None else {}
+    kind = facts.get(sc.EXCEPTION_TYPE) or span.facts.get(sc.ERROR_TYPE) or "error"
+    return Failure(span, kind, facts.get(sc.EXCEPTION_MESSAGE) or span.message, recovered)
 
 
 def _by_time(span: StoredSpan) -> tuple[int, int]:
-    return span.start_unix_nano, span.end_unix_nano
+    return span.start_unix_nano, -span.end_unix_nano
 
 
-def _reach(under: Mapping[str, list[StoredSpan]], spans: Iterable[StoredSpan], reached: set[str]) -> None:
+def _reach(under: Mapping[str, Sequence[StoredSpan]], spans: Iterable[StoredSpan], reached: set[str]) -> None:
     """Add the ids of spans and of all spans below them."""
     waiting = list(spans)
     while waiting:
@@ -163,121 +248,3 @@ def _reach(under: Mapping[str, list[StoredSpan]], spans: Iterable[StoredSpan], r
         if span.span_id not in reached:
             reached.add(span.span_id)
             waiting += under.get(span.span_id, ())
-
-
-def spans_of(request: Any) -> Iterable[StoredSpan]:
-    """Yield the spans of one OTLP JSON request object. Raises KeyError, TypeError or ValueError for another value."""
-    for resource_spans in request["resourceSpans"]:
-        resource = _attributes((resource_spans.get("resource") or {}).get("attributes"))
-        service = _text(resource.get("service.name"))
-        for scope_spans in resource_spans.get("scopeSpans") or ():
-            for span in scope_spans.get("spans") or ():
-                yield _span(span, service)
-
-
-def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
-    status = span.get("status") or {}
-    return StoredSpan(
-        trace_id=_id(span["traceId"]),
-        span_id=_id(span["spanId"]),
-        parent_id=_id(span.get("parentSpanId") or ""),
-        name=_text(span.get("name")),
-        kind=_enumerated(span.get("kind")),
-        start_unix_nano=_time(span["startTimeUnixNano"]),
-        end_unix_nano=_time(span["endTimeUnixNano"]),
-        status=_enumerated(status.get("code")),
-        message=_text(status.get("message")),
-        attributes=_attributes(span.get("attributes")),
-        events=tuple(_event(each) for each in span.get("events") or ()),
-        service=service,
-    )
-
-
-def _event(event: Mapping[str, Any]) -> StoredEvent:
-    time = _time(event.get("timeUnixNano") or 0)
-    return StoredEvent(_text(event.get("name")), time, _attributes(event.get("attributes")))
-
-
-def _id(value: Any) -> str:
-    return _string(value).lower()
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a string is expected")
-    return value
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _integer(value: Any) -> int:
-    """Return a number of OTLP JSON, which spells 64-bit integers as strings."""
-    if type(value) is int or (isinstance(value, str) and len(value) <= len(str(_UINT64))):
-        return int(value)
-    raise TypeError(f"{type(value).__name__} where a number of 64 bits is expected")
-
-
-def _time(value: Any) -> int:
-    time = _integer(value)
-    if not 0 <= time < _UINT64:
-        raise ValueError("a time is out of range")
-    return time
-
-
-def _enumerated(value: Any) -> int:
-    """Return the number of an enumeration; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
-    if isinstance(value, str) and not value.isdecimal():
-        names = ("UNSET", "OK", "ERROR") if value.startswith("STATUS") else ("", "INTERNAL", "SERVER", "CLIENT")
-        return next((index for index, name in enumerate(names) if name and value.endswith(name)), 0)
-    return _integer(value or 0)
-
-
-def _attributes(items: Iterable[Mapping[str, Any]] | None, depth: int = 0) -> dict[str, Any]:
-    return {_string(item["key"]): _value(item.get("value") or {}, depth) for item in items or ()}
-
-
-def _value(value: Mapping[str, Any], depth: int) -> Any:
-    """Return an attribute's value, or None if it is empty or of a kind that OTLP does not have."""
-    if depth > _DEEPEST:
-        raise ValueError(f"an attribute has more than {_DEEPEST} levels")
-    return next((_KINDS[kind](content, depth + 1) for kind, content in value.items() if kind in _KINDS), None)
-
-
-def _int64(content: Any) -> int:
-    value = _integer(content)
-    if not -_INT64 <= value < _INT64:
-        raise ValueError("an intValue is out of range")
-    return value
-
-
-def _double(content: Any) -> float:
-    if isinstance(content, bool) or not isinstance(content, str | int | float):
-        raise TypeError(f"{type(content).__name__} where a number is expected")
-    return float(content)
-
-
-_KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
-    "stringValue": lambda content, _: _string(content),
-    "bytesValue": lambda content, _: _string(content),
-    "boolValue": lambda content, _: content is True,
-    "intValue": lambda content, _: _int64(content),
-    "doubleValue": lambda content, _: _double(content),
-    "arrayValue": lambda content, depth: [_value(each or {}, depth) for each in content.get("values") or ()],
-    "kvlistValue": lambda content, depth: _attributes(content.get("values"), depth),
-}
-
-
-_SPELLINGS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-
-def _with_spelled_numbers(value: Any) -> Any:
-    """Return JSON data with OTLP's strings in place of infinities and NaN."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else _SPELLINGS[str(value)]
-    if isinstance(value, dict):
-        return {name: _with_spelled_numbers(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_spelled_numbers(each) for each in value]
-    return value

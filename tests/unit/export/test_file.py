@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import resource
 import stat
 
@@ -11,9 +10,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from lmspan.directories import trace_directory
 from lmspan.export import file as file_sink
-from lmspan.export.file import FileSink, trace_directory
-from lmspan.traces.store import read_file
+from lmspan.export.file import FileSink
+from lmspan.traces.files import open_file, pieces, spans_in
 
 SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 
@@ -29,10 +29,11 @@ def spans(*names, **attributes):
 
 def stored(directory):
     """The names of the readable spans, and the number of unreadable lines."""
-    readings = [read_file(path) for path in sorted(directory.glob("traces*.jsonl"))]
-    names = [span.name for reading in readings for trace in reading.traces.values() for span in trace.spans]
-    troubles = [trouble for reading in readings for trouble in reading.troubles]
-    return sorted(names), sum(int((re.findall(r": (\d+) lines", trouble) or [1])[0]) for trouble in troubles)
+    read = []
+    for path in directory.glob("traces*.jsonl"):
+        with open_file(path) as file:
+            read += [spans_in(piece) for piece in pieces(file)]
+    return sorted(span.name for spans, _ in read for span in spans), sum(bool(trouble) for _, trouble in read)
 
 
 HALF = '{"resourceSpans":[{"resource":{"attri'

@@ -6,8 +6,9 @@ import time
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from lmspan.directories import trace_directory
 from lmspan.export import file as file_sink
-from lmspan.export.file import FileSink, trace_directory
+from lmspan.export.file import FileSink
 from support.spans import some_spans
 
 SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE

@@ -81,9 +81,9 @@ def test_lines_are_ascii_one_request_each_and_bounded():
 def test_the_reader_returns_the_written_spans(tmp_path):
     spans = some_spans(3)
     assert FileSink(tmp_path / "deep").export(spans) is SpanExportResult.SUCCESS
-    reading = read_file(tmp_path / "deep" / "traces.jsonl")
-    assert reading.troubles == []
-    read = {span.span_id: span for each in reading.traces.values() for span in each.spans}
+    traces, troubles = read_file(tmp_path / "deep" / "traces.jsonl")
+    assert troubles == []
+    read = {span.span_id: span for each in traces for span in each.spans}
     assert len(read) == 6
     for span in spans:
         stored = read[f"{span.context.span_id:016x}"]
@@ -125,9 +125,9 @@ def test_several_processes_append_without_mixing_lines(tmp_path):
     for process in processes:
         process.join()
     found = [read_file(path) for path in tmp_path.glob("traces*.jsonl")]
-    assert [trouble for reading in found for trouble in reading.troubles] == []
-    assert sum(len(each.spans) for reading in found for each in reading.traces.values()) <= 3 * 20 * 4
-    assert all(len(each.spans) == 2 for reading in found for each in reading.traces.values())
+    assert [trouble for _, troubles in found for trouble in troubles] == []
+    assert sum(len(each.spans) for traces, _ in found for each in traces) <= 3 * 20 * 4
+    assert all(len(each.spans) == 2 for traces, _ in found for each in traces)
 
 
 @pytest.mark.parametrize("obstacle", ["file in the way", "symbolic link"])

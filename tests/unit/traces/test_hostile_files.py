@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lmspan import semconv as sc
+from lmspan import traces
 from lmspan.errors import TraceFileError
 from lmspan.subscribers import replay, subscriptions
 from lmspan.terminal import tree
+from lmspan.terminal.folding import View, tree_rows
+from lmspan.terminal.lists import statistic_json, statistics_table, summary_json, trace_list
+from lmspan.terminal.span import render_span
 from lmspan.terminal.text import PLAIN, safe_text
-from lmspan.traces import store
+from lmspan.traces import Store, store
+from lmspan.traces.statistics import KINDS as STATISTICS
 
 KNOWN = [name for name in sc.ATTRIBUTES if not name.endswith(".")]
 DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
@@ -82,31 +87,41 @@ def read(tmp_path_factory, text):
 
 
 def shown(trace, width=80, encoding="utf-8", errors="strict"):
+    return printed([tree.render(trace, view=View(full=True))], width, encoding, errors)
+
+
+def printed(renderables, width=80, encoding="utf-8", errors="strict"):
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, errors=errors, newline="")
-    Console(file=file, width=width, color_system=None, highlight=False).print(tree.render(trace))
+    Console(file=file, width=width, color_system=None, highlight=False).print(*renderables, sep="")
     file.flush()
     return raw.getvalue().decode(encoding)
 
 
 def assert_harmless(trace, width):
-    text = shown(trace, width)
-    assert {each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp", "Cf")} <= {"\n"}
-    assert shown(trace, width, "ascii", PLAIN).isascii()
-    shown(trace, width, "cp1252", PLAIN)
+    assert_safe([tree.render(trace), tree.render(trace, view=View(full=True))], width)
+    assert_safe([render_span(trace, span) for span in trace.spans], width)
+    assert isinstance(trace._repr_html_(), str)
     for span in trace.spans:
         assert span.as_json().isascii()
         json.loads(span.as_json(), parse_constant=pytest.fail)
 
 
+def assert_safe(renderables, width):
+    text = printed(renderables, width)
+    assert {each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp", "Cf")} <= {"\n"}
+    assert printed(renderables, width, "ascii", PLAIN).isascii()
+    printed(renderables, width, "cp1252", PLAIN)
+
+
 @settings(max_examples=150, deadline=None)
 @given(spans=st.lists(readable, min_size=1, max_size=8), width=st.sampled_from([1, 20, 80, 300]))
 def test_every_span_that_can_be_read_is_shown_without_a_control_character(tmp_path_factory, spans, width):
-    reading = read(tmp_path_factory, line(*spans))
-    assert reading.troubles == []
-    assert sum(len(trace.spans) for trace in reading.traces.values()) == len(spans)
-    for trace in reading.traces.values():
-        walked = [id(span) for _, span in tree._walk(trace.children())]
+    traces, troubles = read(tmp_path_factory, line(*spans))
+    assert troubles == []
+    assert sum(len(trace.spans) for trace in traces) == len({(span["traceId"], span["spanId"]) for span in spans})
+    for trace in traces:
+        walked = [id(span) for row in tree_rows(trace, View(full=True)) for span in row.spans]
         assert sorted(walked) == sorted(map(id, trace.spans))
         assert_harmless(trace, width)
 
@@ -114,22 +129,46 @@ def test_every_span_that_can_be_read_is_shown_without_a_control_character(tmp_pa
 @settings(max_examples=100, deadline=None)
 @given(written=st.lists(lines, max_size=6))
 def test_any_line_is_read_or_named(tmp_path_factory, written):
-    reading = read(tmp_path_factory, "\n".join(written))
-    assert len(reading.troubles) <= 1
-    for trace in reading.traces.values():
+    traces, troubles = read(tmp_path_factory, "\n".join(written))
+    assert len(troubles) <= 1
+    for trace in traces:
         assert_harmless(trace, 80)
+
+
+@settings(max_examples=50, deadline=None)
+@given(written=st.lists(lines, max_size=6), words=texts, width=st.sampled_from([1, 20, 80, 300]))
+def test_any_file_is_listed_counted_and_searched(tmp_path_factory, written, words, width):
+    path = tmp_path_factory.mktemp("hostile") / "traces.jsonl"
+    path.write_text("\n".join(written) + "\n", encoding="utf-8", errors="surrogatepass")
+    stored = Store(path.parent)
+    listed = stored.list()
+    assert_safe([trace_list(listed)], width)
+    assert all(summary_json(each).isascii() for each in listed)
+    assert len(stored.list(traces.Filter(text=words))) <= len(listed)
+    for kind in STATISTICS:
+        statistics = stored.statistics(kind)
+        assert_safe([statistics_table(statistics, kind)], width)
+        assert all(statistic_json(each, kind).isascii() for each in statistics)
+    ended = {
+        trace.trace_id: sum(span.state is traces.State.ENDED for span in trace.spans)
+        for trace in store.read_file(path)[0]
+        if trace.trace_id == "ab" * 16
+    }
+    assert {each.trace_id: each.spans for each in listed if each.trace_id == "ab" * 16} == {
+        trace_id: count for trace_id, count in ended.items() if count
+    }
 
 
 @settings(max_examples=100, deadline=None)
 @given(spans=st.lists(readable, max_size=8))
 def test_any_file_can_be_replayed(tmp_path_factory, spans):
     heard = []
-    reading = read(tmp_path_factory, line(*spans))
+    traces, _ = read(tmp_path_factory, line(*spans))
     with (
         subscriptions.subscribed(lambda event, *args, **kwargs: heard.append(event)),
         subscriptions.subscribed(Counts()),
     ):
-        for trace in reading.traces.values():
+        for trace in traces:
             replay.replay(trace.spans)
 
 
@@ -164,9 +203,8 @@ def made(span_id, parent="", **more):
 def test_a_line_without_a_valid_span_is_named_and_the_other_lines_are_read(spoil, tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(line({**made("1"), **spoil}) + line(made("2")))
-    reading = store.read_file(path)
-    assert [span.span_id for span in reading.traces["ab" * 16].spans] == ["2"]
-    (trouble,) = reading.troubles
+    (trace,), (trouble,) = store.read_file(path)
+    assert [span.span_id for span in trace.spans] == ["2"]
     assert trouble.startswith(f"{path}, line 1: no OTLP export request (")
     assert len(trouble) < len(str(path)) + 120
 
@@ -177,7 +215,7 @@ def test_nested_lists_have_a_limit(tmp_path):
         value = {"arrayValue": {"values": [value]}}
     path = tmp_path / "t.jsonl"
     path.write_text(line(made("1", attributes=[{"key": "a", "value": value}])))
-    assert "more than 64 levels" in store.read_file(path).troubles[0]
+    assert "more than 64 levels" in store.read_file(path)[1][0]
 
 
 def test_spans_that_are_parents_of_each_other_are_shown_once(tmp_path):
@@ -185,9 +223,9 @@ def test_spans_that_are_parents_of_each_other_are_shown_once(tmp_path):
     path.write_text(
         line(made("1", "3"), made("2", "1"), made("3", "2"), made("4", "4"), made("5", "1"), made("5", "2"))
     )
-    (trace,) = store.read_file(path).traces.values()
-    assert [(guide, span.span_id) for guide, span in tree._walk(trace.children())] == [
-        ("", "1"), ("├─ ", "2"), ("│  ├─ ", "3"), ("│  └─ ", "5"), ("└─ ", "5"), ("", "4"),
+    (trace,), _ = store.read_file(path)
+    assert [(row.guide, row.span.span_id) for row in tree_rows(trace, View())] == [
+        ("", "1"), ("├─ ", "2"), ("│  └─ ", "3"), ("└─ ", "5"), ("", "4"),
     ]  # fmt: skip
 
 
@@ -196,16 +234,16 @@ def chain(length):
 
 
 def test_a_deep_trace_is_indented_to_a_level_and_then_numbered():
-    (trace,) = chain(5_000).traces.values()
+    (trace,) = chain(5_000)
     rows = [row for row in shown(trace, 400).splitlines() if "turn" in row]
     assert len(rows) == 5_000
-    assert rows[39].startswith(" " * 3 * 38 + "└─ turn 39 ")
-    assert rows[4_999].startswith(" " * 3 * 39 + "…4999 turn 4999 ")
+    assert rows[39].startswith("  40  " + " " * 3 * 38 + "└─ turn 39 ")
+    assert rows[4_999].startswith("5000  " + " " * 3 * 39 + "…4999 turn 4999 ")
 
 
 def test_the_time_for_a_deep_trace_grows_with_its_length_only():
     def cost(length):
-        (trace,) = chain(length).traces.values()
+        (trace,) = chain(length)
         begin = time.process_time()
         shown(trace)
         replay.replay(trace.spans)
@@ -224,14 +262,15 @@ def test_anything_but_a_file_is_refused_at_once(kind, tmp_path):
     (tmp_path / "traces-2.jsonl").write_text(line(made("1")))
     (tmp_path / "traces-3.jsonl").symlink_to(path)
     os.utime(tmp_path / "traces-2.jsonl", (1, 1))
-    trace, troubles = store.find(tmp_path)
-    assert (len(trace.spans), len(troubles)) == (1, 1)
+    stored = Store(tmp_path)
+    assert [each.spans for each in stored.list()] == [1]
+    assert (len(stored.last().spans), stored.troubles) == (1, [])
 
 
 def test_a_binary_file_is_one_line(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_bytes(bytes(range(256)) * 50)
-    (trouble,) = store.read_file(path).troubles
+    _, (trouble,) = store.read_file(path)
     assert trouble.startswith(f"{path}: 51 lines cannot be read; the first is line 1: no JSON (")
 
 

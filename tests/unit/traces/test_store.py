@@ -1,107 +1,308 @@
-"""Read stored traces, and show them."""
+"""Find traces in directories and files."""
 
 import json
 import os
+import sqlite3
+import subprocess
+import sys
 
 import pytest
-from rich.console import Console
 
-from lmspan.errors import TraceFileError
-from lmspan.terminal import tree
-from lmspan.traces import store
-from lmspan.traces.trace import StoredEvent, StoredSpan, Trace
-
-
-def span(span_id, parent="", name="module M", start=0, end=1_000_000_000, status=0, attributes=None, events=()):
-    return StoredSpan("ab" * 16, span_id, parent, name, 1, start, end, status, "", attributes or {}, events, "shop")
-
-
-def shown(trace, width=100, **kwargs):
-    console = Console(width=width, record=True, file=open("/dev/null", "w"), color_system=None)  # noqa: PTH123, SIM115
-    console.print(tree.render(trace, **kwargs))
-    return console.export_text()
-
+from lmspan import traces
+from lmspan.errors import LmspanError, TraceFileError
+from lmspan.traces import Filter, State, Store, store
+from lmspan.traces import index as index_module
+from support.stored import line, otlp, write
 
 CHAT = {
-    "gen_ai.provider.name": "openai",
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "m-1",
     "gen_ai.usage.input_tokens": 10,
     "gen_ai.usage.output_tokens": 5,
-    "lmspan.cost.amount": 0.00012,
+    "lmspan.cost.amount": 0.5,
 }
+FAILED = {"error.type": "shop.Empty"}
 
 
-def test_the_tree_with_its_sums():
-    spans = [
-        span("2", "1", "chat m", 250_000_000, 500_000_000, attributes=CHAT),
-        span("1", "", "module M"),
-        span(
-            "3",
-            "1",
-            "chat m",
-            500_000_000,
-            600_000_000,
-            attributes={"gen_ai.provider.name": "openai", "lmspan.lm.cache.hit": True},
-        ),
-    ]
-    lines = shown(Trace("ab" * 16, spans)).splitlines()
-    assert lines[0] == "trace " + "ab" * 16
-    assert lines[1] == "3 spans  1.0 s  2 LM calls  1 from cache  10 → 5 tokens  $0.00012"
-    rows = [line.rstrip() for line in lines[3:6]]
-    assert rows[0].startswith("module M ") and rows[0].endswith("1.0 s")
-    assert rows[1].startswith("├─ chat m ") and rows[1].split()[-6:] == ["250", "ms", "10", "→", "5", "$0.00012"]
-    assert rows[2].startswith("└─ chat m ") and rows[2].split()[-3:] == ["100", "ms", "cached"]
+def ids(summaries):
+    return [each.trace_id[:2] for each in summaries]
 
 
-def test_each_error_is_shown_once():
-    event = StoredEvent("exception", 1, {"exception.type": "shop.Empty", "exception.message": "no \x1b[31mtea"})
-    failed = {"error.type": "shop.Empty"}
-    text = shown(
-        Trace(
-            "ab" * 16,
-            [
-                span("1", status=2, attributes=failed),
-                span("2", "1", "chat m", status=2, attributes=failed, events=(event,)),
-            ],
-        )
+@pytest.fixture
+def shop(tmp_path):
+    """Three traces: aa failed, bb recovered from a failure and belongs to a session, cc is slow."""
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("2", "1", "chat m-1", 10, 11, "aa", {**CHAT, **FAILED}, status=2),
+        otlp("1", "", "module answer", 10, 12, "aa", {**FAILED, "lmspan.module.inputs": {"question": "Which tea?"}}, 2),
+        otlp("2", "1", "execute_tool find", 20, 21, "bb", {**FAILED, "gen_ai.tool.name": "find"}, 2),
+        otlp("3", "1", "chat m-2", 21, 22, "bb", {**CHAT, "gen_ai.request.model": "m-2"}),
+        otlp("1", "", "invoke_agent ReAct", 20, 23, "bb", {"session.id": "s-7", "user.id": "u-1"}),
     )
-    assert "1 failed" in text
-    assert "chat m ✗ Empty" in text
-    assert text.count("shop.Empty: no ·[31mtea") == 1
-    assert "\x1b" not in text
+    write(tmp_path / "traces.jsonl", otlp("1", "", "module slow", 30, 90, "cc"), service="batch")
+    return tmp_path
 
 
-def test_content_of_the_root_is_shown_cut_with_its_length():
-    attributes = {"lmspan.module.inputs": '{"question": "' + "long " * 200 + '"}'}
-    text = shown(Trace("ab" * 16, [span("1", attributes=attributes)]))
-    assert "question: long long" in text
-    assert "(1010 characters)" in text
-    assert "question" not in shown(Trace("ab" * 16, [span("1", attributes=attributes)]), content=False)
-
-
-def test_spans_without_their_parent_and_spans_in_a_cycle_are_shown():
-    text = shown(Trace("ab" * 16, [span("1", "gone", "chat lost"), span("2", "2", "module self")]))
-    assert "chat lost" in text
+def test_a_list_has_one_row_a_trace_the_newest_first(shop):
+    slow, agent, failed = Store(shop).list()
+    assert (failed.number, failed.trace_id, failed.service, failed.name) == (3, "aa" * 16, "shop", "module answer")
+    assert (failed.words, failed.duration_s, failed.state, failed.start.timestamp()) == ("Which tea?", 2, "ended", 10)
+    assert (failed.spans, failed.lm_calls, failed.failed, failed.recovered) == (2, 1, 1, 0)
+    assert (agent.number, agent.failed, agent.recovered, agent.session) == (2, 0, 1, "s-7")
+    assert (agent.input_tokens, agent.output_tokens, agent.cost) == (10, 5, 0.5)
+    assert (slow.number, slow.service, slow.spans, slow.lm_calls, slow.cost) == (1, "batch", 1, 0, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "safe"),
+    ("wanted", "expected"),
     [
-        ("plain", "plain"),
-        ("a\nb\tc", "a⏎b c"),
-        ("\x1b]0;x\x07", "·]0;x·"),
-        ("\u202eevil\u2028", "·evil·"),
-        ("[red]x[/red]", "[red]x[/red]"),
+        ({}, ["cc", "bb", "aa"]),
+        ({"failed": True}, ["aa"]),
+        ({"slow": "30s"}, ["cc"]),
+        ({"slow": 2.5}, ["cc", "bb"]),
+        ({"since": 20}, ["cc", "bb"]),
+        ({"until": 20}, ["aa"]),
+        ({"since": "1970-01-02"}, []),
+        ({"since": "2h"}, []),
+        ({"service": "batch"}, ["cc"]),
+        ({"name": "FIND"}, ["bb"]),
+        ({"session": "s-7"}, ["bb"]),
+        ({"session": "u-1"}, ["bb"]),
+        ({"model": "m-2"}, ["bb"]),
+        ({"text": "tea"}, ["aa"]),
+        ({"text": "which te"}, ["aa"]),
+        ({"text": "shop.Empty"}, ["bb", "aa"]),
+        ({"text": "coffee"}, []),
+        ({"text": '"*NEAR('}, []),
+        ({"trace": "bb" * 16}, ["bb"]),
+        ({"failed": True, "service": "batch"}, []),
     ],
 )
-def test_no_text_can_control_the_terminal(text, safe):
-    assert tree.safe_text(text) == safe
+def test_filters_select_traces_that_have_all_properties(shop, wanted, expected):
+    assert ids(Store(shop).list(Filter(**wanted))) == expected
+    assert ids(traces.list(path=shop, **wanted)) == expected
+
+
+def test_numbers_do_not_depend_on_the_filter_or_the_limit(shop):
+    stored = Store(shop)
+    assert [each.number for each in stored.list(Filter(failed=True))] == [3]
+    assert [each.number for each in stored.list(limit=2)] == [1, 2]
+    assert stored.find(3).trace_id == "aa" * 16
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(4e-6, "4.0 µs"), (0.0123, "12 ms"), (3.21, "3.2 s"), (75, "1 min 15 s")]
+    ("reference", "trace"),
+    [("last", "cc"), ("last~1", "bb"), ("LAST~2", "aa"), ("1", "cc"), (3, "aa"), ("bbbb", "bb"), ("BB" * 16, "bb")],
 )
-def test_durations(seconds, text):
-    assert tree.duration(seconds) == text
+def test_a_trace_is_found_by_number_id_or_place(shop, reference, trace):
+    assert Store(shop).find(reference).trace_id == trace * 16
+    assert traces.find(reference, path=shop).trace_id == trace * 16
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("zzz", "'zzz' is neither a file or directory, nor a trace id"),
+        ("abcd", "trace abcd: no such trace in "),
+        ("4", "there is no trace '4': 3 are stored in "),
+        ("last~3", "there is no trace 'last~3': 3 are stored in "),
+        ("aa", "'aa' is neither"),
+    ],
+)
+def test_a_reference_that_means_no_trace_is_refused(shop, reference, message):
+    with pytest.raises(TraceFileError, match=message):
+        Store(shop).find(reference)
+
+
+def test_two_traces_with_one_beginning_are_not_mixed(tmp_path):
+    write(tmp_path / "traces.jsonl", otlp("1", trace="aaaab"), otlp("1", trace="aaaac"))
+    with pytest.raises(TraceFileError, match="trace aaaa: 2 traces begin with it"):
+        Store(tmp_path).find("aaaa")
+
+
+def test_an_empty_directory_and_a_missing_file_are_named(tmp_path):
+    with pytest.raises(TraceFileError, match="no trace is stored in"):
+        Store(tmp_path).last()
+    with pytest.raises(TraceFileError, match="nothing cannot be read: No such file"):
+        Store(tmp_path / "nothing")
+    assert list(Store(tmp_path).list()) == []
+
+
+@pytest.mark.parametrize("wanted", [{"since": "soon"}, {"slow": "long"}, {"until": "2026-13-45"}])
+def test_a_time_without_meaning_is_refused(shop, wanted):
+    with pytest.raises(LmspanError, match="write "):
+        traces.list(path=shop, **wanted)
+
+
+def test_a_trace_in_several_files_is_whole_wherever_its_root_is(tmp_path):
+    write(tmp_path / "traces-1.jsonl", otlp("2", "1", start=1, trace="aa"), otlp("9", trace="bb"))
+    write(tmp_path / "traces-2.jsonl", otlp("3", "2", start=2, trace="aa"))
+    write(tmp_path / "traces.jsonl", otlp("1", "", end=9, trace="aa"))
+    stored = Store(tmp_path)
+    assert [each.span_id for each in stored.find("aaaa").spans] == ["1", "2", "3"]
+    assert {each.trace_id[:2]: (each.spans, each.duration_s) for each in stored.list()} == {"aa": (3, 9), "bb": (1, 1)}
+
+
+def test_what_is_written_later_is_found_and_a_half_line_when_it_is_complete(tmp_path):
+    file = write(tmp_path / "traces.jsonl", otlp("2", "1", trace="aa"))
+    stored = Store(tmp_path)
+    assert [(each.spans, each.state) for each in stored.list()] == [(1, State.NOT_ENDED)]
+    whole = line(otlp("1", "", end=5, trace="aa"))
+    with file.open("a") as opened:
+        opened.write(whole[:50])
+        opened.flush()
+        assert [each.spans for each in stored.list()] == [1]
+        opened.write(whole[50:])
+    assert [(each.spans, each.state, each.duration_s) for each in stored.list()] == [(2, State.ENDED, 5)]
+    assert stored.troubles == []
+
+
+def test_a_last_line_without_a_line_break_is_read(tmp_path):
+    (tmp_path / "traces.jsonl").write_text(line(otlp("1")).rstrip("\n"))
+    assert [each.spans for each in Store(tmp_path).list()] == [1]
+    assert [len(trace.spans) for trace in store.read_file(tmp_path / "traces.jsonl")[0]] == [1]
+
+
+def test_rotation_renames_a_file_and_loses_nothing(tmp_path):
+    file = write(tmp_path / "traces.jsonl", otlp("2", "1", trace="aa"))
+    stored = Store(tmp_path)
+    stored.list()
+    file.rename(tmp_path / "traces-1.jsonl")
+    write(tmp_path / "traces.jsonl", otlp("1", "", trace="aa"), otlp("1", "", start=5, end=6, trace="bb"))
+    assert [(each.trace_id[:2], each.spans) for each in stored.list()] == [("bb", 1), ("aa", 2)]
+    assert sorted(each.span_id for each in stored.find("aaaa").spans) == ["1", "2"]
+
+
+def test_what_is_in_a_removed_file_is_gone_also_for_the_search(shop):
+    stored = Store(shop)
+    assert ids(stored.list(Filter(text="tea"))) == ["aa"]
+    write(shop / "traces-1.jsonl", otlp("1", trace="dd"))
+    assert len(stored.list()) == 4
+    (shop / "traces.jsonl").unlink()
+    assert ids(stored.list()) == ["dd"]
+    assert ids(stored.list(Filter(text="tea"))) == []
+    tables = sqlite3.connect(shop / "index.sqlite").execute("SELECT name FROM sqlite_master WHERE name LIKE 'words_%'")
+    assert {name.split("_")[1] for (name,) in tables} == {"2"}
+
+
+def test_a_file_that_was_replaced_or_cut_is_read_again(tmp_path):
+    file = write(tmp_path / "traces.jsonl", otlp("1", trace="aa"), otlp("1", start=2, end=3, trace="bb"))
+    stored = Store(tmp_path)
+    assert ids(stored.list()) == ["bb", "aa"]
+    file.write_text(line(otlp("1", trace="cc")))  # the same inode
+    assert ids(stored.list()) == ["cc"]
+    assert stored.find("cccc").spans[0].span_id == "1"
+
+
+@pytest.mark.parametrize("content", [b"no database", b"", b"SQLite format 3\0" + bytes(4096)])
+def test_a_broken_index_is_made_again(shop, content):
+    (shop / "index.sqlite").write_bytes(content)
+    assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
+
+
+def test_an_index_of_another_version_is_made_again(shop):
+    Store(shop).list()
+    database = sqlite3.connect(shop / "index.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
+    assert sqlite3.connect(shop / "index.sqlite").execute("PRAGMA user_version").fetchone() != (99,)
+
+
+def test_the_index_is_readable_for_its_user_only_and_a_link_is_not_followed(shop, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "precious"
+    other.write_text("of somebody else")
+    (shop / "index.sqlite").symlink_to(other)
+    assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
+    assert other.read_text() == "of somebody else"
+    (shop / "index.sqlite").unlink()
+    Store(shop).list()
+    assert (shop / "index.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_that_cannot_be_written_is_read_all_the_same(shop, monkeypatch):
+    really = os.open
+
+    def refuse(path, *args):
+        if os.fspath(path).endswith("index.sqlite"):
+            raise PermissionError(13, "Permission denied")
+        return really(path, *args)
+
+    monkeypatch.setattr(os, "open", refuse)  # root may write anywhere
+    assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
+    monkeypatch.undo()
+    assert not (shop / "index.sqlite").exists()
+
+
+def test_an_index_that_another_process_writes_gives_what_it_has(shop, monkeypatch):
+    monkeypatch.setattr(index_module, "_BUSY_S", 0.01)
+    stored = Store(shop)
+    stored.list()
+    other = sqlite3.connect(shop / "index.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    write(shop / "traces.jsonl", otlp("1", start=95, end=96, trace="dd"))
+    assert ids(stored.list()) == ["cc", "bb", "aa"]
+    assert stored.troubles == ["another process makes the index; the newest traces may be missing"]
+    other.execute("ROLLBACK")
+    assert ids(stored.list()) == ["dd", "cc", "bb", "aa"]
+    assert stored.troubles == []
+
+
+def test_several_readers_index_the_same_files_at_once_and_agree(tmp_path):
+    for number in range(40):
+        spans = [
+            otlp(f"{n}", "" if not n else "0", start=number, end=number + 1, trace=f"{number:04x}") for n in range(50)
+        ]
+        write(tmp_path / "traces.jsonl", *spans)
+    code = f"from lmspan import traces; print([(t.trace_id[:4], t.spans) for t in traces.list(path={str(tmp_path)!r})])"
+    readers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    printed = {reader.communicate()[0] for reader in readers}
+    assert printed == {f"{[(f'{number:04x}', 50) for number in reversed(range(40))]}\n"}
+
+
+def test_unreadable_lines_are_named_once_and_the_rest_is_read(shop):
+    with (shop / "traces.jsonl").open("a") as file:
+        file.write("{broken\n")
+    write(shop / "traces.jsonl", otlp("1", start=99, end=100, trace="dd"))
+    stored = Store(shop)
+    for _ in range(2):
+        assert ids(stored.list()) == ["dd", "cc", "bb", "aa"]
+        (trouble,) = stored.troubles
+        assert trouble.startswith(f"{shop}/traces.jsonl, line 7: no JSON (")
+
+
+def test_a_directory_of_other_files_has_no_index_beside_it(tmp_path):
+    write(tmp_path / "exported.json", otlp("1", trace="aa"))
+    write(tmp_path / "more.jsonl", otlp("1", start=2, end=3, trace="bb"))
+    assert ids(Store(tmp_path).list()) == ["bb", "aa"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["exported.json", "more.jsonl"]
+    assert ids(Store(tmp_path / "more.jsonl").list()) == ["bb"]
+
+
+def test_a_file_of_one_object_in_several_lines_is_read(tmp_path):
+    path = tmp_path / "pretty.json"
+    path.write_text(json.dumps(json.loads(line(otlp("1"), otlp("2", "1"))), indent=2))
+    (trace,), troubles = store.read_file(path)
+    assert ([each.span_id for each in trace.spans], troubles) == (["1", "2"], [])
+    assert [each.spans for each in Store(path).list()] == [2]
+    path.write_text("[\n" + line(otlp("1")).rstrip() + ",\n" + line(otlp("2", "1")) + "]")
+    assert [each.spans for each in Store(path).list()] == [2]
+
+
+def test_tables_convert(shop):
+    table = Store(shop).list()
+    assert table.columns[:4] == ("number", "trace_id", "start", "service")
+    assert [each["name"] for each in table.to_dicts()] == ["module slow", "invoke_agent ReAct", "module answer"]
+    assert "<td" in table._repr_html_()
+    assert "Which tea?" in table._repr_html_()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_pandas_and_polars_take_a_table(shop, library):
+    frame = getattr(Store(shop).list(), f"to_{library}")()
+    assert list(frame["trace_id"]) == ["cc" * 16, "bb" * 16, "aa" * 16]
+    assert list(frame["duration_s"]) == [60, 3, 2]
+    assert list(frame.columns) == list(Store(shop).list().columns)
 
 
 def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path):
@@ -112,83 +313,30 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path):
         json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [each]}]}]}) for each in (span, {"traceId": "x"})
     )
     file.write_text(f'{good}\nnonsense\n{{"a": 1}}\n\n[]\n{bad}\n{good}')
-    reading = store.read_file(file)
-    (trace,) = reading.traces.values()
-    assert [(each.trace_id, each.kind, each.failed) for each in trace.spans] == [("ab", 3, True)] * 2
-    assert reading.troubles == [
+    (trace,), troubles = store.read_file(file)
+    assert [(each.trace_id, each.kind, each.failed) for each in trace.spans] == [("ab", 3, True)]
+    assert troubles == [
         f"{file}: 4 lines cannot be read; the first is line 2: no JSON (Expecting value: line 1 column 1 (char 0))"
     ]
 
 
-def test_a_missing_trace_or_file_is_an_error_with_its_name(tmp_path):
-    with pytest.raises(TraceFileError, match="no trace is stored in"):
-        store.find(tmp_path)
-    with pytest.raises(TraceFileError, match="neither a file or directory, nor a trace id"):
-        store.find(tmp_path, "zzz")
-    with pytest.raises(TraceFileError, match="no such trace"):
-        store.find(tmp_path, "abcd")
-    with pytest.raises(TraceFileError, match="cannot be read"):
+def test_a_file_is_read_alone_and_a_directory_with_all_its_files(tmp_path):
+    write(tmp_path / "traces.jsonl", otlp("1", trace="aa"), otlp("1", trace="cc"))
+    write(tmp_path / "traces-1.jsonl", otlp("2", "1", trace="aa"))
+    write(tmp_path / "other.jsonl", otlp("1", trace="dd"))
+    (tmp_path / "notes.txt").write_text("no trace")
+
+    def read(path):
+        return {trace.trace_id[:2]: len(trace.spans) for trace in store.read_file(path)[0]}
+
+    assert read(tmp_path / "traces.jsonl") == {"aa": 1, "cc": 1}
+    assert read(tmp_path) == {"aa": 2, "cc": 1, "dd": 1}
+    with pytest.raises(TraceFileError, match=r"none.jsonl cannot be read"):
         store.read_file(tmp_path / "none.jsonl")
 
 
-def stored(directory, name, written, *spans):
-    """Write a file whose last line was written at a time; a span is its trace, id, parent, start and end."""
-    made = [
-        {"traceId": trace * 16, "spanId": span, "parentSpanId": parent, "name": f"turn {span}",
-         "startTimeUnixNano": str(start * 10**9), "endTimeUnixNano": str(end * 10**9)}
-        for trace, span, parent, start, end in spans
-    ]  # fmt: skip
-    path = directory / name
-    path.write_text(
-        "".join(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [each]}]}]}) + "\n" for each in made)
-    )
-    os.utime(path, (written, written))
-    return path
-
-
-ROTATED = [
-    ("traces-1.jsonl", 100, [("aa", "1", "2", 89, 90), ("bb", "1", "", 94, 95), ("cc", "9", "", 98, 99)]),
-    ("traces-2.jsonl", 200, [("cc", "1", "", 149, 150)]),
-    ("traces-3.jsonl", 300, [("aa", "2", "3", 289, 290), ("bb", "9", "", 279, 280)]),
-    ("traces.jsonl", 400, [("cc", "8", "", 309, 310), ("aa", "3", "", 80, 390)]),
-]
-
-
-@pytest.mark.parametrize("wanted", ["last", "aaaa", "AAAA", "aa" * 16])
-def test_a_trace_in_several_files_is_read_whole(wanted, tmp_path):
-    for name, written, spans in ROTATED:
-        stored(tmp_path, name, written, *spans)
-    trace, troubles = store.find(tmp_path, wanted)
-    assert (sorted(each.span_id for each in trace.spans), troubles) == (["1", "2", "3"], [])
-
-
-def test_a_trace_without_its_root_is_searched_in_all_files_and_a_whole_one_no_further_than_its_start(tmp_path):
-    stored(tmp_path, "traces-1.jsonl", 100, ("aa", "1", "9", 89, 90))
-    (tmp_path / "traces-2.jsonl").write_text("{broken" + "aa" * 16)
-    os.utime(tmp_path / "traces-2.jsonl", (200, 200))
-    stored(tmp_path, "traces.jsonl", 400, ("aa", "2", "9", 389, 390))
-    trace, troubles = store.find(tmp_path)
-    assert (len(trace.spans), len(troubles)) == (2, 1)
-    stored(tmp_path, "traces.jsonl", 400, ("aa", "9", "", 389, 390))
-    trace, troubles = store.find(tmp_path)
-    assert (len(trace.spans), troubles) == (1, [])
-
-
-def test_only_the_lines_of_the_trace_are_read_from_several_files(tmp_path):
-    for name, written, spans in ROTATED:
-        path = stored(tmp_path, name, written, *spans)
-        path.write_text(path.read_text() + "{broken\n" + "{broken, too, and of the trace " + "bb" * 16 + "\n")
-    trace, troubles = store.find(tmp_path, "bbbb")
-    assert (sorted(each.span_id for each in trace.spans), len(troubles)) == (["1", "9"], 4)
-
-
-def test_a_file_is_read_alone_and_a_directory_with_all_its_files(tmp_path):
-    for name, written, spans in ROTATED:
-        stored(tmp_path, name, written, *spans)
-    stored(tmp_path, "other.jsonl", 1, ("dd", "1", "", 0, 1))
-    (tmp_path / "notes.txt").write_text("no trace")
-    alone, all_of_them = store.read_file(tmp_path / "traces.jsonl"), store.read_file(tmp_path)
-    assert {name[:2]: len(trace.spans) for name, trace in sorted(alone.traces.items())} == {"aa": 1, "cc": 1}
-    assert {name[:2]: len(trace.spans) for name, trace in sorted(all_of_them.traces.items())} == {
-        "aa": 3, "bb": 2, "cc": 3, "dd": 1,
-    }  # fmt: skip
+def test_the_default_place_is_that_of_init(shop, monkeypatch):
+    monkeypatch.setenv("LMSPAN_DIR", str(shop))
+    assert traces.last().trace_id == "cc" * 16
+    assert [each.key for each in traces.statistics("service")] == ["shop", "batch"]
+    assert Store().path.samefile(shop)

@@ -15,11 +15,11 @@ import sys
 _LIBRARIES = ("lmspan", "dspy", "logillm", "llmproc")
 
 
-def _start(first):
+def _start(first, quiet=True):
     try:
         from lmspan.launch import recording  # noqa: PLC0415 - loads lmspan only where it records
 
-        recording.start(first=first)
+        recording.start(first=first, quiet=quiet)
     except Exception:  # noqa: BLE001, S110 - the process may have no lmspan, or a version without this module
         pass
 
@@ -62,7 +62,7 @@ def _hook():
     if sys.version_info < (3, 11) or "LMSPAN_RUN" not in os.environ:
         return
     if first:
-        _start(first=True)
+        _start(first=True, quiet=first == "quiet")
     else:
         sys.meta_path.insert(0, _WhenImported())
 

@@ -1,0 +1,126 @@
+"""Render lists of traces and statistics as tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Group
+from rich.text import Text
+
+from lmspan.terminal.columns import Cell, Column, Lines, cell, text
+from lmspan.terminal.figures import count, duration, money, number, tokens
+from lmspan.terminal.text import safe_text
+from lmspan.traces.spans import State, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from lmspan.traces.statistics import Statistic
+    from lmspan.traces.store import Summary
+
+_TRACES: Final = (
+    Column("#", right=True), Column("trace"), Column("started"), Column("service", cut=True, optional=2),
+    Column("root and input", cut=True), Column("time", right=True), Column("LM", right=True, optional=1),
+    Column("tokens", right=True), Column("cost", right=True), Column("score"), Column(""),
+)  # fmt: skip
+_STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
+_CALLS: Final = ("model", "module", "tool", "name")
+
+
+def trace_list(summaries: Sequence[Summary]) -> RenderableType:
+    """Return traces as a table."""
+    days = {summary.start.date() for summary in summaries}
+    return Lines(_TRACES, [_trace(summary, with_date=len(days) > 1) for summary in summaries])
+
+
+def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
+    name = (safe_text(summary.name), "bold red" if summary.failed else "bold")
+    words = (f"  {safe_text(summary.words)}" if summary.words else "", "dim")
+    return (
+        text("" if summary.number is None else str(summary.number)),
+        text(safe_text(summary.trace_id[:8]), "dim"),
+        text(summary.start.strftime("%m-%d %H:%M:%S" if with_date else "%H:%M:%S")),
+        text(safe_text(summary.service)),
+        cell(name, words),
+        text(duration(summary.duration_s)),
+        text(str(summary.lm_calls or "")),
+        text(
+            tokens(summary.input_tokens, summary.output_tokens) if summary.input_tokens or summary.output_tokens else ""
+        ),
+        text("" if summary.cost is None else money(summary.cost)),
+        text(_score(summary), "green"),
+        _outcome(summary),
+    )
+
+
+def _score(summary: Summary) -> str:
+    if summary.score is None:
+        return ""
+    first = "" if summary.first_score is None else f"{number(summary.first_score)} → "
+    return first + number(summary.score)
+
+
+def _outcome(summary: Summary) -> Cell:
+    return cell(*(
+        piece
+        for piece in (
+            (_STATES[summary.state], "yellow"),
+            (" " if summary.failed and summary.state is not State.ENDED else "", ""),
+            (f"{summary.failed} failed" if summary.failed else "", "red"),
+        )
+        if piece[0]
+    ))  # fmt: skip
+
+
+def statistics_table(statistics: Sequence[Statistic], by: str) -> RenderableType:
+    """Return statistics as a table, with their sums below."""
+    columns = [
+        Column(by, cut=True), Column("calls" if by in _CALLS else "traces", right=True),
+        Column("total", right=True, optional=3), Column("p50", right=True), Column("p95", right=True),
+        Column("max", right=True, optional=5), Column("1st chunk p50/p95", right=True, optional=2),
+        Column("tokens", right=True), Column("cost", right=True), Column("cached", right=True, optional=4),
+        Column("retries", right=True, optional=1), Column("waited", right=True, optional=4),
+        Column("recovered", right=True, optional=1), Column("failed", right=True),
+    ]  # fmt: skip
+    return Group(Lines(columns, [_statistic(each) for each in statistics]), *_unknown(statistics))
+
+
+def _statistic(each: Statistic) -> Sequence[Cell]:
+    chunk = ""
+    if each.first_chunk_p50_s is not None and each.first_chunk_p95_s is not None:
+        chunk = f"{duration(each.first_chunk_p50_s)}/{duration(each.first_chunk_p95_s)}"
+    failed = each.failed - each.recovered if each.failed > each.recovered else 0
+    return (
+        text(safe_text(each.key), "bold"),
+        text(str(each.calls)),
+        text(duration(each.total_s)),
+        text(duration(each.p50_s)),
+        text(duration(each.p95_s)),
+        text(duration(each.max_s)),
+        text(chunk),
+        text(tokens(each.input_tokens, each.output_tokens) if each.input_tokens or each.output_tokens else ""),
+        text("" if each.cost is None else money(each.cost)),
+        text(str(each.cache_hits or "")),
+        text(str(each.retries or ""), "yellow"),
+        text(duration(each.retry_wait_s) if each.retry_wait_s else "", "yellow"),
+        text(str(each.recovered or ""), "yellow"),
+        text(str(failed or ""), "red"),
+    )
+
+
+def _unknown(statistics: Sequence[Statistic]) -> list[Text]:
+    unknown = sum(each.unknown_costs for each in statistics)
+    return [Text(f"the cost of {count(unknown, 'call')} is unknown", style="dim")] if unknown else []
+
+
+def summary_json(summary: Summary) -> str:
+    """Return the row of a trace as a JSON object; the time is in ISO 8601."""
+    return as_json({**dataclasses.asdict(summary), "start": summary.start.isoformat()})
+
+
+def statistic_json(statistic: Statistic, by: str) -> str:
+    """Return statistics as a JSON object."""
+    return as_json({"by": by, **dataclasses.asdict(statistic)})

@@ -1,0 +1,152 @@
+"""The content of a span as a person reads it: inputs, outputs, and messages as a conversation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lmspan import semconv as sc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lmspan.traces.spans import StoredSpan
+
+_INPUTS: Final = (
+    sc.MODULE_INPUTS, sc.OPERATION_INPUTS, sc.TOOL_CALL_ARGUMENTS, sc.RETRIEVAL_QUERY, sc.INTERPRETER_CODE,
+    sc.INPUT_MESSAGES, sc.OI_INPUT,
+)  # fmt: skip
+_OUTPUTS: Final = (
+    sc.MODULE_OUTPUTS, sc.OPERATION_OUTPUTS, sc.TOOL_CALL_RESULT, sc.RETRIEVAL_DOCUMENTS, sc.INTERPRETER_OUTPUT,
+    sc.OUTPUT_MESSAGES, sc.OI_OUTPUT,
+)  # fmt: skip
+_MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
+_TEXT_OF: Final = ("content", "text", "result", "response", "arguments", "uri", "file_id")
+_WORDS: Final = 200
+
+
+class Part(NamedTuple):
+    """One part of a message. `kind` is the conventions' type: text, reasoning, tool_call, tool_call_response, ..."""
+
+    kind: str
+    text: str
+    name: str = ""
+
+
+class Message(NamedTuple):
+    """One message of a conversation."""
+
+    role: str
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The text parts."""
+        return "\n".join(part.text for part in self.parts if part.kind == "text")
+
+
+def value_of(text: Any) -> Any:
+    """Return the value of a JSON text, and any other text unchanged."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):  # no JSON, or too deep
+        return text
+
+
+def inputs_of(span: StoredSpan) -> Any:
+    """Return the inputs of a span, None if it has none."""
+    return _first(span.facts, _INPUTS)
+
+
+def outputs_of(span: StoredSpan) -> Any:
+    """Return the outputs of a span, None if it has none."""
+    return _first(span.facts, _OUTPUTS)
+
+
+def _first(facts: Mapping[str, Any], names: Sequence[str]) -> Any:
+    name = next((name for name in names if name in facts), None)
+    if name is None:
+        return None
+    value = value_of(facts[name])
+    if name in _MESSAGES:
+        return "\n".join(message.text for message in _messages(value) if message.role != "system") or None
+    return value["result"] if type(value) is dict and list(value) == ["result"] else value
+
+
+def conversation(span: StoredSpan) -> list[Message]:
+    """Return the messages of a model call: system instructions, request and response, in this order."""
+    facts = span.facts
+    messages: list[Message] = []
+    if sc.SYSTEM_INSTRUCTIONS in facts:
+        messages.append(Message("system", tuple(_parts(value_of(facts[sc.SYSTEM_INSTRUCTIONS])))))
+    for name in _MESSAGES:
+        messages += _messages(value_of(facts.get(name)))
+    return messages
+
+
+def _messages(value: Any) -> list[Message]:
+    listed = value if type(value) is list else []
+    return [_message(each) for each in listed if type(each) is dict]
+
+
+def _message(message: dict[str, Any]) -> Message:
+    parts = message.get("parts", message.get("content"))
+    return Message(str(message.get("role", "")), tuple(_parts(parts)))
+
+
+def _parts(value: Any) -> Iterator[Part]:
+    for part in value if type(value) is list else [value]:
+        if type(part) is dict:
+            name = part.get("name") or part.get("mime_type") or part.get("id")
+            yield Part(str(part.get("type", "")), _part_text(part), name if type(name) is str else "")
+        elif part is not None:
+            yield Part("text", part if type(part) is str else as_text(part))
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    name = next((name for name in _TEXT_OF if name in part), None)
+    if name is not None:
+        return part[name] if type(part[name]) is str else as_text(part[name])
+    return as_text({key: each for key, each in part.items() if key != "type"})
+
+
+def as_text(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as text: strings as they are, other values as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+    except (ValueError, RecursionError):
+        return "<too deep>"
+
+
+def fields(value: Any) -> list[tuple[str, str]]:
+    """Return the fields of an object with their values as text; a single pair with the name "" for another value."""
+    if type(value) is dict:
+        return [(name, as_text(each)) for name, each in value.items()]
+    return [] if value is None else [("", as_text(value))]
+
+
+def readable(value: Any) -> str:
+    """Return an object as `name: value`, and any other value as text."""
+    return "  ".join(f"{name}: {text}" if name else text for name, text in fields(value))
+
+
+def first_words(span: StoredSpan) -> str:
+    """Return the beginning of a span's inputs, without the names of fields."""
+    return " ".join(" ".join(text[:_WORDS] for _, text in fields(inputs_of(span))).split())[:_WORDS]
+
+
+def texts_of(span: StoredSpan) -> Iterator[str]:
+    """Yield every text of a span that a search finds: its name, its content and its errors."""
+    yield span.name
+    yield span.message
+    for facts in (span.facts, *(event.facts for event in span.events)):
+        for name, value in facts.items():
+            if type(value) is str and name in _SEARCHED:
+                yield value
+
+
+_SEARCHED: Final = sc.CONTENT | {
+    sc.ERROR_TYPE, sc.EXCEPTION_TYPE, sc.MODULE_NAME, sc.MODULE_PATH, sc.CANDIDATE_REASON, sc.SESSION_ID, sc.USER_ID,
+}  # fmt: skip

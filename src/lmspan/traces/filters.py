@@ -1,0 +1,120 @@
+"""Which traces a query is about."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypedDict
+
+from lmspan.errors import LmspanError
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
+_WORD: Final = re.compile(r"\w+")
+_MOST_WORDS: Final = 32
+
+
+class Wanted(TypedDict, total=False):
+    """The fields of a filter, as keyword arguments."""
+
+    failed: bool
+    slow: float | str | None
+    since: float | str | None
+    until: float | str | None
+    service: str | None
+    name: str | None
+    session: str | None
+    model: str | None
+    text: str | None
+    trace: str | None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The traces that have all of these properties. A property that is None or False selects nothing.
+
+    failed          a failure ended the trace, or was not recovered
+    slow            it took at least so long: seconds, or "500ms", "2s", "3min"
+    since, until    it started then: seconds since 1970, or local time as "2h", "3d", "today", "2026-11-26",
+                    "2026-11-26 14:30"
+    service         the service.name of a span
+    name, model     a part of the name of a span, or of the model of a call
+    session         the session.id, conversation id or user.id of a span
+    text            words, or beginnings of words, that its content, names or errors contain
+    trace           its whole id
+    """
+
+    failed: bool = False
+    slow: float | str | None = None
+    since: float | str | None = None
+    until: float | str | None = None
+    service: str | None = None
+    name: str | None = None
+    session: str | None = None
+    model: str | None = None
+    text: str | None = None
+    trace: str | None = None
+
+    def conditions(self) -> tuple[list[str], list[Any]]:
+        """Return the conditions in SQL on the table `traces`, except that of the text, and their values."""
+        given = [(sql, value) for sql, value in self._conditions() if value is not None]
+        return [sql for sql, _ in given], [value for sql, value in given for _ in range(sql.count("?"))]
+
+    def _conditions(self) -> list[tuple[str, Any]]:
+        return [
+            ("(traces.failed > 0 OR root_failed)", True if self.failed else None),
+            ("traces.trace_id = ?", self.trace),
+            ("traces.end - traces.start >= ?", nanoseconds(self.slow)),
+            ("traces.start >= ?", moment(self.since)),
+            ("traces.start < ?", moment(self.until)),
+            (_has_span("service = ?"), self.service),
+            (_has_span("instr(lower(name), ?)"), self.name.lower() if self.name else None),
+            (_has_span("session = ? OR user = ?"), self.session),
+            (_has_span("instr(lower(model), ?)"), self.model.lower() if self.model else None),
+        ]
+
+    def words(self) -> list[str]:
+        """Return the words to search, as queries of the full text search; each stands for its beginning, too."""
+        return [f'"{word}"*' for word in _WORD.findall(self.text or "")[:_MOST_WORDS]]
+
+
+def _has_span(condition: str) -> str:
+    return f"EXISTS (SELECT 1 FROM spans WHERE spans.trace = traces.id AND ({condition}))"  # noqa: S608 - constants
+
+
+def nanoseconds(duration: float | str | None) -> int | None:
+    """Return a duration, in seconds or with a unit, in nanoseconds. Raises LmspanError for a text without meaning."""
+    if duration is None:
+        return None
+    return int(_seconds(duration) * 1e9)
+
+
+def _seconds(duration: float | str) -> float:
+    if not isinstance(duration, str):
+        return float(duration)
+    match = _SPAN_OF_TIME.fullmatch(duration.strip())
+    if match is None:
+        raise LmspanError(f"{duration!r} is no duration; write 500ms, 2s, 5min, 2h, 3d or 1w")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def moment(when: float | str | None) -> int | None:
+    """Return a time in nanoseconds since 1970. Raises LmspanError for a text without meaning."""
+    if when is None:
+        return None
+    if not isinstance(when, str):
+        return int(when * 1e9)
+    days = {"today": 0, "yesterday": 1}
+    if when in days:
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        return int((midnight - timedelta(days=days[when])).timestamp() * 1e9)
+    if _SPAN_OF_TIME.fullmatch(when.strip()):
+        return int((time.time() - _seconds(when)) * 1e9)
+    try:
+        return int(datetime.fromisoformat(when).astimezone().timestamp() * 1e9)
+    except (ValueError, OverflowError) as error:
+        raise LmspanError(
+            f"{when!r} is no time; write 2h, 3d, today, yesterday, 2026-11-26 or '2026-11-26 14:30'"
+        ) from error

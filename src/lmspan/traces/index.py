@@ -1,0 +1,401 @@
+"""An index of trace files in SQLite, beside the files: a cache that any reader makes, extends and may remove.
+
+    files       one row a file, with the number of bytes that are indexed
+    traces      one row a trace, computed from its spans: what a list shows and is filtered by
+    chunks      which lines of which file hold spans of a trace
+    spans       one row a span
+    words_N     the words of file N, for searching in full text; a row for each chunk, without the text itself
+
+A reader first adds what programs have written since. Files only grow, are renamed, or vanish, so the index of a file
+continues at the last byte; for a file that has changed otherwise, or whose format this version does not know, it is
+made again. Several readers can do this at once: SQLite lets one of them write. Writers of traces do not use the index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sqlite3
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lmspan.errors import TraceFileError
+from lmspan.traces.content import first_words, texts_of
+from lmspan.traces.figures import failures
+from lmspan.traces.files import Piece, Troubles, open_file, pieces, spans_in
+from lmspan.traces.rows import Row, row_of
+from lmspan.traces.spans import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from lmspan.traces.spans import StoredSpan
+
+INDEX_NAME: Final = "index.sqlite"
+_VERSION: Final = 1
+_BUSY_S: Final = 5.0
+_COMMIT_BYTES: Final = 32_000_000  # a commit lets other readers see what is indexed so far
+_LONGEST_TEXT: Final = 200_000  # characters of one text that can be searched
+_HEAD: Final = 4096  # bytes by which a file is recognised
+_SCHEMA: Final = f"""
+CREATE TABLE files (id INTEGER PRIMARY KEY, device INTEGER, inode INTEGER, name TEXT, head TEXT, indexed INTEGER,
+    lines INTEGER, unreadable INTEGER, trouble TEXT);
+CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id TEXT UNIQUE, start INTEGER, end INTEGER, service TEXT, name TEXT,
+    words TEXT, whole INTEGER, spans INTEGER, lm_calls INTEGER, input_tokens INTEGER, output_tokens INTEGER, cost REAL,
+    score REAL, first_score REAL, root_failed INTEGER, failed INTEGER, recovered INTEGER, session TEXT);
+CREATE INDEX traces_by_start ON traces (start);
+CREATE INDEX traces_to_sum_up ON traces (id) WHERE spans IS NULL;
+CREATE TABLE chunks (id INTEGER PRIMARY KEY, trace INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+CREATE INDEX chunks_by_trace ON chunks (trace);
+CREATE INDEX chunks_by_file ON chunks (file);
+CREATE TABLE spans (trace INTEGER, {", ".join(Row._fields[1:])}, file INTEGER,
+    PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
+"""
+_SUM_UP: Final = """
+UPDATE traces SET (name, service, score, first_score, root_failed, whole) = (
+    SELECT name, service, score, first_score, failed, parent_id = '' FROM spans WHERE trace = traces.id
+    ORDER BY parent_id <> '', start LIMIT 1),
+(start, end, spans, lm_calls, input_tokens, output_tokens, cost, session, failed, recovered) = (
+    SELECT min(start), max(start + duration), count(*), total(is_model_call), total(input_tokens * is_model_call),
+        total(output_tokens * is_model_call), sum(cost * is_model_call), max(session), 0, 0
+    FROM spans WHERE trace = traces.id)
+WHERE spans IS NULL
+"""
+_WITH_FAILURES: Final = """
+SELECT id FROM traces WHERE spans IS NULL
+    AND EXISTS (SELECT 1 FROM spans WHERE trace = traces.id AND failed)
+"""
+
+
+class Chunk(NamedTuple):
+    """Where spans of a trace are."""
+
+    path: Path
+    identity: tuple[int, int]
+    offset: int
+    length: int
+
+
+class Index:
+    """The index of the trace files of a directory, or of one file. It is used on one thread."""
+
+    def __init__(self, directory: Path, patterns: Sequence[str], *, beside: bool) -> None:
+        """Open the index, and make it if there is none. Without `beside` it is temporary.
+
+        An index that cannot be made beside the files, for example in a directory that is read only, is temporary too.
+        """
+        self._directory = directory
+        self._patterns = patterns
+        self._database = _opened(directory / INDEX_NAME) if beside else _temporary()
+        self.troubles: list[str] = []
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def rows(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Run a query."""
+        return self._database.execute(statement, tuple(values))
+
+    # What is new --------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Add what the files have got since, and remove what is of files that have vanished."""
+        self.troubles = []
+        try:
+            self._refresh()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            self.troubles.append("another process makes the index; the newest traces may be missing")
+        self.troubles += self._unreadable()
+
+    def _refresh(self) -> None:
+        paths = {identity(status): path for path, status in _with_status(self._files())}
+        known = {(device, inode): (file, indexed) for file, device, inode, indexed in self.rows(
+            "SELECT id, device, inode, indexed FROM files")}  # fmt: skip
+        gone = [file for key, (file, _) in known.items() if key not in paths]
+        grown = [
+            (path, *known.get(key, (0, 0)))
+            for key, path in sorted(paths.items(), key=lambda each: _time(each[1]))
+            if key not in known or _size(path) != known[key][1] or self._is_renamed(known[key][0], path)
+        ]
+        if gone:
+            with self._writing():
+                for file in gone:
+                    self._forget(file)
+        for path, file, indexed in grown:
+            with suppress(TraceFileError):  # it has vanished since, or may not be read
+                self._extend(path, file, indexed)
+        if self.rows("SELECT 1 FROM traces WHERE spans IS NULL LIMIT 1").fetchone():
+            with self._writing():
+                self._sum_up()
+
+    def _files(self) -> Iterator[Path]:
+        for pattern in self._patterns:
+            yield from self._directory.glob(pattern)
+
+    def _is_renamed(self, file: int, path: Path) -> bool:
+        return bool(self.rows("SELECT name FROM files WHERE id = ?", (file,)).fetchone()[0] != path.name)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def _extend(self, path: Path, file: int, indexed: int) -> None:
+        """Index the lines that a file has got since."""
+        with closing(open_file(path)) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if file and (size < indexed or self._head_of(file) != _head(opened, indexed)):
+                with self._writing():
+                    self._forget(file)
+                file = 0
+            file = file or self._enter(path, opened)
+            while self._extend_once(path, opened, file) < size:
+                pass
+
+    def _extend_once(self, path: Path, opened: BinaryIO, file: int) -> float:
+        """Index until a commit is due; return where the index ends, or infinity if nothing is left to index."""
+        with self._writing():  # another process may have indexed a part in the meantime
+            begin, lines = self.rows("SELECT indexed, lines FROM files WHERE id = ?", (file,)).fetchone()
+            end, lines = self._index(path, opened, file, begin, lines)
+            self.rows(
+                "UPDATE files SET name = ?, head = ?, indexed = ?, lines = ? WHERE id = ?",
+                (path.name, _head(opened, end), end, lines, file),
+            )
+        return end if end > begin else math.inf
+
+    def _head_of(self, file: int) -> str:
+        return str(self.rows("SELECT head FROM files WHERE id = ?", (file,)).fetchone()[0])
+
+    def _enter(self, path: Path, opened: BinaryIO) -> int:
+        """Enter a file; return its number, also if another process was faster."""
+        device, inode = identity(os.fstat(opened.fileno()))
+        with self._writing():
+            known = self.rows("SELECT id FROM files WHERE device = ? AND inode = ?", (device, inode)).fetchone()
+            if known:
+                return int(known[0])
+            number = self.rows(
+                "INSERT INTO files VALUES (NULL, ?, ?, ?, '', 0, 0, 0, '')", (device, inode, path.name)
+            ).lastrowid
+            self._database.execute(f"CREATE VIRTUAL TABLE words_{number} USING fts5(text, content='')")
+        return int(number or 0)
+
+    def _index(self, path: Path, opened: BinaryIO, file: int, begin: int, lines: int) -> tuple[int, int]:
+        """Index lines until a commit is due; return the end of the last line, and the number of lines."""
+        troubles = Troubles(path)
+        end = begin
+        number = 0
+        for piece in pieces(opened, begin):
+            if not piece.finished:
+                break
+            spans, trouble = spans_in(piece)
+            number = piece.number
+            if trouble:
+                troubles.add(lines + number, trouble)
+            for trace_id, each in _by_trace(spans).items():
+                self._add(trace_id, each, file, piece)
+            end = piece.offset + piece.length
+            if end - begin > _COMMIT_BYTES:
+                break
+        if troubles.count:
+            values = (troubles.count, troubles.first, file)
+            self.rows(
+                "UPDATE files SET unreadable = unreadable + ?, trouble = iif(trouble = '', ?, trouble) WHERE id = ?",
+                values,
+            )
+        return end, lines + number
+
+    def _add(self, trace_id: str, spans: list[StoredSpan], file: int, piece: Piece) -> None:
+        """Add the spans of a trace that one line holds."""
+        (trace,) = self.rows(
+            "INSERT INTO traces (trace_id) VALUES (?) ON CONFLICT DO UPDATE SET spans = NULL RETURNING id", (trace_id,)
+        ).fetchone()
+        number = self.rows(
+            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?)", (trace, file, piece.offset, piece.length)
+        ).lastrowid
+        marks = ", ".join("?" * (len(Row._fields) + 1))
+        rows = ((trace, *row_of(span)[1:], file) for span in spans if span.state is State.ENDED)
+        self._database.executemany(f"INSERT OR IGNORE INTO spans VALUES ({marks})", rows)
+        texts = dict.fromkeys(text[:_LONGEST_TEXT] for span in spans for text in texts_of(span))
+        self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, _storable("\n".join(texts))))
+        root = next((span for span in spans if not span.parent_id), None)
+        if root is not None:
+            self.rows("UPDATE traces SET words = ? WHERE id = ?", (_storable(first_words(root)), trace))
+
+    def _forget(self, file: int) -> None:
+        """Remove a file."""
+        traces = self.rows("SELECT DISTINCT trace FROM chunks WHERE file = ?", (file,)).fetchall()
+        self._database.execute(f"DROP TABLE IF EXISTS words_{file}")
+        self._database.executemany("DELETE FROM spans WHERE trace = ? AND file = ?", ((*each, file) for each in traces))
+        self._database.executemany("UPDATE traces SET spans = NULL WHERE id = ?", traces)
+        self.rows("DELETE FROM chunks WHERE file = ?", (file,))
+        self.rows("DELETE FROM files WHERE id = ?", (file,))
+
+    def _sum_up(self) -> None:
+        """Compute the rows of traces whose spans have changed."""
+        self.rows("DELETE FROM traces WHERE spans IS NULL AND NOT EXISTS (SELECT 1 FROM spans WHERE trace = traces.id)")
+        failing = self.rows(_WITH_FAILURES).fetchall()
+        self.rows(_SUM_UP)
+        for (trace,) in failing:
+            self.rows("UPDATE traces SET recovered = ?, failed = ? WHERE id = ?", (*self._failures(trace), trace))
+
+    def _failures(self, trace: int) -> tuple[int, int]:
+        """Return the numbers of failures in a trace that were recovered, and that were not."""
+        rows = {row.span_id: row for row in self.span_rows("spans.trace = ? AND spans.failed", (trace,))}
+        if not rows:
+            return 0, 0
+        above = {row.parent_id for row in rows.values()} - rows.keys() - {""}
+        for span_id in above:
+            rows.update(
+                (row.span_id, row) for row in self.span_rows("spans.trace = ? AND spans.span_id = ?", (trace, span_id))
+            )
+        kinds = list(failures(rows).values())
+        return sum(kinds), len(kinds) - sum(kinds)
+
+    def span_rows(self, condition: str, values: Iterable[Any] = (), order: str = "") -> Iterator[Row]:
+        """Yield the rows of spans; `condition` and `order` are SQL on the tables `spans` and `traces`."""
+        columns = ", ".join(f"spans.{name}" for name in Row._fields[1:])
+        statement = (
+            f"SELECT traces.trace_id, {columns} FROM traces JOIN spans ON spans.trace = traces.id"
+            f" WHERE {condition} {order}"
+        )
+        for each in self.rows(statement, values):
+            yield Row(*each)
+
+    # What is there ------------------------------------------------------------------------------------------------
+
+    def _unreadable(self) -> list[str]:
+        rows = self.rows("SELECT name, unreadable, trouble FROM files WHERE unreadable > 0 ORDER BY name")
+        return [
+            each for name, count, first in rows for each in Troubles(self._directory / name, count, first).messages()
+        ]
+
+    def chunks(self, trace_id: str) -> list[Chunk]:
+        """Return the places of a trace's spans."""
+        rows = self.rows(
+            "SELECT files.name, device, inode, offset, length FROM chunks JOIN files ON files.id = file"
+            " JOIN traces ON traces.id = trace WHERE trace_id = ? ORDER BY file, offset",
+            (trace_id,),
+        )
+        return [
+            Chunk(self._directory / name, (device, inode), offset, length)
+            for name, device, inode, offset, length in rows
+        ]
+
+    def containing(self, word: str) -> set[int]:
+        """Return the numbers of the traces that contain a word; `word` is a query of the full text search."""
+        traces: set[int] = set()
+        for (file,) in self.rows("SELECT id FROM files").fetchall():
+            source = f"words_{file} JOIN chunks ON chunks.id = words_{file}.rowid"
+            rows = self.rows(f"SELECT DISTINCT trace FROM {source} WHERE words_{file} MATCH ?", (word,))
+            traces.update(trace for (trace,) in rows)
+        return traces
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open an index beside the files; make it again if it is of another version or broken; else a temporary one."""
+    for _ in range(2):
+        try:
+            if path.is_symlink():  # it could lead to a file of another program
+                break
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            return _prepared(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                break
+            remove(path)
+        except sqlite3.DatabaseError:
+            remove(path)
+        except OSError:
+            break
+    return _temporary()
+
+
+def _temporary() -> sqlite3.Connection:
+    return _prepared(sqlite3.connect("", isolation_level=None))  # SQLite keeps it in a file that it removes
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a database with the tables of this version."""
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = OFF")  # a broken cache is made again
+        database.execute("PRAGMA cache_size = -16000")
+        if _version(database) == 0:
+            with suppress(sqlite3.OperationalError):  # another process was faster
+                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+        _check(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError for a database of another version."""
+    if _version(database) != _VERSION:
+        raise sqlite3.DatabaseError("of another version")
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def remove(path: Path) -> None:
+    """Remove an index."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            path.with_name(path.name + suffix).unlink()
+
+
+def _by_trace(spans: Iterable[StoredSpan]) -> dict[str, list[StoredSpan]]:
+    traces: dict[str, list[StoredSpan]] = {}
+    for span in spans:
+        traces.setdefault(_storable(span.trace_id), []).append(span)
+    return traces
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _head(opened: BinaryIO, indexed: int) -> str:
+    opened.seek(0)
+    return hashlib.blake2b(opened.read(min(indexed, _HEAD)), digest_size=8).hexdigest()
+
+
+def _with_status(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in paths:
+        with suppress(OSError):
+            yield path, path.stat()
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """Return the device and the number of a file; SQLite has signed integers of 64 bits."""
+    return status.st_dev & (2**63 - 1), status.st_ino & (2**63 - 1)
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return -1
+
+
+def _time(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return time.time()

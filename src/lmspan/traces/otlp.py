@@ -1,0 +1,134 @@
+"""Decode OTLP JSON into stored spans. This module checks the content of a file once, while reading it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_DEEPEST: Final = 64  # levels of lists and maps in an attribute, because the code that reads them is recursive
+_UINT64: Final = 2**64
+_INT64: Final = 2**63
+
+
+def spans_of(request: Any, trace_id: str = "") -> Iterator[StoredSpan]:
+    """Yield the spans of one OTLP JSON request object, of the traces whose id begins with `trace_id`.
+
+    A span without an end time has not ended. Raises KeyError, TypeError or ValueError for another value.
+    """
+    for resource_spans in request["resourceSpans"]:
+        resource = _attributes((resource_spans.get("resource") or {}).get("attributes"))
+        service = _text(resource.get("service.name"))
+        for scope_spans in resource_spans.get("scopeSpans") or ():
+            for span in scope_spans.get("spans") or ():
+                if _id(span["traceId"]).startswith(trace_id):
+                    yield _span(span, service)
+
+
+def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
+    status = span.get("status") or {}
+    start = _time(span["startTimeUnixNano"])
+    end = _time(span["endTimeUnixNano"])
+    return StoredSpan(
+        trace_id=_id(span["traceId"]),
+        span_id=_id(span["spanId"]),
+        parent_id=_id(span.get("parentSpanId") or ""),
+        name=_text(span.get("name")),
+        kind=_enumerated(span.get("kind")),
+        start_unix_nano=start,
+        end_unix_nano=end or start,
+        status=_enumerated(status.get("code")),
+        message=_text(status.get("message")),
+        attributes=_attributes(span.get("attributes")),
+        events=tuple(_event(each) for each in span.get("events") or ()),
+        service=service,
+        links=tuple(_link(each) for each in span.get("links") or ()),
+        state=State.ENDED if end else State.NOT_ENDED,
+    )
+
+
+def _event(event: Mapping[str, Any]) -> StoredEvent:
+    time = _time(event.get("timeUnixNano") or 0)
+    return StoredEvent(_text(event.get("name")), time, _attributes(event.get("attributes")))
+
+
+def _link(link: Mapping[str, Any]) -> StoredLink:
+    return StoredLink(_id(link["traceId"]), _id(link["spanId"]), _attributes(link.get("attributes")))
+
+
+def _id(value: Any) -> str:
+    return _string(value).lower()
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a string is expected")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _integer(value: Any) -> int:
+    """Return a number of OTLP JSON, which spells 64-bit integers as strings."""
+    if type(value) is int or (isinstance(value, str) and len(value) <= len(str(_UINT64))):
+        return int(value)
+    raise TypeError(f"{type(value).__name__} where a number of 64 bits is expected")
+
+
+def _time(value: Any) -> int:
+    time = _integer(value)
+    if not 0 <= time < _UINT64:
+        raise ValueError("a time is out of range")
+    return time
+
+
+def _enumerated(value: Any) -> int:
+    """Return the number of an enumeration; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
+    if isinstance(value, str) and not value.isdecimal():
+        names = ("UNSET", "OK", "ERROR") if value.startswith("STATUS") else ("", "INTERNAL", "SERVER", "CLIENT")
+        return next((index for index, name in enumerate(names) if name and value.endswith(name)), 0)
+    return _integer(value or 0)
+
+
+def _attributes(items: Iterable[Mapping[str, Any]] | None, depth: int = 0) -> dict[str, Any]:
+    return {_string(item["key"]): _value(item.get("value") or {}, depth) for item in items or ()}
+
+
+def _value(value: Mapping[str, Any], depth: int) -> Any:
+    """Return an attribute's value, or None if it is empty or of a kind that OTLP does not have."""
+    for kind, content in value.items():
+        if kind == "stringValue":  # nearly all of them
+            return _string(content)
+        if kind in _KINDS:
+            if depth > _DEEPEST:
+                raise ValueError(f"an attribute has more than {_DEEPEST} levels")
+            return _KINDS[kind](content, depth + 1)
+    return None
+
+
+def _int64(content: Any) -> int:
+    value = _integer(content)
+    if not -_INT64 <= value < _INT64:
+        raise ValueError("an intValue is out of range")
+    return value
+
+
+def _double(content: Any) -> float:
+    if isinstance(content, bool) or not isinstance(content, str | int | float):
+        raise TypeError(f"{type(content).__name__} where a number is expected")
+    return float(content)
+
+
+_KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
+    "bytesValue": lambda content, _: _string(content),
+    "boolValue": lambda content, _: content is True,
+    "intValue": lambda content, _: _int64(content),
+    "doubleValue": lambda content, _: _double(content),
+    "arrayValue": lambda content, depth: [_value(each or {}, depth) for each in content.get("values") or ()],
+    "kvlistValue": lambda content, depth: _attributes(content.get("values"), depth),
+}

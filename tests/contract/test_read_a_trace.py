@@ -1,0 +1,119 @@
+"""The how-to page answers its sixteen questions: each with at most two commands, in a terminal of 80 columns."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from support.processes import TESTS, run_lmspan
+
+PAGE = (TESTS.parent / "docs" / "how-to" / "read-a-trace.md").read_text()
+SECTIONS = dict(re.findall(r"^## ([^\n]+\?)\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE))
+NOT_OF_THE_DAY = "Is it still running, and how far is it?"
+ANSWERS = {
+    # what the last command prints, as regular expressions
+    "Which step is slow?": [r"module judge ×8 .* 1504 → 96 \$0.000283"],
+    "Which tool is slow?": [r"shipping_status +3 +1\d\d ms"],
+    "Which model costs most?": [r"gpt-4o-mini +53 .* \$0.00\d+", r"gpt-4o +1 .* \$0.000657"],
+    "Which ticket failed, and why?": [
+        r"execute_tool shipping_status ✗ C",
+        r"execute_tool shipping_status: ConnectionError: the carrier does not answer\n +\S+day.py:\d+",
+    ],
+    "Which example got a wrong answer?": [r"17 +3 +0 question: q3 +answer: no +answer: yes +expected no"],
+    "Which example raised an exception?": [
+        r"example: ValueError: no gold answer for q2\n +\S+day.py:\d+ in \S*measure"
+    ],
+    "Did the optimizer help?": [r"1 \w{8} .*optimize GEPA.* 0 → 1", r"2 \w{8} .*optimize GEPA.* 0 → 0"],
+    "What did it change?": [
+        r"candidate 2  score 1",
+        r"instructions of self",
+        r"  - Given the .*\n +\+ Be careful\.",
+    ],
+    "Why was a candidate rejected?": [
+        "not accepted: New subsample score 0.0 not better than old score 0.0".replace(" ", r"\s+")
+    ],
+    "Which prompt was sent?": [r"system\n +Your input fields are", r"Where is good tea\?", r"Drink it at the river\."],
+    "How often were requests repeated, and what did it cost?": [r"gpt-4o-mini .* 2  +\d+\.\d s"],
+    "How long do answers take, and when do they begin?": [r"p50 +p95 1st chunk p50/p95", r"[\d.]+ ms/[\d.]+ ms"],
+    "How many tokens does a session need?": [r"anna +2 .* 321 → 24", r"ben +1 .* 160 → 12 .* 1\b"],
+    "What did the night cost?": [r"shop +9 .* 10868 → 614 \$0.00\d+"],
+    "Is it better than the run before?": [r"optimize GEPA +2 .* 7387 → 372"],
+}
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("day")
+    started(directory, "day").wait(120)
+    return directory
+
+
+def started(directory, part):
+    environ = {**os.environ, "LMSPAN_DIR": str(directory), "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-m", "support.day", part]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def commands(section):
+    return re.findall(r"^\$ lmspan (.+)$", section, re.MULTILINE)
+
+
+def answer(directory, section):
+    """What the commands of a section print, in a terminal of 80 columns."""
+    printed = []
+    for command in commands(section):
+        done = run_lmspan(*shlex.split(command), environ={"LMSPAN_DIR": str(directory), "COLUMNS": "80"})
+        assert (done.returncode, done.stderr) == (0, ""), command
+        printed.append(done.stdout)
+    return printed
+
+
+def test_every_question_has_at_most_two_commands():
+    assert list(SECTIONS) == [*ANSWERS, NOT_OF_THE_DAY]
+    assert {len(commands(section)) for section in SECTIONS.values()} == {1, 2}
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_the_commands_of_a_question_answer_it(day, question):
+    *_, printed = answer(day, SECTIONS[question])
+    for expected in ANSWERS[question]:
+        assert re.search(expected, printed), printed
+
+
+def test_the_list_of_the_page_is_the_list_of_the_day(day):
+    stable = r"(^ *\d+|\w+ → [\w]+|\d+ failed|optimize GEPA|evaluate measure|module Predict|invoke_workflow \w+)"
+    _, _, block = PAGE.partition("$ lmspan list\n")
+    shown = [re.findall(stable, line) for line in block.partition("```")[0].splitlines()]
+    done = run_lmspan("list", "--width", "120", environ={"LMSPAN_DIR": str(day)})
+    assert [re.findall(stable, line) for line in done.stdout.splitlines()] == shown
+
+
+def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(tmp_path):
+    program = started(tmp_path, "running")
+    try:
+        assert "waiting\n" in iter(program.stdout.readline, "")
+        running = until(lambda: answer(tmp_path, SECTIONS[NOT_OF_THE_DAY]), "4 evaluations")
+        assert [("running" in each, "not ended" in each) for each in running] == [(True, False)] * 2
+        assert "optimize GEPA  4 evaluations of 2 candidates  0 → 0  running, so far" in running[1]
+        assert re.search(r" 1 +0 +0 minibatch no", running[1])
+    finally:
+        program.send_signal(signal.SIGKILL)
+        program.wait(30)
+        program.stdout.close()
+    killed = answer(tmp_path, SECTIONS[NOT_OF_THE_DAY])
+    assert [("running" in each, "not ended" in each) for each in killed] == [(False, True)] * 2
+    assert "optimize GEPA  4 evaluations of 2 candidates  0 → 0  not ended, so far" in killed[1]
+    assert re.search(r" 1 +0 +0 minibatch no", killed[1])
+
+
+def until(read, wanted, attempts=120):
+    """Read again until something is there: the journal is written by another process."""
+    for _ in range(attempts):
+        printed = read()
+        if any(wanted in each for each in printed):
+            break
+    return printed
