@@ -74,8 +74,8 @@ def copy(source: Path, target: Path, copies: int) -> None:
     """Copy the files with other trace ids, each copy as a trace of its own."""
     for number in range(copies):
         for path in sorted(source.glob("traces*.jsonl")):
-            renamed = re.sub(r'"traceId":"........', f'"traceId":"{number:08x}', path.read_text())
-            (target / f"traces-{number}-{path.name}").write_text(renamed)
+            with path.open() as lines, (target / f"traces-{number}-{path.name}").open("w") as copied:
+                copied.writelines(re.sub(r'"traceId":"........', f'"traceId":"{number:08x}', line) for line in lines)
 
 
 def measured(*arguments: str, directory: Path) -> tuple[float, float, int, str]:

@@ -137,14 +137,12 @@ def first_words(span: StoredSpan) -> str:
     return " ".join(" ".join(text[:_WORDS] for _, text in fields(inputs_of(span))).split())[:_WORDS]
 
 
-def texts_of(span: StoredSpan) -> Iterator[str]:
-    """Yield every text of a span that a search finds: its name, its content and its errors."""
-    yield span.name
-    yield span.message
-    for facts in (span.facts, *(event.facts for event in span.events)):
-        for name, value in facts.items():
-            if type(value) is str and name in _SEARCHED:
-                yield value
+def texts_of(span: StoredSpan) -> list[str]:
+    """Return every text of a span that a search finds: its name, its content and its errors."""
+    texts = [span.name, span.message]
+    for facts in (span.facts, *[event.facts for event in span.events]):
+        texts += [value for name, value in facts.items() if name in _SEARCHED and type(value) is str]
+    return texts
 
 
 _SEARCHED: Final = sc.CONTENT | {

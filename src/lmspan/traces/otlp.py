@@ -96,14 +96,20 @@ def _enumerated(value: Any) -> int:
 
 
 def _attributes(items: Iterable[Mapping[str, Any]] | None, depth: int = 0) -> dict[str, Any]:
-    return {_string(item["key"]): _value(item.get("value") or {}, depth) for item in items or ()}
+    attributes = {}
+    for item in items or ():
+        key, value = item["key"], item.get("value") or {}
+        text = value.get("stringValue")
+        if type(text) is str and type(key) is str:  # nearly all of them
+            attributes[key] = text
+        else:
+            attributes[_string(key)] = _value(value, depth)
+    return attributes
 
 
 def _value(value: Mapping[str, Any], depth: int) -> Any:
     """Return an attribute's value, or None if it is empty or of a kind that OTLP does not have."""
     for kind, content in value.items():
-        if kind == "stringValue":  # nearly all of them
-            return _string(content)
         if kind in _KINDS:
             if depth > _DEEPEST:
                 raise ValueError(f"an attribute has more than {_DEEPEST} levels")
@@ -125,6 +131,7 @@ def _double(content: Any) -> float:
 
 
 _KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
+    "stringValue": lambda content, _: _string(content),
     "bytesValue": lambda content, _: _string(content),
     "boolValue": lambda content, _: content is True,
     "intValue": lambda content, _: _int64(content),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 from lmspan.traces.spans import MODEL_CALLS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lmspan.traces.spans import StoredSpan
 
 _LONGEST: Final = 200  # characters of a name
@@ -47,37 +49,54 @@ class Row(NamedTuple):
     """Of an optimizer run."""
 
 
+_NO_MODEL: Final = (False, None, None, None, None, 0, 0.0, False)
+_NO_SCORE: Final = (None, None)
+_SCORED: Final = (Operation.EVALUATE, Operation.EXAMPLE, Operation.CANDIDATE, Operation.OPTIMIZE)
+
+
 def row_of(span: StoredSpan) -> Row:
     """Return the row of a span."""
     facts = span.facts
     operation = span.operation
+    is_model_call = operation in MODEL_CALLS
     return Row(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_id=span.parent_id,
-        name=_short(span.name),
-        operation=operation.value if operation is not None else "",
-        start=min(span.start_unix_nano, _LARGEST),
-        duration=min(max(span.end_unix_nano - span.start_unix_nano, 0), _LARGEST),
-        failed=span.failed,
-        error=_short(facts.get(sc.ERROR_TYPE, "")),
-        service=_short(span.service),
-        model=_short(facts.get(sc.RESPONSE_MODEL) or facts.get(sc.REQUEST_MODEL, "")),
-        module=_module(span) if operation in (Operation.MODULE, Operation.AGENT) else "",
-        tool=_short(facts.get(sc.TOOL_NAME) or _name(span)) if operation is Operation.TOOL else "",
-        session=_short(facts.get(sc.SESSION_ID) or facts.get(sc.CONVERSATION_ID, "")),
-        user=_short(facts.get(sc.USER_ID, "")),
-        is_model_call=operation in MODEL_CALLS,
-        input_tokens=_tokens(facts.get(sc.USAGE_INPUT_TOKENS)),
-        output_tokens=_tokens(facts.get(sc.USAGE_OUTPUT_TOKENS)),
-        cost=facts.get(sc.COST_AMOUNT),
-        first_chunk_s=facts.get(sc.RESPONSE_TIME_TO_FIRST_CHUNK),
-        retries=max(min(facts.get(sc.ATTEMPT_COUNT, 1), _LARGEST) - 1, 0),
-        retry_wait_s=sum(event.facts.get(sc.RETRY_DELAY, 0) for event in span.events),
-        cache_hit=facts.get(sc.CACHE_HIT) is True,
-        score=facts.get(sc.EVALUATION_SCORE, facts.get(sc.CANDIDATE_SCORE, facts.get(sc.OPTIMIZER_BEST_SCORE))),
-        first_score=facts.get(sc.OPTIMIZER_FIRST_SCORE),
+        span.trace_id,
+        span.span_id,
+        span.parent_id,
+        _short(span.name),
+        operation.value if operation is not None else "",
+        min(span.start_unix_nano, _LARGEST),
+        min(max(span.end_unix_nano - span.start_unix_nano, 0), _LARGEST),
+        span.failed,
+        _short(facts.get(sc.ERROR_TYPE, "")),
+        _short(span.service),
+        _short(facts.get(sc.RESPONSE_MODEL) or facts.get(sc.REQUEST_MODEL, "")) if is_model_call else "",
+        _module(span) if operation in (Operation.MODULE, Operation.AGENT) else "",
+        _short(facts.get(sc.TOOL_NAME) or _name(span)) if operation is Operation.TOOL else "",
+        _short(facts.get(sc.SESSION_ID) or facts.get(sc.CONVERSATION_ID, "")),
+        _short(facts.get(sc.USER_ID, "")),
+        *(_of_model(span) if is_model_call else _NO_MODEL),
+        *(_of_score(facts) if operation in _SCORED else _NO_SCORE),
     )
+
+
+def _of_model(span: StoredSpan) -> tuple[Any, ...]:
+    facts = span.facts
+    return (
+        True,
+        _tokens(facts.get(sc.USAGE_INPUT_TOKENS)),
+        _tokens(facts.get(sc.USAGE_OUTPUT_TOKENS)),
+        facts.get(sc.COST_AMOUNT),
+        facts.get(sc.RESPONSE_TIME_TO_FIRST_CHUNK),
+        max(min(facts.get(sc.ATTEMPT_COUNT, 1), _LARGEST) - 1, 0),
+        sum(event.facts.get(sc.RETRY_DELAY, 0) for event in span.events),
+        facts.get(sc.CACHE_HIT) is True,
+    )
+
+
+def _of_score(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    score = facts.get(sc.EVALUATION_SCORE, facts.get(sc.CANDIDATE_SCORE, facts.get(sc.OPTIMIZER_BEST_SCORE)))
+    return score, facts.get(sc.OPTIMIZER_FIRST_SCORE)
 
 
 def _module(span: StoredSpan) -> str:
