@@ -85,7 +85,7 @@ def test_the_commands_of_a_question_answer_it(day, question):
 
 
 def test_the_list_of_the_page_is_the_list_of_the_day(day):
-    stable = r"(^ *\d+|\w+ → [\w]+|\d+ failed|optimize GEPA|evaluate measure|module Predict|invoke_workflow \w+)"
+    stable = r"(^ *\d+|\w+ → [\w]+|\d+ failed|optimize GEPA|evaluate measure|Predict  \w+|ticket  \w+|Answer  \w+)"
     _, _, block = PAGE.partition("$ lmspan list\n")
     shown = [re.findall(stable, line) for line in block.partition("```")[0].splitlines()]
     done = run_lmspan("list", "--width", "120", environ={"LMSPAN_DIR": str(day)})
@@ -96,7 +96,7 @@ def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(tmp_p
     program = started(tmp_path, "running")
     try:
         assert "waiting\n" in iter(program.stdout.readline, "")
-        running = until(lambda: answer(tmp_path, SECTIONS[NOT_OF_THE_DAY]), "4 evaluations")
+        running = until(lambda: answer(tmp_path, SECTIONS[NOT_OF_THE_DAY]), ("running", "4 evaluations"))
         assert [("running" in each, "not ended" in each) for each in running] == [(True, False)] * 2
         assert "optimize GEPA  4 evaluations of 2 candidates  0 → 0  running, so far" in running[1]
         assert re.search(r" 1 +0 +0 minibatch no", running[1])
@@ -111,9 +111,9 @@ def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(tmp_p
 
 
 def until(read, wanted, attempts=120):
-    """Read again until something is there: the journal is written by another process."""
+    """Read again until everything is there: another process writes the journal."""
     for _ in range(attempts):
         printed = read()
-        if any(wanted in each for each in printed):
+        if all(each in text for each, text in zip(wanted, printed, strict=True)):
             break
     return printed

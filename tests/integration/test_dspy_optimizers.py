@@ -271,7 +271,7 @@ def test_evaluations_outside_of_an_optimizer_are_no_candidates():
     assert not recorded.named("candidate")
 
 
-def test_show_lists_what_was_tried_the_best_first(tmp_path):
+def test_show_lists_what_was_tried_in_order(tmp_path):
     done = run_python(
         """
         import sys, lmspan
@@ -284,11 +284,13 @@ def test_show_lists_what_was_tried_the_best_first(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     shown = run_lmspan("show", environ={"LMSPAN_DIR": str(tmp_path), "COLUMNS": "140"}).stdout
-    assert "optimize COPRO  4 evaluations of candidates  0 → 1" in shown
-    rows = shown.split("evaluations of candidates")[1].splitlines()[1:6]
-    assert rows[0].split() == ["#", "score", "on", "kept", "from", "changed"]
-    assert rows[1].split()[:4] == ["0", "1", "full", "yes"]
-    assert rows[4].split()[:4] == ["1", "0", "full", "no"]
+    assert "optimize COPRO  4 evaluations of 2 candidates  0 → 1" in shown
+    titles, *rows = shown.partition("  0 → 1\n")[2].splitlines()[:5]
+    assert titles.split() == ["span", "#", "score", "best", "on", "kept", "time", "cost", "changed"]
+    tried = [row.split()[1:6] for row in rows]
+    assert tried == [
+        ["0", "1", "1", "full", "yes"] if number != 1 else ["1", "0", "1", "full", "no"] for number in range(4)
+    ]
 
 
 def on_spans(recorded, *wanted):

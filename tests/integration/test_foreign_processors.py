@@ -228,6 +228,11 @@ def test_one_thing_where_a_list_belongs_is_refused(name, value):
         assert session.instrumented  # nothing is left of the attempt
 
 
+def own_provider():
+    """A provider that is not the global one, which later tests would find."""
+    return TracerProvider(shutdown_on_exit=False)
+
+
 class FlushingAll(SpanProcessor):
     """Flushes the whole session where it is flushed itself."""
 
@@ -241,7 +246,7 @@ class FlushingAll(SpanProcessor):
 
 def test_flushes_that_call_the_flush_of_the_session_come_to_an_end():
     processors = FlushingAll(), FlushingAll()
-    with lmspan.init(exporters=processors, instrument=[]) as session:
+    with lmspan.init(exporters=processors, instrument=[], tracer_provider=own_provider()) as session:
         for each in processors:
             each.session = session
         assert session.force_flush(30)
@@ -256,7 +261,7 @@ def test_a_flush_beside_a_flush_on_another_thread_reaches_the_processor():
             both.wait(30)
             return True
 
-    with lmspan.init(exporters=[Meeting()], instrument=[]) as session:
+    with lmspan.init(exporters=[Meeting()], instrument=[], tracer_provider=own_provider()) as session:
         results = []
         threads = [threading.Thread(target=lambda: results.append(session.force_flush(30))) for _ in range(2)]
         for thread in threads:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROOMY: Final = 100  # columns from which on there are two blanks between columns
 _NARROWEST_TEXT: Final = 24
 _NARROWEST_BAR: Final = 8
-_NARROWEST_CUT: Final = 16
+_NARROWEST_CUT: Final = 24
 
 
 class Column(NamedTuple):

@@ -27,6 +27,7 @@ _TRACES: Final = (
     Column("tokens", right=True), Column("cost", right=True), Column("score"), Column(""),
 )  # fmt: skip
 _STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
+_USUAL: Final = ("invoke_workflow", "invoke_agent", "module")
 _CALLS: Final = ("model", "module", "tool", "name")
 
 
@@ -37,7 +38,7 @@ def trace_list(summaries: Sequence[Summary]) -> RenderableType:
 
 
 def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
-    name = (safe_text(summary.name), "bold red" if summary.failed else "bold")
+    name = (safe_text(_name(summary)), "bold red" if summary.failed else "bold")
     words = (f"  {safe_text(summary.words)}" if summary.words else "", "dim")
     return (
         text("" if summary.number is None else str(summary.number)),
@@ -54,6 +55,12 @@ def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
         text(_score(summary), "green"),
         _outcome(summary),
     )
+
+
+def _name(summary: Summary) -> str:
+    """Return the name of the root; the word of its operation is left out where nearly every root has it."""
+    word, _, name = summary.name.partition(" ")
+    return name if name and word in _USUAL else summary.name
 
 
 def _score(summary: Summary) -> str:

@@ -43,7 +43,7 @@ def render(trace: Trace, *, content: bool = True, view: View | None = None) -> R
     rows = list(tree_rows(trace, shown))
     parts: list[RenderableType] = [header(trace)]
     parts += [optimizer_table(run) for run in trace.optimizer_runs if run.candidates]
-    parts += [_Tree(trace, rows), *_hint(trace, rows, shown)]
+    parts += [_Tree(trace, rows), *(_hint(trace, rows, shown) if content else ())]
     if trace.failures:
         parts.append(failure_list(trace.failures))
     if content and not shown.only and not shown.errors:
