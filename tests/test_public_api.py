@@ -63,6 +63,7 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
         assert name.split(".")[0] in (
             "gen_ai",
             "mcp",
+            "code",
             "lmspan",
             "server",
             "error",

@@ -198,3 +198,37 @@ def test_a_call_that_outlives_the_recording_goes_on_and_nothing_is_said(caplog):
           chat gpt-4o-mini !
     """)
     assert not [record for record in caplog.records if record.name.startswith(("opentelemetry", "lmspan"))]
+
+
+class Step(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.ChainOfThought("question -> answer")
+
+    def forward(self, question):
+        return self.ask(question=question)
+
+
+class Program(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.rewrite = dspy.Predict("question -> answer")
+        self.judges = [dspy.Predict("question -> answer"), Step()]
+        self.by_name = {"last": dspy.ChainOfThought("question -> answer")}
+        self.step = Step()
+
+    def forward(self, question):
+        for each in (self.rewrite, *self.judges, self.by_name["last"], self.step):
+            found = each(question=question)
+        return found
+
+
+def test_predictors_are_named_as_dspy_names_them():
+    with serving(fields(reasoning="", answer="x")) as server, recording() as recorded, dspy.context(lm=model(server)):
+        program = Program()
+        program(question="?")
+    recorded.assert_conventions()
+    predictors = [span for span in recorded.spans if span.attributes.get(sc.MODULE_NAME) == "Predict"]
+    names = [name for name, _ in program.named_predictors()]
+    assert sorted(span.name for span in predictors) == sorted(f"module {name}" for name in names)
+    assert sorted(span.attributes[sc.MODULE_PATH] for span in predictors) == sorted(names)

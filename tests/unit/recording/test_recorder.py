@@ -441,3 +441,45 @@ def test_a_signal_handler_may_touch_a_span_while_its_thread_is_inside_the_sdk(re
     assert not thread.is_alive()
     (ended,) = recorded.spans
     assert [event.name for event in ended.events] == ["lmspan.tick", sc.EVENT_TRACE_COMPLETE]
+
+
+def test_a_held_call_gets_its_last_facts_when_it_is_released_and_ends_when_it_did(recorded):
+    recorder = recording_module.active
+    outer = start(MODULE, "outer")
+    held = start(MODULE, "held")
+    recorder.hold(held)
+    end(held)
+    end(start(TOOL, "later"))
+    assert [span.name for span in recorded.spans] == ["execute_tool later"]
+    recorder.release(held, {sc.CANDIDATE_ACCEPTED: False, sc.CANDIDATE_REASON: "not better"})
+    recorder.release(held, {sc.CANDIDATE_ACCEPTED: True})
+    end(outer)
+    recorder.release(held, {sc.CANDIDATE_ACCEPTED: True})
+    facts = recorded.attributes("module held")
+    assert (facts[sc.CANDIDATE_ACCEPTED], facts[sc.CANDIDATE_REASON]) == (False, "not better")
+    assert recorded.one("module held").end_time < recorded.one("execute_tool later").start_time
+    assert recorder.open == {}
+
+
+def test_a_held_call_that_is_released_before_its_end_ends_by_itself(recorded):
+    recorder = recording_module.active
+    outer = start(MODULE, "outer")
+    held = start(MODULE, "held")
+    recorder.hold(held)
+    recorder.release(held, {sc.CANDIDATE_ACCEPTED: True})
+    assert recorded.spans == []
+    end(held)
+    assert recorded.attributes("module held")[sc.CANDIDATE_ACCEPTED] is True
+    end(outer)
+    recorded.assert_tree("""
+        module outer
+          module held
+    """)
+
+
+def test_a_place_in_the_program_names_the_span_and_not_the_call(recorded):
+    call = start(MODULE, "Predict")
+    recording_module.active.name_place(call, "judges[0]")
+    end(call)
+    recording_module.active.name_place(call, "after the end")
+    assert ([span.name for span in recorded.spans], call.name) == (["module judges[0]"], "Predict")
