@@ -52,7 +52,7 @@ def failing(query):
     raise LookupError(query)
 
 
-def caught(query):
+def caught(query, failing=failing):
     try:
         failing(query)
     except LookupError:
@@ -77,7 +77,19 @@ async def streaming(query):
     await asyncio.sleep(0)
 
 
-async def streamed(query):
+@lmspan.tool
+def generating_until_it_fails(query):
+    yield query
+    raise LookupError(query)
+
+
+@lmspan.tool
+async def streaming_until_it_fails(query):
+    yield query
+    raise LookupError(query)
+
+
+async def streamed(query, streaming=streaming):
     return [item async for item in streaming(query)]
 
 
@@ -106,6 +118,10 @@ PROGRAMS = {
     "coroutine": lambda: asyncio.run(awaited("a")),
     "generator": lambda: list(generating("a")),
     "async generator": lambda: asyncio.run(streamed("a")),
+    "failing generator": lambda: caught("a", lambda query: list(generating_until_it_fails(query))),
+    "failing async generator": lambda: caught(
+        "a", lambda query: asyncio.run(streamed(query, streaming_until_it_fails))
+    ),
     "operation": lambda: operation("a"),
     "module": lambda: predict("a"),
 }

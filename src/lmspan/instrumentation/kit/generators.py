@@ -56,7 +56,7 @@ def wrap(open_stream: Callable[..., tuple[Generator[Any, Any, Any], Stream]]) ->
                     step = generator.throw
                     sent = (error,)
         except BaseException as error:
-            try:
+            try:  # here and not in a function of both wrappers: an interrupt may come as soon as a function starts
                 call.end(error)
             except BaseException:  # an interrupt
                 call.end(error)
@@ -95,7 +95,7 @@ def wrap_async(open_stream: Callable[..., tuple[AsyncGenerator[Any, Any], Stream
                     step = generator.athrow
                     sent = (error,)
         except BaseException as error:
-            try:
+            try:  # as above
                 call.end(error)
             except BaseException:  # an interrupt
                 call.end(error)
