@@ -18,3 +18,8 @@ def argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, *names: 
 def by_name(args: tuple[Any, ...], kwargs: dict[str, Any], *names: str) -> dict[str, Any]:
     """Return all arguments by name, with the names of the first parameters in order."""
     return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments, with the positional ones, whose names are unknown, under `args`."""
+    return {**kwargs, "args": args} if args else kwargs

@@ -18,6 +18,7 @@ from lmspan.context import current
 from lmspan.errors import AbandonedStream
 from lmspan.guard import leave_no_trace
 from lmspan.instrumentation.kit import generators
+from lmspan.instrumentation.kit.arguments import keywords
 from lmspan.instrumentation.kit.around import Guarded, Steps, around, around_async
 from lmspan.instrumentation.python import operations
 
@@ -52,7 +53,7 @@ def _binder(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return lambda args, kwargs: {**kwargs, "args": args} if args else kwargs
+        return keywords
     parameters = signature.parameters.values()
     positional = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     own = bool(positional) and positional[0] in ("self", "cls")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmspan.instrumentation.kit.arguments import argument, by_name
+from lmspan.instrumentation.kit.arguments import argument, by_name, keywords
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,16 @@ def test_arguments_by_name_are_those_that_are_passed():
         "metric": 2,
         "other": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "named"),
+    [
+        ((), {}, {}),
+        ((), {"a": 1}, {"a": 1}),
+        ((1, 2), {}, {"args": (1, 2)}),
+        ((1,), {"a": 2, "args": "of the caller"}, {"a": 2, "args": (1,)}),
+    ],
+)
+def test_positional_arguments_without_names_stand_together(args, kwargs, named):
+    assert keywords(args, kwargs) == named
