@@ -28,8 +28,8 @@ _NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
     Operation.CANDIDATE: (sc.CANDIDATE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
 }
 _OTHER: Final = ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS)
-_INPUTS, _OUTPUTS = 1, 2  # their places in a row
-# place -> the attribute of its messages, what finds those of a model, who says those of an agent
+_INPUTS, _OUTPUTS = 1, 2  # the places of these attributes in a row
+# place -> the attribute for messages, the function that splits a model's messages from the rest, the role of an agent's
 _MESSAGES: Final = {
     _INPUTS: (sc.INPUT_MESSAGES, split_inputs, "user"),
     _OUTPUTS: (sc.OUTPUT_MESSAGES, split_outputs, "assistant"),
@@ -66,13 +66,13 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 def _capture(recorder: Recorder, call: LiveCall, place: int, value: Any) -> None:
     """Record inputs or outputs; of a model and an agent as messages too. OpenInference's value is the last of them."""
     name = _NAMES.get(call.operation, _OTHER)[place]
-    said, find, role = _MESSAGES[place]
+    attribute, split, role = _MESSAGES[place]
     payload = {name: value}
     if call.operation is Operation.LM:
-        messages, rest = find(value)
-        payload = {name: rest, said: messages}
+        messages, rest = split(value)
+        payload = {name: rest, attribute: messages}
     elif call.operation is Operation.AGENT:
-        payload = {said: agent_message(role, value, recorder.content.brief) or None, name: value}
+        payload = {attribute: agent_message(role, value, recorder.content.brief) or None, name: value}
     recorder.capture(call, {name: each for name, each in payload.items() if each is not None})
 
 
