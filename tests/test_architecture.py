@@ -25,7 +25,10 @@ ROWS = (
     {"content", "context", "export", "traces"},
     {"semconv"},
     {"config"},
-    {"directories", "environment", "errors", "guard", "lifecycle", "liveness", "locks", "patching", "_version"},
+    {
+        "directories", "environment", "errors", "guard", "lifecycle", "liveness", "locks", "patching", "threads",
+        "_version",
+    },  # fmt: skip
 )
 NEVER = (
     # sources and subscribers meet in the span and in the fields of Call

@@ -11,6 +11,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from lmspan import threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,7 +24,7 @@ def prepare(count: int) -> None:
     """Start spare threads until the process has `count` of them. Never raises."""
     global _steps, _spares  # noqa: PLW0603 - one queue for the process
     steps: SimpleQueue[Callable[[], object]] = SimpleQueue() if _steps is None else _steps
-    while _spares < count and _started("lmspan-spare", lambda: _take(steps)):
+    while _spares < count and threads.start("spare", lambda: _take(steps)):
         _steps = steps
         _spares += 1
 
@@ -37,20 +39,12 @@ def run_within(timeout_s: float, step: Callable[[], object]) -> bool:
         finally:
             done.set()
 
-    if not _started("lmspan-bounded", run):
+    if threads.start("bounded", run) is None:
         if _steps is None:
             run()
         else:
             _steps.put(run)
     return done.wait(timeout_s)
-
-
-def _started(name: str, target: Callable[[], object]) -> bool:
-    try:
-        threading.Thread(target=target, name=name, daemon=True).start()
-    except RuntimeError:  # too many threads, or the interpreter shuts down
-        return False
-    return True
 
 
 def _take(steps: SimpleQueue[Callable[[], object]]) -> None:

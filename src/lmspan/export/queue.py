@@ -28,6 +28,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from lmspan import threads
 from lmspan.export.closing import run_within
 from lmspan.export.local import OpenCalls, with_content
 from lmspan.guard import dropped, ends_the_program, guarded, report
@@ -161,11 +162,7 @@ class ExportQueue(SpanProcessor):
                 return
             self._starting = True
             try:
-                worker = threading.Thread(target=self._run, name=f"lmspan-{self.name}", daemon=True)
-                worker.start()
-                self._worker = worker
-            except RuntimeError:  # too many threads, or the interpreter shuts down
-                return
+                self._worker = threads.start(self.name, self._run)
             finally:
                 self._starting = False
 

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from opentelemetry import metrics
 
-from lmspan import guard
+from lmspan import guard, threads
 from lmspan import semconv as sc
 from lmspan._version import __version__
 from lmspan.lifecycle import Operation
@@ -95,14 +95,13 @@ class Metrics:
         _all.add(self)
 
     def record(self, call: LiveCall, duration_s: float, *, missing: bool) -> None:
-        """Let an ended call wait to be measured; its facts no longer change."""
+        """Keep an ended call, whose facts no longer change, until it is measured."""
         outermost = call.parent is None and not _is_remote(getattr(call.span, "parent", None))
         self._waiting.append((call.operation, call.facts, call.context, duration_s, missing, outermost))
-        if len(self._waiting) >= _WAITING and not self._taking.locked():
-            try:
-                threading.Thread(target=self._take, name="lmspan-metrics", daemon=True).start()
-            except RuntimeError:  # no thread can be started
-                self._take()
+        if len(self._waiting) < _WAITING or self._taking.locked():
+            return
+        if threads.start("metrics", self._take) is None:
+            self._take()
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Measure what waits, since somebody is about to read; and tell how often we have failed ourselves."""

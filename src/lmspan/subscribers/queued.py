@@ -14,16 +14,17 @@ import contextvars
 import copy
 import logging
 import os
-import threading
 import time
 import weakref
 from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan import threads
 from lmspan.subscribers.hooks import Moment
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Coroutine
 
     from lmspan.subscribers.subscriptions import SubscribedHook
@@ -76,15 +77,12 @@ class HookQueue:
         self._wake.put(None)
 
     def _start(self, name: str) -> None:
+        """Start the worker. If no thread can start, `drain` runs the hooks."""
         if self._starting:  # a hook in a signal handler, while the thread starts
             return
         self._starting = True
         try:
-            worker = threading.Thread(target=self._work, name=f"lmspan-{name}", daemon=True)
-            worker.start()
-            self._worker = worker
-        except RuntimeError:  # too many threads, or the interpreter shuts down: `drain` runs the hooks
-            return
+            self._worker = threads.start(name, self._work)
         finally:
             self._starting = False
 
