@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import context as otel_context
+
 from lmspan import semconv as sc
 from lmspan.errors import LmspanError
-from lmspan.lifecycle import LiveCall, Operation
+from lmspan.lifecycle import LISTENING, LiveCall, Operation
 from lmspan.semconv.spans import EVENT_NAMES, OPERATION_OF_WORD, OPERATIONS
 from lmspan.subscribers import processor, subscriptions
 
@@ -31,21 +33,23 @@ class ReplayedError(LmspanError):
 def replay(spans: Iterable[Any]) -> int:
     """Replay stored spans (`lmspan.traces.StoredSpan`) to the subscriptions, on this thread; `StopRun` passes.
 
-    Return the number of spans that are operations.
+    Return the number of spans that are operations. A file may hold a span twice: each is replayed.
     """
-    calls: dict[str, LiveCall] = {}
-    table = subscriptions.table(())
+    calls: dict[int, LiveCall] = {}
+    started: dict[str, LiveCall] = {}
+    scopes: Any = otel_context.get_current().get(LISTENING, ())
+    table = subscriptions.table(scopes)
     for _, kind, span, event in sorted(_moments(spans), key=lambda each: each[0]):
         if kind == _START:
-            call = _call(span, calls.get(span.parent_id))
+            call = _call(span, started.get(span.parent_id))
             if call is None:
                 continue
-            calls[span.span_id] = call
+            calls[id(span)] = started[span.span_id] = call
             processor.start(call, table)
             if call.raises is not None:
                 raise call.raises
-        elif span.span_id in calls:
-            call = calls[span.span_id]
+        elif id(span) in calls:
+            call = calls[id(span)]
             if kind == _EVENT:
                 _event(call, event)
             else:
@@ -60,10 +64,15 @@ def _moments(spans: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], int, 
     for span in listed:
         depth = depths[span.span_id]
         yield (span.start_unix_nano, _START, depth), _START, span, None
-        yield (span.end_unix_nano, _END, -depth), _END, span, None
+        yield (_end_of(span), _END, -depth), _END, span, None
         for event in span.events:
-            when = min(max(event.time_unix_nano, span.start_unix_nano), span.end_unix_nano)
+            when = min(max(event.time_unix_nano, span.start_unix_nano), _end_of(span))
             yield (when, _EVENT, depth), _EVENT, span, event
+
+
+def _end_of(span: Any) -> int:
+    """Return the end of a span, which is not before its start, although the clock may have been set back."""
+    return max(int(span.end_unix_nano), int(span.start_unix_nano))
 
 
 def _depths(parents: dict[str, str]) -> dict[str, int]:
@@ -118,7 +127,7 @@ def _event(call: LiveCall, event: Any) -> None:
 
 
 def _end(call: LiveCall, span: Any) -> None:
-    call.end_time_unix_nano = span.end_unix_nano
+    call.end_time_unix_nano = _end_of(span)
     call.outputs = _read(span, _OUTPUTS)
     if call.operation is Operation.TOOL and type(call.outputs) is dict and list(call.outputs) == ["result"]:
         call.outputs = call.outputs["result"]

@@ -15,6 +15,7 @@ from rich.console import Console
 from lmspan import semconv as sc
 from lmspan import traces
 from lmspan.errors import TraceFileError
+from lmspan.semconv.spans import OPERATION_OF_WORD
 from lmspan.subscribers import replay, subscriptions
 from lmspan.terminal import tree
 from lmspan.terminal.folding import View, tree_rows
@@ -159,17 +160,55 @@ def test_any_file_is_listed_counted_and_searched(tmp_path_factory, written, word
     }
 
 
+WORDS = {"chat": "lm", "execute_tool": "tool", "optimize": "compile", "evaluate": "evaluate", "module": "module"}
+
+
 @settings(max_examples=100, deadline=None)
 @given(spans=st.lists(readable, max_size=8))
-def test_any_file_can_be_replayed(tmp_path_factory, spans):
-    heard = []
-    traces, _ = read(tmp_path_factory, line(*spans))
-    with (
-        subscriptions.subscribed(lambda event, *args, **kwargs: heard.append(event)),
-        subscriptions.subscribed(Counts()),
-    ):
-        for trace in traces:
-            replay.replay(trace.spans)
+def test_each_operation_of_any_file_is_replayed_once_from_its_start_to_its_end(tmp_path_factory, spans):
+    listener = Listener()
+    for trace in read(tmp_path_factory, line(*spans))[0]:
+        with subscriptions.subscribed(listener, dialect="dspy"), subscriptions.subscribed(Counts()):
+            replayed = replay.replay(trace.spans)
+        assert replayed == len([span for span in trace.spans if operation_of(span)])
+        calls = [(WORDS[operation_of(span)], id_of(span)) for span in trace.spans if operation_of(span) in WORDS]
+        assert sorted(listener.starts) == sorted(listener.ends) == sorted(calls)
+        assert listener.ended_before_their_start == []
+        listener.starts, listener.ends = [], []
+
+
+def operation_of(span):
+    """The word of the operation of a stored span; no attribute of these files names one."""
+    word = span.name.partition(" ")[0]
+    return word if word in OPERATION_OF_WORD else ""
+
+
+def id_of(span):
+    return str(span.facts.get(sc.CALL_ID, span.span_id))
+
+
+class Listener:
+    """Keeps the starts and the ends of the calls that it hears, each as a word and the id of the call."""
+
+    def __init__(self):
+        self.starts, self.ends, self.ended_before_their_start = [], [], []
+
+    def start(self, *call):
+        self.starts.append(call)
+
+    def end(self, *call):
+        self.ends.append(call)
+        if self.ends.count(call) > self.starts.count(call):
+            self.ended_before_their_start.append(call)
+
+
+def hook(word, phase):
+    return lambda self, call_id: getattr(self, phase)(word, call_id)
+
+
+for each in WORDS.values():
+    setattr(Listener, f"on_{each}_start", hook(each, "start"))
+    setattr(Listener, f"on_{each}_end", hook(each, "end"))
 
 
 class Counts:
