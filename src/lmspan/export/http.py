@@ -144,6 +144,15 @@ class OtlpAdapter(HTTPAdapter):
         return response
 
 
+class _Session(requests.Session):
+    """A session for which the certificate authority of the exporter counts more than `REQUESTS_CA_BUNDLE`."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return the settings of a request. The exporter sets its authority on the session, not on the request."""
+        own = self.verify if verify is None and self.verify is not True else verify
+        return super().merge_environment_settings(url, proxies, stream, own, cert)
+
+
 def session(adapter: OtlpAdapter, signal: str, environ: Mapping[str, str]) -> requests.Session:
     """Return a session for one exporter, from the credential provider that the environment names if it names one.
 
@@ -152,7 +161,7 @@ def session(adapter: OtlpAdapter, signal: str, environ: Mapping[str, str]) -> re
     """
     variables = (name.format(signal=signal.upper()) for name in _PROVIDERS)
     provider = next((environ[name] for name in variables if environ.get(name)), None)
-    new: requests.Session = requests.Session() if provider is None else _provided(provider)
+    new: requests.Session = _Session() if provider is None else _provided(provider)
     new.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # an endpoint could fill the jar without end
     for scheme in ("http://", "https://"):
         new.mount(scheme, adapter)

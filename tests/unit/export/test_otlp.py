@@ -86,6 +86,17 @@ def test_a_response_that_is_a_delivery(good, monkeypatch):
     assert "accept-encoding: identity" in served.requests[0].lower()
 
 
+PAGE = "200 OK from {url}: a web page (text/html) answered, no OTLP endpoint"
+
+
+XHTML = "application/xhtml+xml"
+
+
+def broken_off(response):
+    """The response without its last bytes; then the connection closes."""
+    return lambda: iter((response[:-3],))
+
+
 REDIRECT = "{status} from {url}: a redirect to https://h/in, which is not followed"
 
 
@@ -124,10 +135,19 @@ REDIRECT = "{status} from {url}: a redirect to https://h/in, which is not follow
         ),
         (
             answer(body=b"<html>Sign in</html>", content_type="Text/HTML; charset=utf-8"),
-            "200 OK from {url}: a web page (text/html) answered, no OTLP endpoint",
+            PAGE,
             False,
             None,
         ),
+        (answer(body=b"<html>", content_type="text/html"), PAGE, False, None),
+        (answer(body=b"<html>", content_type="text/html ; charset=utf-8; level=1"), PAGE, False, None),
+        (
+            answer(body=b"<html>", content_type="application/xhtml+xml"),
+            PAGE.replace("text/html", "application/xhtml+xml"),
+            False,
+            None,
+        ),
+        (broken_off(answer(body=b"<html>", content_type="text/html")), PAGE, False, None),
         (answer("799 \x1b[31mred"), "799 from {url}", False, None),
     ],
 )
@@ -138,7 +158,8 @@ def test_a_response_that_is_no_delivery(bad, trouble, refused, wait, monkeypatch
         quiet = exporter(monkeypatch, endpoint, TIMEOUT="0.7")
         got = outcome(quiet)
     large = failures.named(413).removeprefix("413 ")  # Python 3.13 has a newer phrase
-    status = failures.named(int(bad[9:12]))
+    sent = bad if isinstance(bad, bytes) else b"".join(bad())
+    status = failures.named(int(sent[9:12]))
     assert got == (FAILURE, trouble.format(url=url, status=status, large=large), refused, wait)
     assert len(served.requests) == 1
 
