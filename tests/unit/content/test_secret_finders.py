@@ -70,7 +70,8 @@ def test_an_ordinary_text_stays(text):
 
 
 FIELDS = {
-    "max_tokens": 4096, "prompt_tokens": 11, "tokens": ["a", "b"], "token_count": 7, "tokenizer": "cl100k_base_v2",
+    "max_tokens": 4096, "prompt_tokens": 11, "tokens": ["wonderful", "a"], "stop_tokens": "Observation:",
+    "token_count": 7, "tokenizer": "cl100k_base_v2",
     "primary_key": "id", "sort_key": "created_at", "foreign_key": 12, "keyboard": "qwerty", "monkey": "banana77",
     "key": "abcdefabcdef", "keys": ["a1b2c3d4e5f6"], "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "passed": True,
     "pass": 3, "pass_rate": 0.5, "author": "Ada1815Lovelace", "authority": "x1y2z3w4", "eos_token": "<|endoftext|>",
