@@ -184,7 +184,7 @@ def test_an_endpoint_that_refuses_everything_gets_few_requests():
     assert endpoint.requests <= 30
 
 
-@pytest.mark.parametrize("bad", [[0], [511], [0, 1], [3, 200, 400], list(range(0, 512, 100))])
+@pytest.mark.parametrize("bad", [[0], [511], [0, 1], [1, 2], [3, 200, 400], list(range(0, 512, 100))])
 def test_refused_spans_lose_no_other_span_wherever_they_stand(bad):
     spans = numbered(512)
     endpoint = Endpoint(refused={f"outer {n}" for n in bad})
@@ -193,6 +193,56 @@ def test_refused_spans_lose_no_other_span_wherever_they_stand(bad):
     assert queue.force_flush(30_000) is False
     assert endpoint.names == [f"outer {n}" for n in range(512) if n not in bad]
     assert queue.dropped == len(bad)
+
+
+@pytest.mark.parametrize(
+    ("limit", "requests", "delivered"),
+    [
+        (3, [16, 8, 4, 2, 2, 4, 8], []),
+        (5, [16, 8, 4, 2, 1, 1, 2, 4, 8], [0]),
+        (8, [16, 8, 4, 2, 1, 1, 2, 1, 1, 4, 8], [0, 2]),
+    ],
+)
+def test_the_search_for_refused_spans_has_a_limit_of_requests(limit, requests, delivered, monkeypatch):
+    monkeypatch.setattr("lmspan.export.queue._MOST_REQUESTS", limit)
+
+    class Counting(Endpoint):
+        sizes = ()
+
+        def export(self, batch):
+            self.sizes = (*self.sizes, len(batch))
+            return super().export(batch)
+
+    endpoint = Counting(refused={f"outer {n}" for n in range(1, 16, 2)})
+    queue = ExportQueue(endpoint, "test", delay_s=60)
+    put(queue, numbered(16))
+    assert queue.force_flush(30_000) is False
+    assert list(endpoint.sizes) == requests  # from the limit on, what is left is sent once and not halved
+    assert (endpoint.names, queue.dropped) == ([f"outer {n}" for n in delivered], 16 - len(delivered))
+
+
+def test_each_flush_that_loses_a_span_returns_false():
+    queue = ExportQueue(Endpoint(refused={"outer 0"}), "test", delay_s=60)
+    results = []
+    refused, good = numbered(2)
+    for span in (refused, refused, good, refused):
+        put(queue, [span])
+        results.append(queue.force_flush(5_000))
+    assert results == [False, False, True, False]
+    assert queue.dropped == 3
+
+
+def test_an_endpoint_that_is_back_at_the_end_gets_the_spans(monkeypatch):
+    monkeypatch.setattr("lmspan.export.queue._REFUSED_GRACE_S", 30)
+    endpoint = Endpoint(down=True)
+    queue = ExportQueue(endpoint, "test", delay_s=60, pause_s=60)
+    put(queue, numbered(3))
+    assert queue.force_flush(5_000) is False
+    endpoint.down = False
+    endpoint.gate.clear()
+    threading.Timer(0.05, endpoint.gate.set).start()  # it takes its time
+    queue.shutdown(30_000)
+    assert (endpoint.names, queue.dropped) == ([f"outer {n}" for n in range(3)], 0)
 
 
 def test_the_search_for_refused_spans_ends_where_the_endpoint_goes_down():
