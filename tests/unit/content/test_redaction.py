@@ -229,7 +229,7 @@ def grows_with_the_text(part):
     return any(work(large) < 24 * max(work(small), 1e-4) for _ in range(3))
 
 
-MARKERS = [*(prefix for prefixes, _ in SHAPES for prefix in prefixes if prefix), "hooks/", "&sig="]
+MARKERS = [*(prefix for prefixes, _ in SHAPES for prefix in prefixes if prefix), "hooks/", "&sig=", "hookb2/"]
 HOSTILE = [
     "eyJ-", "eyJ", "a-", "sk-", "sk-a-", "xoxb-", "ghp_", "a.", "a:", "@", "a:@", "://", "://a:", "://a:@", "a:b@",
     "x:@a:1", "token=", "token:", "key='", "key: ", "password=\\", "pass", "secret ", "secret: ", "auth=auth:",
