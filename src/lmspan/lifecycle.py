@@ -219,7 +219,7 @@ class LiveCall(Call):
 
     # The exporters'.
     content_size: int = 0
-    """How many characters of content it has: a queue of spans counts them."""
+    """About how many bytes its content has, with that of its events: a queue of spans counts them."""
     local: LocalContent | None = None
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lmspan.content.redaction import Redactor
 
 _DIGEST_WINDOW: Final = 65_536
@@ -27,6 +29,11 @@ def cut(text: str, limit: int, shown: str | None = None) -> str:
     if len(text) > limit:
         text = f"{(text if shown is None else shown)[:limit]}…[{len(text)} characters, blake2b {digest(text)}]"
     return well_formed(text)
+
+
+def text_bytes(values: Iterable[Any]) -> int:
+    """Return about the largest number of bytes that the texts among some values take in UTF-8."""
+    return sum(len(each) if each.isascii() else 3 * len(each) for each in values if type(each) is str)
 
 
 def well_formed(text: str) -> str:

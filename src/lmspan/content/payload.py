@@ -288,5 +288,10 @@ def qualified_name(kind: type) -> str:
     return f"{name}" if module == "builtins" else f"{module}.{name}"
 
 
+def plain_text(value: Any) -> str:
+    """Return a number or a text as text, and the type of any other value. Runs no code of the value."""
+    return str(value) if type(value) in _NUMBERS else _exact(value)
+
+
 def _exact(value: Any) -> str:
     return str.__str__(value) if issubclass(type(value), str) else type_name(type(value))

@@ -27,8 +27,9 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
+from lmspan.content.clipping import text_bytes
 from lmspan.content.origin import origin
-from lmspan.content.payload import Content, qualified_name
+from lmspan.content.payload import Content, plain_text, qualified_name
 from lmspan.context import silence
 from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
 from lmspan.context.processes import from_environment
@@ -229,7 +230,7 @@ class Recorder:
         if capture.event and call.operation is Operation.LM:
             call.event_content = {**(call.event_content or {}), **encoded}
         if capture.span or capture.local:
-            call.content_size += sum(map(len, encoded.values()))
+            call.content_size += text_bytes(encoded.values())
         if capture.span:
             call.span.set_attributes(encoded)
         elif capture.local:
@@ -254,6 +255,7 @@ class Recorder:
         attributes = dict(attributes) if redacted else self.content.facts(attributes)
         if content and self.captures(call):
             attributes.update(self.content.attributes(content))
+        call.content_size += text_bytes(attributes.values())
         now = self.clock()
         attributes = self._without_local_content(call, attributes, (name, now))
         if self._span_events:
@@ -381,7 +383,7 @@ class Recorder:
     def _annotate(self, call: LiveCall, error: BaseException | None, *, missing: bool) -> None:
         facts = call.late_facts
         if call.stop is not None:
-            facts[sc.STOP_REASON] = " ".join(map(str, call.stop.args))
+            facts[sc.STOP_REASON] = " ".join(map(plain_text, call.stop.args))
         if missing:
             facts[sc.END_MISSING] = True
         if error is not None or missing:

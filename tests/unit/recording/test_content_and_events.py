@@ -23,6 +23,7 @@ from lmspan import guard
 from lmspan import semconv as sc
 from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import Redactor
+from lmspan.errors import StopRun
 from lmspan.lifecycle import Event, Operation
 from lmspan.recording import recorder as recording_module
 from lmspan.recording.metrics import Metrics
@@ -98,12 +99,24 @@ def test_where_the_content_of_a_call_goes_and_how_much_of_it_counts(mode, on_spa
     assert it.recorder.captures(call)
     it.recorder.capture(call, {sc.INPUT_MESSAGES: MESSAGES})
     it.recorder.capture(call, {sc.OUTPUT_MESSAGES: []})
+    assert call.content_size == (size + len("[]") if size else 0)
     it.end(call)
     content = {sc.INPUT_MESSAGES: ENCODED, sc.OUTPUT_MESSAGES: "[]"}
     recorded = it.attributes(call)
     assert {name: recorded[name] for name in content if name in recorded} == (content if on_span else {})
     assert (call.local.attributes if call.local else None) == (content if local else None)
-    assert call.content_size == (size + len("[]") if size else 0)
+
+
+@pytest.mark.parametrize("mode", ["span", "local"])
+def test_content_counts_with_its_bytes_also_that_of_an_event(mode):
+    it = Recording(mode)
+    call = it.start()
+    it.recorder.capture(call, {sc.TOOL_CALL_RESULT: "été"})
+    assert call.content_size == 3 * len('{"result":"été"}')
+    it.recorder.add_event(call, Event.STDERR_WRITE, {"lines": 2}, content={sc.STDERR_TEXT: "x" * 1_000})
+    assert call.content_size == 3 * len('{"result":"été"}') + 1_000
+    it.end(call, error=ValueError("y" * 2_000))
+    assert call.content_size > 1_000 + 2 * 2_000  # the message, and the stack trace that ends with it
 
 
 @pytest.mark.parametrize("mode", ["event", "both"])
@@ -458,3 +471,29 @@ def test_a_forked_child_ends_no_call_of_its_parent_and_waits_for_no_lock():
     assert not call.inherited
     it.end(call)
     assert [span.name for span in it._spans.get_finished_spans()] == ["execute_tool t"]
+
+
+# a stop -------------------------------------------------------------------------------------------------------------
+
+
+class Hostile:
+    def __str__(self):
+        raise AssertionError("the program's code")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"), [(("enough", 3), "enough 3"), ((Hostile(),), f"<{__name__}.Hostile>"), ((), "")]
+)
+def test_a_reason_to_stop_is_recorded_without_running_the_code_of_its_values(args, reason):
+    it = Recording("span")
+    call = it.start()
+    call.stop = StopRun(*args)
+    it.end(call, error=call.stop)
+    recorded = it.attributes(call)
+    assert {name: recorded[name] for name in (sc.STOP_REASON, sc.ERROR_TYPE, sc.TOTAL_ERRORS)} == {
+        sc.STOP_REASON: reason,
+        sc.ERROR_TYPE: "lmspan.errors.StopRun",
+        sc.TOTAL_ERRORS: 1,
+    }
