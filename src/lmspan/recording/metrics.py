@@ -1,8 +1,8 @@
-"""The instruments, fed from ended calls: the GenAI client metrics, durations, and counters of our own.
+"""Measure ended calls: the GenAI client metrics, durations, and counters of lmspan itself.
 
 Names, units and bucket boundaries are those of the GenAI conventions; attributes are few and of low cardinality. One
-measurement costs more than half a span, so an ended call only waits here. A reader measures the calls that wait before
-it collects, so none is late; when many wait, a thread of our own measures them.
+measurement costs more than half a span, so an ended call only waits here. A reader measures the waiting calls before it
+collects, so no collection misses one; if many calls wait, a thread of lmspan measures them.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Metrics:
             self._take()
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        """Measure what waits, since somebody is about to read; and tell how often we have failed ourselves."""
+        """Measure the waiting calls before a reader collects, and report the failures of lmspan itself."""
         self._take(patience_s=1.0)
         failures = guard.failures.total()
         return [metrics.Observation(failures)] if failures else []
@@ -119,7 +119,7 @@ class Metrics:
             self._taking.release()
 
     def forget(self) -> None:
-        """Drop what waits, in a forked child."""
+        """Drop the waiting calls, in a forked child: its parent measures them."""
         self._taking = threading.Lock()
         self._waiting.clear()
 
@@ -176,7 +176,7 @@ class Metrics:
 
 
 def _is_remote(parent: SpanContext | None) -> bool:
-    """Tell whether a span's parent is another process': what is outermost here is then a part of that one's run."""
+    """Return whether the parent of a span is in another process: then the span is a part of that process's run."""
     return parent is not None and parent.is_remote
 
 
@@ -189,7 +189,7 @@ def _observe_dropped(_: CallbackOptions) -> Iterable[Observation]:
 
 
 def _after_fork() -> None:
-    """Give a child locks that no thread of its parent holds; what waited there is the parent's to measure."""
+    """Give a child locks that no thread of its parent holds, and no calls of its parent."""
     for each in _all:
         each.forget()
 
@@ -199,6 +199,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def global_metrics() -> Metrics | None:
-    """Return instruments of the global meter provider, or None while nobody has set one: then nothing is measured."""
+    """Return instruments of the global meter provider, or None, to measure nothing, if the process has none."""
     provider = metrics.get_meter_provider()
     return Metrics(provider) if type(provider).__name__ not in ("_ProxyMeterProvider", "NoOpMeterProvider") else None

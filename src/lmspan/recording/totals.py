@@ -46,13 +46,13 @@ _COST_DIGITS: Final = 12  # further digits come from binary fractions
 
 
 def totals_of(call: LiveCall) -> Totals:
-    """Return the totals that a starting call counts in: its own, else its parent's."""
+    """Return the totals to which a starting call adds: its own if it keeps totals, else those of its parent."""
     outer: Totals | None = call.parent.totals if call.parent is not None else None
     return Totals(outer) if outer is None or call.operation in _KEEPERS else outer
 
 
 def count(call: LiveCall) -> dict[str, Any]:
-    """Count an ended call; if it keeps totals, put them on it and return them."""
+    """Count an ended call; if it keeps totals, add them to its facts and return them."""
     call.facts.update(call.late_facts)
     call.totals.add(call)
     if call.parent is not None and call.operation not in _KEEPERS:
@@ -64,15 +64,16 @@ def count(call: LiveCall) -> dict[str, Any]:
 
 
 class Totals:
-    """The sums of one keeper. Any thread adds a call without a lock; a thread that finds many waiting adds them up.
+    """The sums of one keeper. Any thread adds a call without a lock; if many calls wait, the thread sums them.
 
-    A thread never waits for the lock. Where a fork has caught it, the sums of that one run are too small.
+    A thread waits for the lock at the end of the keeper only, and not long. If a process forks while a thread holds the
+    lock, the sums of that run are too small in the child.
     """
 
     __slots__ = ("_adding", "_costs", "_nodes", "_numbers", "_sources", "_waiting", "closed", "outer")
 
     def __init__(self, outer: Totals | None = None) -> None:
-        """`outer` is the totals that these are a part of."""
+        """`outer` are the totals around these, which include them."""
         self.outer: Totals | None = outer
         self.closed: bool = False
         self._nodes = itertools.count()
@@ -83,14 +84,14 @@ class Totals:
         self._adding = threading.Lock()
 
     def add(self, call: LiveCall) -> None:
-        """Count an ended call. Only its `facts` are kept, and not for long."""
+        """Count an ended call. The totals keep only its `facts`, until they are summed."""
         totals = self._open()
         next(totals._nodes)  # noqa: SLF001 - another of this class
         if call.failed or call.orphan or call.operation in _COUNTS:
             totals._wait(call)  # noqa: SLF001
 
     def close(self, *, whole: bool) -> dict[str, Any]:
-        """Add these totals to the outer ones and return them as attributes: all, or what a part is wanted for."""
+        """Add these totals to the outer ones and return them as attributes; a part has no zeros and no nodes."""
         self.closed = True
         self._add_up(_PATIENCE_S)
         self._numbers[sc.TOTAL_NODES] += next(self._nodes)
