@@ -6,6 +6,7 @@ a span event; a *call* is one operation in flight. A source starts calls and end
 
 from __future__ import annotations
 
+from collections import deque
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -109,9 +110,10 @@ class LocalContent:
 
     __slots__ = ("attributes", "events", "status")
 
-    def __init__(self) -> None:
+    def __init__(self, max_events: int | None = None) -> None:
+        """Keep the content of the last `max_events` events: the span keeps no more events."""
         self.attributes: dict[str, Any] = {}
-        self.events: list[tuple[str, int, dict[str, Any]]] = []
+        self.events: deque[tuple[str, int, dict[str, Any]]] = deque(maxlen=max_events)
         """For each event of the span that has content: its name, its time, and the content."""
         self.status: str | None = None
 
@@ -219,7 +221,7 @@ class LiveCall(Call):
 
     # The exporters'.
     content_size: int = 0
-    """About how many bytes its content has, with that of its events: a queue of spans counts them."""
+    """About how many bytes its content has, without that of its events: a queue of spans counts them."""
     local: LocalContent | None = None
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:

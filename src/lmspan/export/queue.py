@@ -34,14 +34,14 @@ from lmspan.export.local import OpenCalls, with_content
 from lmspan.guard import dropped, ends_the_program, guarded, report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from lmspan.export.journal import Journal
-    from lmspan.lifecycle import LocalContent
+    from lmspan.lifecycle import LiveCall, LocalContent
 
     Batch = list["ReadableSpan"]
 
@@ -140,7 +140,7 @@ class ExportQueue(SpanProcessor):
         call = self._calls.take(span)
         if self._stopping or not context.trace_flags.sampled:
             return
-        size = _SPAN_BYTES + call.content_size if call is not None else weigh(span)
+        size = _weigh_call(span, call) if call is not None else weigh(span)
         with self._count:
             room = self._bytes + size <= self._queue_bytes
             if room:
@@ -345,9 +345,17 @@ def weigh(span: ReadableSpan) -> int:
             total += len(value) if value.isascii() else 3 * len(value)
         elif type(value) is tuple:
             total += sum(len(each) for each in value if type(each) is str)
-    for event in span.events:
-        total += _SHORT + sum(3 * len(value) for value in (event.attributes or {}).values() if type(value) is str)
-    return total
+    return total + _weigh_events(event.attributes or {} for event in span.events)
+
+
+def _weigh_call(span: ReadableSpan, call: LiveCall) -> int:
+    """Estimate the bytes of the span of a call: the call counts its content, but not that of its events."""
+    total = _SPAN_BYTES + call.content_size + _weigh_events(event.attributes or {} for event in span.events)
+    return total + (_weigh_events(content for *_, content in call.local.events) if call.local is not None else 0)
+
+
+def _weigh_events(events: Iterable[Mapping[str, Any]]) -> int:
+    return sum(_SHORT + sum(3 * len(each) for each in event.values() if type(each) is str) for event in events)
 
 
 def _reset_in_child() -> None:

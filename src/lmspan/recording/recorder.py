@@ -255,7 +255,6 @@ class Recorder:
         attributes = dict(attributes) if redacted else self.content.facts(attributes)
         if content and self.captures(call):
             attributes.update(self.content.attributes(content))
-        call.content_size += text_bytes(attributes.values())
         now = self.clock()
         attributes = self._without_local_content(call, attributes, (name, now))
         if self._span_events:
@@ -277,7 +276,7 @@ class Recorder:
         content = {name: attributes[name] for name in names}
         if event is None:
             _local(call).attributes.update(content)
-        else:
+        elif self._span_events:
             _local(call).events.append((*event, content))
         return {name: value for name, value in attributes.items() if name not in names}
 
@@ -446,7 +445,8 @@ def _make_reentrant(span: Any) -> None:
 
 
 def _local(call: LiveCall) -> LocalContent:
-    call.local = call.local or LocalContent()
+    if call.local is None:
+        call.local = LocalContent(getattr(getattr(call.span, "_limits", None), "max_events", None))
     return call.local
 
 

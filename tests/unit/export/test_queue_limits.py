@@ -112,6 +112,21 @@ def test_a_span_of_a_call_weighs_what_its_content_does_and_another_what_its_text
     assert queue._bytes == 0
 
 
+def test_a_span_of_a_call_weighs_its_events_with_their_local_content():
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, is_local=True)
+    call = LiveCall(Operation.TOOL, "t", "test")
+    call.content_size = 500
+    call.local = LocalContent()
+    call.local.events.append(("wrote", 1, {"text": "x" * 100}))
+    it = started()
+    it.add_event("wrote", {"lines": 1, "to": "stderr"}, 1)
+    queue.on_start(it, otel_context.Context({STARTING: call}))
+    it.end()
+    queue.on_end(it)
+    assert queue._bytes == 1_024 + 500 + (64 + 3 * len("stderr")) + (64 + 3 * 100)
+    queue.shutdown(5_000)
+
+
 @pytest.mark.parametrize("is_local", [True, False])
 def test_local_content_is_exported_only_where_nothing_leaves_this_machine(is_local):
     exporter = Exporter()
