@@ -1,6 +1,7 @@
 """Calls become spans: parents, ends that nobody announces, metrics, sampling, events, OpenInference."""
 
 from collections import Counter
+from contextlib import ExitStack
 from threading import Thread
 
 import pytest
@@ -427,11 +428,15 @@ def test_without_a_provider_no_call_is_announced():
         recording_module.install(before)
 
 
-def test_a_signal_handler_may_touch_a_span_while_its_thread_is_inside_the_sdk(recorded):
+@pytest.mark.parametrize("place", ["recorder", "sdk"])
+def test_a_signal_handler_may_end_a_call_while_its_thread_is_inside_the_recorder_or_the_sdk(place, recorded):
     def inside():
         call = start(TOOL, "tool")
         span = call.span
-        with span._lock, span._attributes._lock, span._events._lock:  # as at any point of the SDK's methods
+        of_sdk = (span._lock, span._attributes._lock, span._events._lock)
+        with ExitStack() as held:  # as at any point of their methods
+            for lock in of_sdk if place == "sdk" else (recording_module.active.lock,):
+                held.enter_context(lock)
             recording_module.active.add_event(call, "tick", {"n": 1})
             end(call)
 
