@@ -228,16 +228,19 @@ class ExportQueue(SpanProcessor):
     def _step(self) -> bool:
         """Export one batch; return False if a part of it goes back to the head of the queue, to be tried again."""
         batch = self._take()
-        undelivered = self._export([with_content(span, content) for span, _, content in batch]) if batch else []
-        done = len(batch) - len(undelivered)
-        with self._count:
-            self._bytes -= sum(each.size for each in batch[:done])
-            self._queue.extendleft(reversed(batch[done:]))
-        with self._progress:
-            self._taken += done
-            self._attempts_failed += bool(undelivered)
-            self._progress.notify_all()
-        return not undelivered
+        done = 0
+        try:
+            if batch:
+                done = len(batch) - len(self._export([with_content(span, content) for span, _, content in batch]))
+        finally:  # an interrupt on the program's thread costs no span
+            with self._count:
+                self._bytes -= sum(each.size for each in batch[:done])
+                self._queue.extendleft(reversed(batch[done:]))
+            with self._progress:
+                self._taken += done
+                self._attempts_failed += done < len(batch)
+                self._progress.notify_all()
+        return done == len(batch)
 
     def _take(self) -> list[_Queued]:
         batch: list[_Queued] = []

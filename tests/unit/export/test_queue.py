@@ -134,8 +134,10 @@ def test_undelivered_spans_are_kept_in_order_and_tried_again(caplog):
     queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, batch_spans=2)
     put(queue, numbered(5))
     assert queue.force_flush(5_000) is False
+    assert queue.failing is True
     endpoint.down = False
     assert queue.force_flush(5_000) is True
+    assert queue.failing is False
     assert endpoint.names == [f"outer {n}" for n in range(5)]
     assert queue.dropped == 0
     queue.shutdown()

@@ -238,11 +238,14 @@ def test_a_flush_after_a_loss_that_was_reported_before_is_whole_again():
     assert queue.dropped == 1
 
 
-def waits(monkeypatch, count, retry_after_s=None):
-    """Return the first waits of a queue whose endpoint is down; none of them takes any time."""
+def waits(monkeypatch, count, *, after=0, retry_after_s=None, pause_s=1.0):
+    """Return the waits of a queue before `count` exports, of which the last succeeds, and `after` more waits.
+
+    None of them takes any time.
+    """
     exporter = Exporter(SpanExportResult.FAILURE)
     exporter.batch_refused, exporter.retry_after_s = False, retry_after_s
-    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=1.0)
+    queue = ExportQueue(exporter, "test", delay_s=0.5, pause_s=pause_s)
     seen, enough, plain = [], threading.Event(), queue_module._wait
 
     def wait(wake, timeout_s):
@@ -251,6 +254,7 @@ def waits(monkeypatch, count, retry_after_s=None):
         seen.append(timeout_s)
         if len(seen) == count:
             exporter.result = SpanExportResult.SUCCESS
+        if len(seen) == count + after:
             enough.set()
         return None
 
@@ -259,11 +263,15 @@ def waits(monkeypatch, count, retry_after_s=None):
     assert enough.wait(30)
     queue.shutdown(5_000)
     assert exporter.names == [["a"]] * count
-    return seen[:count]
+    return seen[: count + after]
 
 
 def test_the_pause_after_failures_doubles_up_to_30_seconds(monkeypatch):
     assert waits(monkeypatch, 8) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+def test_the_first_pause_is_that_of_the_queue_and_a_delivery_ends_the_pauses(monkeypatch):
+    assert waits(monkeypatch, 4, after=2, pause_s=0.25) == [0.5, 0.25, 0.5, 1.0, 0.5, 0.5]
 
 
 def test_a_pause_is_as_long_as_the_endpoint_asks_for_at_least(monkeypatch):
@@ -346,7 +354,7 @@ def test_an_exporter_that_hangs_at_its_shutdown_does_not_hold_the_program():
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, ValueError])
-def test_an_exporter_that_raises_loses_its_batch_and_no_later_one(error, failures):
+def test_an_exporter_that_raises_loses_its_batch_and_no_later_one(error, failures, caplog):
     exporter = Exporter()
     plain = exporter.export
 
@@ -362,6 +370,70 @@ def test_an_exporter_that_raises_loses_its_batch_and_no_later_one(error, failure
     assert queue.force_flush(10_000) is True
     assert (exporter.names, queue.dropped) == ([["b"]], 1)
     assert failures.pop(f"{__name__}.Exporter") == 1
+    assert caplog.messages[0].startswith(f"lmspan: {__name__}.Exporter failed ({error.__qualname__}); ")
+
+
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_of_an_export_on_the_programs_thread_passes_and_costs_no_span(error, monkeypatch):
+    exporter = Exporter()
+    plain = exporter.export
+
+    def interrupted(spans):
+        exporter.export = plain
+        raise error
+
+    exporter.export = interrupted
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    ended = span("a"), span("b")  # the SDK starts threads for a provider
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for each in ended:
+            queue.on_end(each)
+        with pytest.raises(error):
+            queue.force_flush(5_000)
+        assert is_instrumentation_enabled()
+        assert queue.force_flush(5_000) is True
+    assert (exporter.names, queue.dropped, queue._bytes) == ([["a", "b"]], 0, 0)
+
+
+def test_a_flush_starts_the_worker_that_could_not_be_started_before(monkeypatch):
+    class Noting(Exporter):
+        def export(self, spans):
+            self.thread = threading.current_thread().name
+            return super().export(spans)
+
+    exporter = Noting()
+    queue = ExportQueue(exporter, "test", delay_s=LATER)
+    ended = span("a")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        queue.on_end(ended)
+    assert queue.force_flush(5_000) is True
+    assert (exporter.names, exporter.thread) == ([["a"]], "lmspan-test")
+
+
+def test_a_second_full_batch_is_exported_without_a_wait():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=2)
+    queue._wake_worker = lambda: None  # the first batch starts when all are queued
+    put(queue, "a", "b", "c", "d")
+    ExportQueue._wake_worker(queue)
+    while len(exporter.batches) < 2 and exporter.received.wait(30):
+        exporter.received.clear()
+    assert exporter.names == [["a", "b"], ["c", "d"]]
+
+
+def test_a_shutdown_exports_more_than_one_batch():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=1)
+    queue._wake_worker = lambda: None
+    put(queue, "a", "b", "c")
+    queue.shutdown(5_000)
+    assert (exporter.names, queue.dropped) == ([["a"], ["b"], ["c"]], 0)
 
 
 def test_the_requests_of_an_exporter_make_no_spans():
