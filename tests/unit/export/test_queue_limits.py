@@ -127,10 +127,12 @@ def test_a_span_of_a_call_weighs_its_events_with_their_local_content():
     queue.shutdown(5_000)
 
 
-@pytest.mark.parametrize("is_local", [True, False])
-def test_local_content_is_exported_only_where_nothing_leaves_this_machine(is_local):
+@pytest.mark.parametrize(
+    ("options", "is_local"), [({"is_local": True}, True), ({"is_local": False}, False), ({}, False)]
+)
+def test_local_content_is_exported_only_where_nothing_leaves_this_machine(options, is_local):
     exporter = Exporter()
-    queue = ExportQueue(exporter, "test", delay_s=LATER, is_local=is_local)
+    queue = ExportQueue(exporter, "test", delay_s=LATER, **options)
     call = LiveCall(Operation.TOOL, "t", "test")
     call.local = LocalContent()
     call.local.attributes["text"] = "t"
