@@ -353,8 +353,12 @@ def weigh(span: ReadableSpan) -> int:
 
 def _weigh_call(span: ReadableSpan, call: LiveCall) -> int:
     """Estimate the bytes of the span of a call: the call counts its content, but not that of its events."""
-    total = _SPAN_BYTES + call.content_size + _weigh_events(event.attributes or {} for event in span.events)
-    return total + (_weigh_events(content for *_, content in call.local.events) if call.local is not None else 0)
+    total = _SPAN_BYTES + call.content_size
+    if events := span.events:  # most spans have none
+        total += _weigh_events(event.attributes or {} for event in events)
+    if call.local is not None and call.local.events:
+        total += _weigh_events(content for *_, content in call.local.events)
+    return total
 
 
 def _weigh_events(events: Iterable[Mapping[str, Any]]) -> int:
