@@ -234,6 +234,17 @@ def test_each_flush_that_loses_a_span_returns_false():
     assert queue.dropped == 3
 
 
+def test_a_flush_returns_after_one_attempt_that_fails_and_not_at_its_deadline():
+    endpoint = Endpoint(down=True)
+    queue = ExportQueue(endpoint, "test", delay_s=60, pause_s=60)
+    put(queue, numbered(3))
+    for requests in (1, 2, 3):
+        flushing = threading.Thread(target=queue.force_flush, args=(600_000,), daemon=True)
+        flushing.start()
+        flushing.join(30)
+        assert (flushing.is_alive(), endpoint.requests) == (False, requests)
+
+
 def test_an_endpoint_that_is_back_at_the_end_gets_the_spans(monkeypatch):
     monkeypatch.setattr("lmspan.export.queue._REFUSED_GRACE_S", 30)
     endpoint = Endpoint(down=True)
