@@ -224,6 +224,21 @@ def test_batches_are_cut_by_spans_and_by_bytes_and_a_large_span_goes_alone():
     assert exporter.names == [["a", "b", "c"], ["d"], ["large"], ["e"]]
 
 
+def test_a_flush_waits_for_every_batch():
+    class Slow(Exporter):
+        def export(self, spans):
+            if self.batches:
+                threading.Event().wait(0.05)
+            return super().export(spans)
+
+    exporter = Slow()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=1)
+    queue._wake_worker = lambda: None
+    put(queue, "a", "b", "c")
+    assert queue.force_flush(30_000) is True
+    assert exporter.names == [["a"], ["b"], ["c"]]
+
+
 def test_a_flush_of_an_empty_queue_delivers_all_of_nothing():
     exporter = Exporter()
     queue = ExportQueue(exporter, "test", delay_s=LATER)
