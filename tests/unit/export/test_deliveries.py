@@ -294,7 +294,6 @@ def test_a_provider_that_is_not_installed_is_an_error(providers):
 def test_a_kind_of_connection_is_bounded_once():
     adapter = OtlpAdapter()
     request = requests.Request("POST", "http://127.0.0.1:9/x").prepare()
-    pools = [adapter.get_connection_with_tls_context(request, verify=True) for _ in range(2)]
-    kinds = {pool.ConnectionCls for pool in pools}
+    kinds = {adapter.get_connection_with_tls_context(request, verify=True).ConnectionCls for _ in range(3)}
     assert [kind.response_class for kind in kinds] == [http.BoundedResponse]
     assert http._bounded(requests.Session) is http._bounded(requests.Session)

@@ -191,6 +191,13 @@ def test_a_session_may_set_two_timeouts():
         assert (response.status_code, adapter.failure) == (200, None)
 
 
+def test_a_cookie_of_an_endpoint_is_not_kept(monkeypatch):
+    with answering(answer(set_cookie="a=b")) as (endpoint, served):
+        quiet = exporter(monkeypatch, endpoint)
+        assert [quiet.export(some_spans()) for _ in range(2)] == [SUCCESS] * 2
+    assert ["cookie" in head.lower() for head in served.requests] == [False, False]
+
+
 # the whole way -------------------------------------------------------------------------------------------------------
 
 
