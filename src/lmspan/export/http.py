@@ -149,7 +149,7 @@ class _Session(requests.Session):
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Return the settings of a request. The exporter sets its authority on the session, not on the request."""
-        own = self.verify if verify is None and self.verify is not True else verify
+        own = self.verify if verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, own, cert)
 
 
