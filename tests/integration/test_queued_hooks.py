@@ -234,6 +234,23 @@ def test_the_thread_of_a_subscription_ends_with_it(subscribe):
     assert listener.heard == WHOLE
 
 
+def test_async_hooks_of_a_subscription_share_an_event_loop_that_closes_with_its_thread():
+    loops, threads = [], []
+
+    class Noting:
+        async def on_tool_start(self, call_id, instance, inputs):
+            loops.append(asyncio.get_running_loop())
+            threads.append(threading.current_thread())
+
+    with recording(), lmspan.subscribe(Noting(), dialect="dspy", delivery="queued"):
+        tool("a")
+        tool("b")
+        assert delivery.drain(10)
+        assert [loop is loops[0] and not loop.is_closed() for loop in loops] == [True, True]
+    threads[0].join(10)
+    assert loops[0].is_closed()
+
+
 def test_a_queued_hook_may_run_an_event_loop_of_its_own():
     class Own(Listener):
         def on_tool_start(self, call_id, instance, inputs):
