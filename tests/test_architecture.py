@@ -26,9 +26,17 @@ ROWS = (
     {"semconv"},
     {"config"},
     {
-        "directories", "environment", "errors", "guard", "lifecycle", "liveness", "locks", "patching", "threads",
         "_version",
-    },  # fmt: skip
+        "directories",
+        "environment",
+        "errors",
+        "guard",
+        "lifecycle",
+        "liveness",
+        "locks",
+        "patching",
+        "threads",
+    },
 )
 NEVER = (
     # sources and subscribers meet in the span and in the fields of Call
