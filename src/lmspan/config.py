@@ -7,6 +7,7 @@ because the user of a program may not be its author.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ _FLAGS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
+_HOOK_TIMEOUT_S: Final = 5.0
 _LARGEST_CONTENT: Final = 262_144
 _NO_CONTENT: Final = (
     "lmspan: prompts and answers are not recorded because spans leave this machine; capture_content='span' or "
@@ -255,6 +257,19 @@ def _content_limit(environ: Mapping[str, str]) -> int:
         if value.isdecimal():
             return min(int(value), _LARGEST_CONTENT)
     return _LARGEST_CONTENT
+
+
+def hook_timeout(environ: Mapping[str, str] = os.environ) -> float:
+    """Return for how many seconds a run waits for an async hook, where the subscription does not say."""
+    value = environ.get("LMSPAN_HOOK_TIMEOUT_S", "").strip()
+    try:
+        seconds = float(value) if value else _HOOK_TIMEOUT_S
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        _warn("LMSPAN_HOOK_TIMEOUT_S", value, "a number of seconds above 0", f"a run waits for {_HOOK_TIMEOUT_S:g} s")
+        return _HOOK_TIMEOUT_S
+    return seconds
 
 
 def _choice(option: str, value: Any, choices: tuple[str, ...]) -> str | None:

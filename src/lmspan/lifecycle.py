@@ -216,8 +216,8 @@ class LiveCall(Call):
     """What a hook raises where the call starts."""
     stop: StopRun | None = None
     """On the outermost call of a run: every further operation of the run raises it."""
-    pending: list[Any] | None = None
-    """On the outermost call of an awaited run: the async hooks that it waits for."""
+    chain: Any = None
+    """On the outermost call of a run: the async hooks that run one after the other beside its sync steps."""
 
     # The exporters'.
     content_size: int = 0

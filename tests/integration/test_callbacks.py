@@ -322,7 +322,7 @@ def test_async_hooks_are_done_before_an_awaited_run_returns(caplog):
     subscription = lmspan.subscribe(Mixed())
     with serving(YES) as server, recording():
         at_return, loop = asyncio.run(run(model(server)))
-    assert at_return == ["sync", ("module", loop), ("end", loop)]
+    assert at_return == [("module", loop), "sync", ("end", loop)]
     assert subscription.failures == 1
     assert "never awaited" not in caplog.text
     assert "was destroyed" not in caplog.text

@@ -14,6 +14,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from lmspan.context.hearing import inside
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, LISTENING
 
@@ -63,19 +64,22 @@ def environ() -> dict[str, str]:
 class Carried:
     """A function that runs in the OpenTelemetry context in which it was submitted."""
 
-    __slots__ = ("context", "function")
+    __slots__ = ("context", "function", "within")
 
     def __init__(self, function: Callable[..., Any], context: Context) -> None:
         self.function: Callable[..., Any] = function
         self.context: Context = context
+        self.within: frozenset[int] = inside.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it."""
-        before = otel_context.get_current()
+        """Run it, as a part of the hook that has submitted it, if one has."""
+        before, hooks = otel_context.get_current(), inside.get()
         otel_context.attach(self.context)
+        inside.set(self.within)
         try:
             return self.function(*args, **kwargs)
         finally:
+            inside.set(hooks)
             otel_context.attach(before)  # by value: a token could not be reset if the function changed threads
 
 
@@ -115,7 +119,7 @@ def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs:
     if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
         return _send(wrapped, pool, args, kwargs)
     context = otel_context.get_current()
-    if args and (CURRENT in context or LISTENING in context):
+    if args and (CURRENT in context or LISTENING in context or inside.get()):
         args = (Carried(args[0], context), *args[1:])
     return wrapped(*args, **kwargs)
 

@@ -2,17 +2,19 @@
 
 asyncio, `asyncio.to_thread` and anyio (and with it DSPy's `asyncify`) carry the context by themselves;
 `concurrent.futures.ThreadPoolExecutor` does not. Its `submit` is wrapped while a library is instrumented, and changes
-nothing unless a call of ours is current.
+nothing unless a call of ours is current, or a hook submits. A thread that a hook starts belongs to the hook.
 """
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
-from lmspan.context import processes, silence
+from lmspan.context import hearing, processes, silence
+from lmspan.context.hearing import inside
 from lmspan.context.processes import Carried
 from lmspan.lifecycle import CURRENT, LISTENING
 from lmspan.patching import Patches
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 def _submit(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = otel_context.get_current()
-    if not args or (CURRENT not in context and LISTENING not in context):
+    if not args or (CURRENT not in context and LISTENING not in context and not inside.get()):
         return wrapped(*args, **kwargs)
     function, *rest = args
     return wrapped(Carried(function, context), *rest, **kwargs)
@@ -39,6 +41,7 @@ def install() -> None:
     _users += 1
     if _users == 1:
         _patches.wrap(ThreadPoolExecutor, "submit", _submit)
+        _patches.wrap(threading.Thread, "start", hearing.start_thread)
         processes.patch(_patches)
         silence.patch(_patches)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,6 +33,14 @@ class Moment:
         self.attributes: Mapping[str, Any] = attributes
         self.live: LiveCall = call if live is None else live
         self._results: dict[Getter, Any] | None = None
+
+    def for_later(self) -> Moment:
+        """Return the same moment for later: the call goes on, and releases its inputs and outputs at its end."""
+        call = copy.copy(self.call)
+        call.facts = dict(call.facts)
+        later = Moment(call, self.event, dict(self.attributes), self.live)
+        self._results = later._results = {} if self._results is None else self._results
+        return later
 
     def once(self, make: Getter) -> Any:
         """Return `make(self)`, computed once for all hooks that share this moment."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.trace import SpanProcessor
 
 from lmspan import semconv as sc
+from lmspan.context.awaiting import here
 from lmspan.guard import guarded
 from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall
 from lmspan.semconv.spans import OPERATIONS
-from lmspan.subscribers import delivery, subscriptions
+from lmspan.subscribers import asynchronous, delivery, subscriptions
 from lmspan.subscribers.hooks import ANY_EVENT
 from lmspan.subscribers.result import RunResult
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
+    from lmspan.context.awaiting import Place
     from lmspan.subscribers.subscriptions import Table
 
+_FOREIGN = "otel"
 _KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION}
 
 
@@ -62,7 +65,7 @@ class CallbackProcessor(SpanProcessor):
         if operation is None or span.context is None:
             return None
         name = span.name.partition(" ")[2] or span.name
-        call = LiveCall(operation, name, "otel")
+        call = LiveCall(operation, name, _FOREIGN)
         call.facts = attributes
         call.parent_id = f"{span.parent.span_id:016x}" if span.parent is not None else ""
         self._foreign[span.context.span_id] = call
@@ -84,14 +87,18 @@ class CallbackProcessor(SpanProcessor):
 def start(call: LiveCall, table: Table) -> None:
     """Run the start hooks of a call; leave a watcher on it if a hook or the run's result needs its events or end."""
     operation = call.operation
+    place = here.get()
+    if place is not None and (place.call is not None or not place.take(call)):
+        place = None  # of another call, around this one
     if call.parent is not None:
         call.result = call.parent.result
     elif table.wants_result:
         call.result = RunResult(call.call_id, call.start_time_unix_nano)
-    if call.result is None and not table.hears(operation):
-        return
-    call.watchers = (*call.watchers, Watch(table))
-    delivery.deliver(table.starts.get(operation, ()), call, starting=True)
+    if call.result is None and call.parent is not None and not table.hears(operation):
+        return  # the outermost call has a watcher in any case: its end waits for the async hooks of the others
+    call.watchers = (*call.watchers, Watch(table, place))
+    if hooks := table.starts.get(operation):
+        delivery.deliver(hooks, call, starting=True, place=place)
 
 
 @guarded
@@ -107,10 +114,11 @@ def _end_foreign(call: LiveCall, span: ReadableSpan) -> None:
 class Watch:
     """Runs the hooks of one call that were subscribed at its start."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_place", "_table")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, place: Place | None = None) -> None:
         self._table = table
+        self._place = place
 
     def event(self, call: LiveCall, event: str, attributes: Mapping[str, Any]) -> None:
         """Run the hooks of an event."""
@@ -123,4 +131,7 @@ class Watch:
         """Add the call to the run's result, then run its end hooks."""
         if call.result is not None:
             call.result.add(call)
-        delivery.deliver(self._table.ends.get(call.operation, ()), call)
+        if hooks := self._table.ends.get(call.operation):
+            delivery.deliver(hooks, call, place=self._place)
+        if call.chain is not None and call.source != _FOREIGN:
+            asynchronous.wait_for(call, self._place)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import copy
 import logging
 import os
 import time
@@ -21,12 +20,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import threads
-from lmspan.subscribers.hooks import Moment
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Coroutine
 
+    from lmspan.subscribers.hooks import Moment
     from lmspan.subscribers.subscriptions import SubscribedHook
 
     Run = Callable[[SubscribedHook, Moment, frozenset[int]], None]
@@ -68,9 +67,7 @@ class HookQueue:
             if subscription.dropped == 1:
                 logger.warning("lmspan: %s cannot keep up: its hooks are dropped and counted", subscription.name)
             return
-        call = copy.copy(moment.call)  # the call goes on, and releases its inputs and outputs at its end
-        call.facts = dict(call.facts)
-        self._waiting.append((run, bound, Moment(call, moment.event, dict(moment.attributes), moment.live)))
+        self._waiting.append((run, bound, moment.for_later()))
         self._put += 1
         if self._worker is None:
             self._start(subscription.name)

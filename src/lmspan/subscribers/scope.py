@@ -9,17 +9,19 @@ from lmspan.context import lineage
 from lmspan.errors import CallbackError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.hooks import BoundHook, Hook
 
 
-def within(scope: Any, hooks: tuple[BoundHook, ...]) -> tuple[BoundHook, ...]:
-    """Return the hooks, restricted to the calls of an object.
+def within(scope: Any, hooks: tuple[BoundHook, ...], ended: Callable[[], None]) -> tuple[BoundHook, ...]:
+    """Return the hooks, restricted to the calls of an object; `ended` is called when the object is collected.
 
     Raises `CallbackError` for an object that cannot be referred to weakly.
     """
     try:
-        reference = weakref.ref(scope)
+        reference = weakref.ref(scope, lambda _: ended())
     except TypeError:
         raise CallbackError(f"scope: a {type(scope).__qualname__} cannot be referred to weakly") from None
 

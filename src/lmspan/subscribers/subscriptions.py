@@ -2,21 +2,23 @@
 
     subscribe(callback) -> detect the dialect -> bind the hooks -> one table, from operation and phase to hooks
 
-Hooks run in order of priority, then of reach, then of subscription. The table is replaced as a whole, so that a lookup
-needs no lock.
+Hooks run in order of priority, then of reach, then of subscription. The first event after a change builds a new table,
+so that a look-up needs no lock, and many changes in a row cost one table.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 from opentelemetry import context as otel_context
 
+from lmspan.config import hook_timeout
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING, Operation, Phase
-from lmspan.locks import Lock
 from lmspan.subscribers.detection import bound_hooks
 from lmspan.subscribers.hooks import Priority, name_of
 from lmspan.subscribers.patience import Patience
@@ -24,7 +26,7 @@ from lmspan.subscribers.queued import HookQueue
 from lmspan.subscribers.scope import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -36,6 +38,8 @@ Delivery = Literal["inline", "queued"]
 DialectName = Literal["dspy", "logillm", "llmproc", "dsrs", "dspy_ex"]
 
 _PROCESS, _OBJECT, _SCOPE = range(3)
+
+_Key = TypeVar("_Key")
 
 
 class SubscribedHook(NamedTuple):
@@ -76,11 +80,15 @@ class Subscription:
         self.failures = 0
         """The number of exceptions that hooks of this callback have raised."""
         self.dropped = 0
-        """The number of queued hooks that were dropped because the queue was full."""
+        """The number of hooks that did not run to their end, because too many waited or ran."""
         self.hooks: tuple[BoundHook, ...] = hooks
         self.wants_result: bool = any(argument.wants_result for each in hooks for argument in each.hook.arguments)
         """Whether the result of each run is filled for this subscription."""
         self.queue: HookQueue | None = None
+        self.timeout_s: float = 5.0
+        """For how many seconds a run waits for an async hook."""
+        self.waited_for: bool = True
+        """Whether runs wait for its async hooks; no longer when one has not ended in time."""
         self.patience: Patience = Patience(name)
         self.number: int = next(_numbers)
         self.alone: frozenset[int] = frozenset((self.number,))
@@ -130,43 +138,53 @@ def _cancelled(name: str) -> Subscription:
 
 
 class _Registry:
-    """The subscriptions of the process. Changed under a lock, read without one."""
+    """The subscriptions of the process. Changed and read without a lock, also by a finaliser: each step is atomic."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._subscriptions: tuple[Subscription, ...] = ()
-        self.scoped = 0
-        self.table = _table(())
-        self._with_scopes: dict[tuple[Subscription, ...], Table] = {}
+        self._subscriptions: dict[int, Subscription] = {}
+        self._scopes: dict[int, Subscription] = {}
+        self._version = object()
+        self._built = _Built(object(), _table(()), {})
 
     def add(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._set((*self._subscriptions, subscription))
+        self._subscriptions[subscription.number] = subscription
+        self._version = object()
 
     def remove(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._set(tuple(each for each in self._subscriptions if each is not subscription))
+        self._subscriptions.pop(subscription.number, None)
+        self._scopes.pop(subscription.number, None)
+        self._version = object()
+
+    def open(self, subscription: Subscription) -> None:
+        self._scopes[subscription.number] = subscription
+        self._version = object()
 
     def all(self) -> tuple[Subscription, ...]:
-        return self._subscriptions
+        return tuple(sorted(self._subscriptions.copy().values(), key=_order))
 
-    def count_scopes(self, change: int) -> None:
-        with self._lock:
-            self.scoped += change
-            self._with_scopes = {}
+    def anybody(self) -> bool:
+        return bool(self._subscriptions or self._scopes)
 
-    def with_scopes(self, scopes: tuple[Subscription, ...]) -> Table:
-        """Return the hooks of the process and of some scopes, cached until a subscription or a scope changes."""
-        tables = self._with_scopes
-        if scopes not in tables:
-            active = {each for each in (*self._subscriptions, *scopes) if each.active}
-            tables[scopes] = _table(sorted(active, key=_order))
-        return tables[scopes]
+    def table(self, scopes: tuple[Subscription, ...]) -> Table:
+        """Return the hooks of the process and of some scopes; they are looked up again after a change only."""
+        built = self._built
+        if built.version is not self._version:
+            version = self._version
+            self._built = built = _Built(version, _table(self.all()), {})
+        if not scopes:
+            return built.table
+        if scopes not in built.with_scopes:
+            active = {each for each in (*self.all(), *scopes) if each.active}
+            built.with_scopes[scopes] = _table(sorted(active, key=_order))
+        return built.with_scopes[scopes]
 
-    def _set(self, subscriptions: tuple[Subscription, ...]) -> None:
-        self._subscriptions = tuple(sorted(subscriptions, key=_order))
-        self.table = _table(self._subscriptions)
-        self._with_scopes = {}
+
+class _Built(NamedTuple):
+    """The tables of one version of the registry."""
+
+    version: object
+    table: Table
+    with_scopes: dict[tuple[Subscription, ...], Table]
 
 
 def _order(subscription: Subscription) -> tuple[int, int, int]:
@@ -174,21 +192,25 @@ def _order(subscription: Subscription) -> tuple[int, int, int]:
 
 
 def _table(subscriptions: Iterable[Subscription]) -> Table:
-    starts: dict[Operation, tuple[SubscribedHook, ...]] = {}
-    ends: dict[Operation, tuple[SubscribedHook, ...]] = {}
-    events: dict[str, tuple[SubscribedHook, ...]] = {}
+    starts: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
+    ends: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
+    events: defaultdict[str, list[SubscribedHook]] = defaultdict(list)
     wants_result = False
     for subscription in subscriptions:
         wants_result |= subscription.wants_result
         for name, hook, call in subscription.hooks:
             subscribed_hook = SubscribedHook(subscription, name, call, hook.when)
             if hook.phase is Phase.EVENT:
-                events[hook.event] = (*events.get(hook.event, ()), subscribed_hook)
+                events[hook.event].append(subscribed_hook)
                 continue
             phase = starts if hook.phase is Phase.START else ends
             for operation in hook.operations:
-                phase[operation] = (*phase.get(operation, ()), subscribed_hook)
-    return Table(starts, ends, events, wants_result)
+                phase[operation].append(subscribed_hook)
+    return Table(_frozen(starts), _frozen(ends), _frozen(events), wants_result)
+
+
+def _frozen(hooks: Mapping[_Key, list[SubscribedHook]]) -> dict[_Key, tuple[SubscribedHook, ...]]:
+    return {key: tuple(several) for key, several in hooks.items()}
 
 
 _registry = _Registry()
@@ -196,12 +218,17 @@ _registry = _Registry()
 
 def table(scopes: tuple[Subscription, ...]) -> Table:
     """Return the hooks of all subscriptions of the process, and of the scopes that are open here."""
-    return _registry.with_scopes(scopes) if scopes else _registry.table
+    return _registry.table(scopes)
+
+
+def listed() -> tuple[Subscription, ...]:
+    """Return the subscriptions of the process, in order; those of a `with` are not among them."""
+    return _registry.all()
 
 
 def anybody() -> bool:
     """Tell whether the process has any subscription, in any scope."""
-    return bool(_registry.all()) or _registry.scoped > 0
+    return _registry.anybody()
 
 
 def subscribe(
@@ -214,6 +241,7 @@ def subscribe(
     name: str | None = None,
     scope: Any = None,
     delivery: Delivery = "inline",
+    timeout_s: float | None = None,
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
@@ -227,15 +255,19 @@ def subscribe(
         dialect: the system that the callback is written for, where it could be several.
         name: its name in messages; by default the name of its class.
         scope: an object of the program, such as an LLMProc process or a DSPy module: hear only its calls and the calls
-            below them, and those of processes forked from it. The object is not kept alive.
+            below them, and those of processes forked from it. The object is not kept alive; the subscription ends with
+            it.
         delivery: "inline" runs its sync hooks on the program's thread, where they can stop a run. "queued" runs them in
             order on a thread of lmspan, so that the program never waits; hooks beyond a full queue are dropped and
             counted. `force_flush()` and the end of the session wait for them.
+        timeout_s: for how long a run waits for an async hook, in seconds. A hook that takes longer is reported once and
+            runs on, and no later run waits for the async hooks of this subscription. None: `LMSPAN_HOOK_TIMEOUT_S`,
+            else 5.
 
     Raises:
         CallbackError: a callback without hooks, with a hook that could never be called, or that fits two systems.
     """
-    subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery)
+    subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s)
     _registry.add(subscription)
     return subscription
 
@@ -250,12 +282,13 @@ def subscribed(
     name: str | None = None,
     scope: Any = None,
     delivery: Delivery = "inline",
+    timeout_s: float | None = None,
 ) -> AbstractContextManager[Subscription]:
     """Have a callback hear only what runs under the `with`: across `await`, and on threads that carry its context.
 
     Arguments and errors are those of `subscribe`.
     """
-    return _scoped(_subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery))
+    return _scoped(_subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s))
 
 
 def result_filled() -> AbstractContextManager[Subscription]:
@@ -277,11 +310,10 @@ def _scoped(subscription: Subscription) -> Iterator[Subscription]:
     before = otel_context.get_current()
     scopes: Any = before.get(LISTENING, ())
     otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))
-    _registry.count_scopes(1)
+    _registry.open(subscription)
     try:
         yield subscription
     finally:
-        _registry.count_scopes(-1)
         subscription.cancel()
         otel_context.attach(before)
 
@@ -295,18 +327,23 @@ def _subscription(
     name: str | None,
     scope: Any,
     delivery: Delivery,
+    timeout_s: float | None,
 ) -> Subscription:
     _check("delivery", delivery, get_args(Delivery))
     if delivery == "queued" and on_error == "stop":
         raise CallbackError('on_error="stop": a queued hook runs when it is too late to stop; use delivery="inline"')
     _check("on_error", on_error, get_args(OnError))
+    seconds = hook_timeout() if timeout_s is None else timeout_s
+    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
+        raise CallbackError(f"timeout_s: {timeout_s!r} is not a number of seconds above 0")
     bound = bound_hooks(callback, dialect, frozenset(hooks) if hooks is not None else None)
-    if scope is not None:
-        bound = within(scope, bound)
     own = getattr(callback, "priority", None) if priority is None else priority
     chosen = own if isinstance(own, int) else Priority.NORMAL
     subscription = Subscription(bound, callback, int(chosen), on_error, name or name_of(callback))
-    subscription.reach = _PROCESS if scope is None else _OBJECT
+    subscription.timeout_s = seconds
+    if scope is not None:
+        subscription.reach = _OBJECT
+        subscription.hooks = within(scope, bound, subscription.cancel)
     subscription.queue = HookQueue(subscription.alone) if delivery == "queued" else None
     return subscription
 

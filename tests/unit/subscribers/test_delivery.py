@@ -82,9 +82,7 @@ def test_an_async_hook_that_hangs_is_bounded_and_reported(caplog):
             await asyncio.sleep(60)
 
     lmspan.subscribe(Hanging())
-    with recording(instrument=()):
-        with lmspan.operation("lm", "m"):
-            pass
+    with recording(instrument=()), lmspan.operation("lm", "m"):
         assert delivery.drain(0.1) is False
         assert "1 hooks did not end in 0.1 s" in caplog.text
         assert delivery.drain(0.1, cancel=True) is False

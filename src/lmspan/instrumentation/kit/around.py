@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lmspan.context import awaiting
+from lmspan.context import awaiting  # as a module: a decorated function can be pickled by value, a variable cannot
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import generators
 from lmspan.recording import recorder as recording
@@ -45,6 +45,8 @@ class Steps(NamedTuple):
     cause: Callable[[BaseException], BaseException] | None = None
     item: Callable[[Recorder, LiveCall, Any], None] | None = None
     lasting: Callable[[Recorder, LiveCall, Any], Any] | None = None
+    awaits_hooks: bool = True
+    """Whether async hooks hold an awaited call back. Where the library's own do not, they run beside it."""
 
 
 class Guarded:
@@ -125,34 +127,64 @@ def around(steps: Steps) -> Wrapper:
 
 
 def around_async(steps: Steps) -> Callable[[Callable[..., Any], Any, Arguments, Keywords], Awaitable[Any]]:
-    """Return what runs a coroutine function, recorded; before the run returns, it waits for async hooks."""
+    """Return what runs a coroutine function, recorded; it awaits the async hooks of its start and of its end."""
     guard = Guarded(steps)
+    holds = steps.awaits_hooks
 
     async def run(function: Callable[..., Awaitable[Any]], instance: Any, args: Arguments, kwargs: Keywords) -> Any:
         recorder = recording.active
-        before = awaiting.awaited.get()
-        awaiting.awaited.set(True)
+        outer = awaiting.here.get()
+        if not holds and outer is not None:
+            return await _beside(recorder, guard, function, instance, args, kwargs)
+        place = awaiting.Place(outer, holds=holds)
+        awaiting.here.set(place)
         try:
             call = recorder.announce(guard.start, instance, args, kwargs)
+            place.call = call or awaiting.NO_CALL
             if call is None:
+                awaiting.here.set(outer)
                 return await function(*args, **kwargs)
             try:
-                outputs = guard.end_or_last(recorder, call, await function(*args, **kwargs))
+                if place.steps:
+                    await place.settle_start()
+                return guard.end_or_last(recorder, call, await function(*args, **kwargs))
             except BaseException as error:
                 try:
                     guard.end(recorder, call, None, error)
                 except BaseException:  # another interrupt
                     recorder.end(call, error=error)
                     raise
-                await awaiting.settle(call)
                 leave_no_trace(error)
                 raise
-            await awaiting.settle(call)
-            return outputs
         finally:
-            awaiting.awaited.set(before)
+            try:
+                if place.tasks or place.steps:
+                    await place.settle()
+            finally:
+                place.loop = None
+                awaiting.here.set(outer)
 
     return run
+
+
+async def _beside(
+    recorder: Recorder, guard: Guarded, function: Callable[..., Awaitable[Any]], instance: Any,
+    args: Arguments, kwargs: Keywords,
+) -> Any:  # fmt: skip
+    """Run a coroutine function, recorded; its async hooks run beside the awaited call around it."""
+    call = recorder.announce(guard.start, instance, args, kwargs)
+    if call is None:
+        return await function(*args, **kwargs)
+    try:
+        return guard.end_or_last(recorder, call, await function(*args, **kwargs))
+    except BaseException as error:
+        try:
+            guard.end(recorder, call, None, error)
+        except BaseException:  # another interrupt
+            recorder.end(call, error=error)
+            raise
+        leave_no_trace(error)
+        raise
 
 
 def around_stream(steps: Steps) -> Wrapper:

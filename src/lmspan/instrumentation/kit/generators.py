@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 
 from lmspan import semconv as sc
+from lmspan.context.awaiting import NO_CALL, Place, here
 from lmspan.errors import AbandonedStream
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
@@ -81,7 +82,7 @@ def wrap_async(open_stream: Callable[..., tuple[AsyncGenerator[Any, Any], Stream
                 try:
                     item = await call.arun(step, *sent)
                 except StopAsyncIteration:
-                    call.end(None)
+                    await call.aend(None)
                     return
                 call.take(item)
                 try:
@@ -89,14 +90,14 @@ def wrap_async(open_stream: Callable[..., tuple[AsyncGenerator[Any, Any], Stream
                     step = generator.asend
                 except GeneratorExit:
                     await call.arun(generator.aclose)
-                    call.end(AbandonedStream())
+                    await call.aend(AbandonedStream())
                     raise
                 except BaseException as error:  # noqa: BLE001 - as above
                     step = generator.athrow
                     sent = (error,)
         except BaseException as error:
             try:  # as above
-                call.end(error)
+                await call.aend(error)
             except BaseException:  # an interrupt
                 call.end(error)
                 raise
@@ -115,6 +116,7 @@ class Stream:
         self._item = item
         self._recorder = recording.active
         self._call: LiveCall | None = None
+        self._place: Place | None = None  # of an async generator
         self._started = False
         self._items = 0
 
@@ -129,12 +131,27 @@ class Stream:
 
     async def arun(self, step: Callable[..., Any], *args: Any) -> Any:
         """Run one step of an async generator under the call."""
-        before = otel_context.get_current()
+        before, outer = otel_context.get_current(), here.get()
+        place = self._place = self._place or Place(outer)
+        here.set(place)
         try:
             self._enter()
+            place.call = self._call or NO_CALL
+            if self._call is None:
+                here.set(outer)
+            elif place.steps:
+                await place.settle_start()
             return await step(*args)
         finally:
+            here.set(outer)
             otel_context.attach(before)
+
+    async def aend(self, error: BaseException | None) -> None:
+        """End the call, and await the hooks of its end."""
+        self.end(error)
+        if self._place is not None:
+            await self._place.settle()
+            self._place.loop = None
 
     def _enter(self) -> None:
         if not self._started:

@@ -111,4 +111,4 @@ def _note_fork(child: Any, process: Any) -> None:
     _forked_from.set(child, _latest.get(process))
 
 
-RUN: Final = Steps(start, describe, succeed, fail)
+RUN: Final = Steps(start, describe, succeed, fail, awaits_hooks=False)

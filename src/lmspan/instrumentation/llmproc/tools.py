@@ -153,4 +153,4 @@ def _stored(outputs: Any) -> dict[str, Any]:
     return fields
 
 
-TOOL: Final = Steps(start, describe, succeed)
+TOOL: Final = Steps(start, describe, succeed, awaits_hooks=False)
