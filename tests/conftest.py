@@ -20,6 +20,14 @@ def _own_state_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("LMSPAN_DIR", str(tmp_path / "traces"))
 
 
+@pytest.fixture(autouse=True)
+def _a_subscription_starts_no_session():
+    """Tests record with `recording()` or `init()`; the test of a program without `init()` runs another process."""
+    from lmspan.subscribers import subscriptions  # noqa: PLC0415 - it reads the environment, which is clean by now
+
+    subscriptions.before_each(None)
+
+
 class Complaints(logging.Handler):
     """What the SDK says of how its spans are used: ended twice, or written to after their end."""
 

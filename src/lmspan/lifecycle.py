@@ -65,6 +65,9 @@ class Event(StrEnum):
     WARNING = "warning"
     CUSTOM = "custom"
     TRACE_COMPLETE = "trace_complete"
+    STREAM_START = "stream_start"
+    STREAM_CHUNK = "stream_chunk"
+    STREAM_END = "stream_end"
 
 
 class Phase(StrEnum):

@@ -111,7 +111,7 @@ def test_a_function_hears_events_with_their_documented_arguments():
         elif event == CallbackEvent.RESPONSE:
             heard.append(args[0][:12])
         else:
-            heard.append(str(event))
+            heard.append(event.value)
 
     react(callback)
     answer = ["api_request", "api_response", "[[ ## next_t"]
@@ -373,7 +373,7 @@ def test_spans_of_another_instrumentation_are_heard_as_what_their_attributes_say
     heard = []
 
     def function(event, *args):
-        heard.append((str(event), args[0]["model"] if event == CallbackEvent.API_REQUEST else None))
+        heard.append((event.value, args[0]["model"] if event == CallbackEvent.API_REQUEST else None))
 
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(CallbackProcessor())

@@ -130,7 +130,7 @@ async def test_the_function_of_the_document_hears_everything_in_llmprocs_order()
 
     lmspan.subscribe(my_callback)
     process, result, _ = await run()
-    names = [event for event, *_ in heard]
+    names = [event.value for event, *_ in heard]
     assert names == [
         "turn_start", "api_request", "api_response", "response", "tool_start", "tool_end", "turn_end",
         "turn_start", "api_request", "api_response", "response", "turn_end",

@@ -131,7 +131,7 @@ def test_a_function_in_llmprocs_manner_hears_an_agent():
 
     def callback(event, *args, **kwargs):
         told = event in (CallbackEvent.TOOL_START, CallbackEvent.TOOL_END)
-        heard.append((str(event), *args) if told else str(event))
+        heard.append((event.value, *args) if told else event.value)
 
     with recording(), lmspan.subscribed(callback):
         asyncio.run(react(mock(WEATHER, FINISH, ANSWER))(question="?"))

@@ -3,16 +3,20 @@
     from lmspan.callbacks.dsrs import DspyCallback, LoggingCallback, CollectingCallback, set_callback
 
 Where the document and the crate disagree, the document's promise is kept: `on_event` hears every variant of
-`CallbackEvent`, and `LoggingCallback.with_prefix` and `CompositeCallback([...])` exist. The crate's `new()`, `add` and
-`+` work too. A call has the same id at its start and its end, the id of its span.
+`CallbackEvent` that no other hook of the callback hears, and `LoggingCallback.with_prefix` and
+`CompositeCallback([...])` exist. The crate's `new()`, `add`, `+` and its hooks of streams work too. A call has the same
+id at its start and its end, the id of its span.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Self
 
+from lmspan import guard
 from lmspan.locks import Lock
 from lmspan.subscribers import subscriptions
+from lmspan.subscribers.composite import Composite
 from lmspan.subscribers.dialects.dsrs_events import CallbackEvent, Graph, LmUsage, Node, Prediction, Result
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ __all__ = [
     "CollectingCallback",
     "CompositeCallback",
     "DspyCallback",
+    "EventCallback",
     "Graph",
     "LmUsage",
     "LoggingCallback",
@@ -40,7 +45,10 @@ __all__ = [
 
 
 class DspyCallback:
-    """The base of dsrs' callbacks. Override the hooks you need."""
+    """The base of dsrs' callbacks. Override the hooks you need.
+
+    `on_event` hears what no other hook of the callback hears, so that each moment is heard once.
+    """
 
     def on_module_start(self, call_id: str, module_name: str, inputs: Any) -> None:
         """Handle the start of a module."""
@@ -54,6 +62,15 @@ class DspyCallback:
     def on_lm_end(self, call_id: str, result: Result, usage: LmUsage) -> None:
         """Handle the end of an LM call."""
 
+    def on_lm_stream_start(self, call_id: str, model: str) -> None:
+        """Handle the first chunk of an answer."""
+
+    def on_lm_token(self, call_id: str, token: str) -> None:
+        """Handle a chunk of an answer, the first one included."""
+
+    def on_lm_stream_end(self, call_id: str) -> None:
+        """Handle the end of an answer that came in chunks."""
+
     def on_optimizer_candidate(self, candidate_id: str, metrics: dict[str, float]) -> None:
         """Handle a candidate that an optimizer has scored."""
 
@@ -61,14 +78,49 @@ class DspyCallback:
         """Handle the end of the outermost operation. `manifest` is always None."""
 
     def on_event(self, event: Any) -> None:
-        """Handle any event, as a variant of `CallbackEvent`."""
+        """Handle any other event, as a variant of `CallbackEvent`."""
 
 
 class NoopCallback(DspyCallback):
     """A callback without hooks."""
 
 
-class LoggingCallback(DspyCallback):
+class EventCallback(DspyCallback):
+    """The base of callbacks that take every event in `on_event`; their other methods may be called directly."""
+
+    def on_module_start(self, call_id: str, module_name: str, inputs: Any) -> None:
+        del inputs
+        self.on_event(CallbackEvent.ModuleStart(call_id, module_name, time.time_ns() // 1_000_000))
+
+    def on_module_end(self, call_id: str, result: Result) -> None:
+        usage = getattr(result.ok(), "lm_usage", None)
+        tokens = usage.total_tokens if usage is not None else None
+        self.on_event(CallbackEvent.ModuleEnd(call_id, result.is_ok(), 0, tokens))
+
+    def on_lm_start(self, call_id: str, model: str, prompt_tokens: int) -> None:
+        self.on_event(CallbackEvent.LmStart(call_id, model, prompt_tokens))
+
+    def on_lm_end(self, call_id: str, result: Result, usage: LmUsage) -> None:
+        self.on_event(CallbackEvent.LmEnd(call_id, result.is_ok(), usage))
+
+    def on_lm_stream_start(self, call_id: str, model: str) -> None:
+        self.on_event(CallbackEvent.LmStreamStart(call_id, model))
+
+    def on_lm_token(self, call_id: str, token: str) -> None:
+        self.on_event(CallbackEvent.LmToken(call_id, token))
+
+    def on_lm_stream_end(self, call_id: str) -> None:
+        self.on_event(CallbackEvent.LmStreamEnd(call_id))
+
+    def on_optimizer_candidate(self, candidate_id: str, metrics: dict[str, float]) -> None:
+        self.on_event(CallbackEvent.OptimizerCandidate(candidate_id, metrics))
+
+    def on_trace_complete(self, graph: Graph, manifest: Any = None) -> None:
+        del manifest
+        self.on_event(CallbackEvent.TraceComplete(len(graph.nodes), 0, 0))
+
+
+class LoggingCallback(EventCallback):
     """Prints the start and the end of modules and LM calls."""
 
     def __init__(self, prefix: str = "[DSRS]") -> None:
@@ -83,6 +135,10 @@ class LoggingCallback(DspyCallback):
     def with_prefix(cls, prefix: str) -> Self:
         """Return a callback with this prefix."""
         return cls(prefix)
+
+    def verbose(self) -> Self:
+        """Return the callback itself, which prints every line in any case."""
+        return self
 
     def on_event(self, event: Any) -> None:
         match event:
@@ -100,7 +156,7 @@ class LoggingCallback(DspyCallback):
         print(f"{self.prefix} {text}")  # noqa: T201 - the document's callback prints
 
 
-class CollectingCallback(DspyCallback):
+class CollectingCallback(EventCallback):
     """Keeps every event until `clear()`."""
 
     def __init__(self) -> None:
@@ -122,12 +178,22 @@ class CollectingCallback(DspyCallback):
         """Remove all events."""
         self._events.clear()
 
+    def is_empty(self) -> bool:
+        """Tell whether there is no event."""
+        return not self._events
+
     def __len__(self) -> int:
         return len(self._events)
 
+    def __bool__(self) -> bool:
+        return True  # a callback without events is a callback
 
-class CompositeCallback(DspyCallback):
-    """Several callbacks as one, in their order. A callback that fails does not affect the others."""
+
+class CompositeCallback(DspyCallback, Composite):
+    """Several callbacks as one, in their order. A callback that fails does not affect the others.
+
+    One may be added at any time. Its methods may be called directly: each calls that method of all callbacks.
+    """
 
     def __init__(self, callbacks: Iterable[Any] = ()) -> None:
         self.callbacks: list[Any] = list(callbacks)
@@ -144,26 +210,59 @@ class CompositeCallback(DspyCallback):
 
     add_arc = add
 
-    def __add__(self, callback: Any) -> Self:
-        return self.add(callback)
+    def __add__(self, callback: Any) -> CompositeCallback:
+        """Return a new composite of these callbacks and another one."""
+        return CompositeCallback([*self.callbacks, callback])
+
+    def on_module_start(self, call_id: str, module_name: str, inputs: Any) -> None:
+        self._each("on_module_start", call_id, module_name, inputs)
+
+    def on_module_end(self, call_id: str, result: Result) -> None:
+        self._each("on_module_end", call_id, result)
+
+    def on_lm_start(self, call_id: str, model: str, prompt_tokens: int) -> None:
+        self._each("on_lm_start", call_id, model, prompt_tokens)
+
+    def on_lm_end(self, call_id: str, result: Result, usage: LmUsage) -> None:
+        self._each("on_lm_end", call_id, result, usage)
+
+    def on_lm_stream_start(self, call_id: str, model: str) -> None:
+        self._each("on_lm_stream_start", call_id, model)
+
+    def on_lm_token(self, call_id: str, token: str) -> None:
+        self._each("on_lm_token", call_id, token)
+
+    def on_lm_stream_end(self, call_id: str) -> None:
+        self._each("on_lm_stream_end", call_id)
+
+    def on_optimizer_candidate(self, candidate_id: str, metrics: dict[str, float]) -> None:
+        self._each("on_optimizer_candidate", candidate_id, metrics)
+
+    def on_trace_complete(self, graph: Graph, manifest: Any = None) -> None:
+        self._each("on_trace_complete", graph, manifest)
+
+    def on_event(self, event: Any) -> None:
+        self._each("on_event", event)
+
+    def _each(self, hook: str, *arguments: Any) -> None:
+        for callback in tuple(self.callbacks):
+            method = getattr(callback, hook, None)
+            if method is not None:
+                guard.guarded(method)(*arguments)
 
 
 _lock = Lock()
-_current: tuple[Any, list[Subscription]] = (NoopCallback(), [])
+_current: tuple[Any, Subscription | None] = (NoopCallback(), None)
 
 
 def set_callback(callback: Any) -> None:
-    """Set the callback of the process, in place of the previous one."""
-    global _current  # noqa: PLW0603 - one for the process, as in dsrs
+    """Set the callback of the process, in place of the previous one, which stays if this one is refused."""
+    global _current
     with _lock:
-        for subscription in _current[1]:
-            subscription.cancel()
-        parts = callback.callbacks if isinstance(callback, CompositeCallback) else [callback]
-        without_hooks = (NoopCallback, DspyCallback)
-        _current = (
-            callback,
-            [subscriptions.subscribe(each, dialect="dsrs") for each in parts if type(each) not in without_hooks],
-        )
+        subscription = subscriptions.subscribe(callback, dialect="dsrs")
+        before, _current = _current[1], (callback, subscription)
+    if before is not None:
+        before.cancel()
 
 
 def get_callback() -> Any:

@@ -267,6 +267,18 @@ class Recorder:
                 )
             )
 
+    def add_chunk(self, call: LiveCall, text: Any, *, first: bool) -> None:
+        """Report a chunk of a model's answer to subscribers. The span counts chunks and does not carry them."""
+        for watcher in call.watchers:
+            if first:
+                watcher.event(call, Event.STREAM_START, {})
+            watcher.event(call, Event.STREAM_CHUNK, {"text": text})
+
+    def end_chunks(self, call: LiveCall) -> None:
+        """Report to subscribers that an answer, of which chunks have come, is complete."""
+        for watcher in call.watchers:
+            watcher.event(call, Event.STREAM_END, {})
+
     def _without_local_content(
         self, call: LiveCall, attributes: Mapping[str, Any], event: tuple[str, int] | None = None
     ) -> Mapping[str, Any]:

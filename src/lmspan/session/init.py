@@ -21,7 +21,8 @@ from lmspan.patching import Patches
 from lmspan.recording import recorder
 from lmspan.session import providers
 from lmspan.session.arguments import Arguments
-from lmspan.subscribers.subscriptions import subscribe
+from lmspan.session.default import DefaultRecorder
+from lmspan.subscribers.subscriptions import before_each, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +60,7 @@ class Session:
         self._reported: set[str] = set()
         self._redactor: Redactor | None = None
         self._is_of_command = False  # of `lmspan run`, until the program calls init()
+        self._is_for_callbacks = False  # of `listen()`, until the program calls init()
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """Export the spans that have ended; return whether all were delivered in time. Never raises."""
@@ -132,6 +134,9 @@ class Session:
 
 _lock = Lock()
 _session: Session | None = None
+_starting = False
+_heard: Any = None
+"""The program's own provider that callbacks hear without a session."""
 
 
 def init(
@@ -187,6 +192,8 @@ def init(
         resource_attributes, tracer_provider, meter_provider, logger_provider,
     )  # fmt: skip
     with _lock:
+        if _session is not None and _session._is_for_callbacks:
+            _session.shutdown(timeout_s=0)
         if _session is not None:
             if _session._is_of_command:
                 _session._adopt(arguments)
@@ -198,9 +205,70 @@ def init(
             return _start(arguments)
 
 
+def listen() -> None:
+    """Record for callbacks alone, where a program subscribes one and nothing is recorded. Never raises.
+
+    The provider is not the global one and has no exporter. Where the program has a provider of its own, its exporters
+    would receive spans that it has not asked for, so lmspan only reports that nothing is recorded.
+    """
+    if type(recorder.active) is not DefaultRecorder or config.is_disabled(os.environ):
+        return
+    with _lock:
+        if _session is None and not _starting:
+            _listen()
+
+
+@guarded
+def _listen() -> None:
+    global _session  # noqa: PLW0603 - one session for the process
+    existing = providers.existing()
+    if existing is not None:
+        _listen_to(existing)
+        return
+    session = Session()
+    session._is_for_callbacks = True
+    with environment.without_wrong_variables(warn=False):
+        session._provider, processor = providers.for_callbacks()
+    session._processors = [processor]
+    content = Content(CAPTURE_MODES["none"], Redactor(environ=os.environ))
+    new = recorder.Recorder(session._provider.get_tracer("lmspan", __version__), content=content)
+    before = recorder.install(new)
+    session._undo += [lambda: recorder.install(before), new.close]
+    _instrument(session, instrumentation.choose(None))
+    atexit.register(session._exit)
+    _session = session
+    logger.info("lmspan: a callback is subscribed, so its events are recorded; lmspan.init() exports them, too")
+
+
+def _listen_to(provider: Any) -> None:
+    """Let callbacks hear a provider of the program, if our instrumentors record through it; else report that none does.
+
+    `opentelemetry-instrument` makes such a provider.
+    """
+    global _heard  # noqa: PLW0603 - one global provider for the process
+    if _heard is provider:
+        return
+    _heard = provider
+    if any(instrumentation.load(name).is_instrumented_by_opentelemetry for name in instrumentation.LIBRARIES):
+        from lmspan.subscribers.processor import CallbackProcessor  # noqa: PLC0415 - loads the SDK
+
+        provider.add_span_processor(CallbackProcessor())
+        return
+    logger.warning("lmspan: a callback is subscribed, but nothing is recorded; call lmspan.init()")
+
+
 def _start(arguments: Arguments) -> Session:
     """Start a session. Raises for a wrong argument; if the environment is the reason, the session records nothing."""
-    global _session  # noqa: PLW0603 - one session for the process
+    global _starting  # noqa: PLW0603 - of the one session of the process
+    _starting = True
+    try:
+        return _started(arguments)
+    finally:
+        _starting = False
+
+
+def _started(arguments: Arguments) -> Session:
+    global _session  # noqa: PLW0603 - as above
     existing = arguments.tracer_provider or providers.existing()
     resolved = config.resolve(
         service_name=arguments.service_name,
@@ -311,3 +379,6 @@ def _instrument(session: Session, names: tuple[str, ...]) -> None:
             instrumentor.instrument()
             session._undo.append(instrumentor.uninstrument)
     session.instrumented = names
+
+
+before_each(listen)

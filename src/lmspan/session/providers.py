@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lmspan import config
     from lmspan.content.redaction import Redactor
+    from lmspan.subscribers.processor import CallbackProcessor
 
 logger: Final = logging.getLogger("lmspan")
 
@@ -64,6 +65,20 @@ def make(
     _own_provider.sampler = ListeningSampler(_own_provider.sampler, anybody)
     trace.set_tracer_provider(_own_provider)
     return _own_provider
+
+
+def for_callbacks() -> tuple[TracerProvider, CallbackProcessor]:
+    """Return a provider that only callbacks hear, and its processor. It is not the global one."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+    from lmspan.export.ids import UniqueIds
+    from lmspan.subscribers.processor import CallbackProcessor
+
+    provider = TracerProvider(sampler=ALWAYS_ON, id_generator=UniqueIds(), shutdown_on_exit=False)
+    processor = CallbackProcessor()
+    provider.add_span_processor(processor)
+    return provider, processor
 
 
 def meters(resolved: config.Config, provider: Any, redactor: Redactor) -> Any:

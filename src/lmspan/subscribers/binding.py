@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import CallbackError
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lmspan.subscribers.hooks import Argument, Getter, Moment
+
+
+_OPEN_ENDED: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def bind(function: Callable[..., Any], arguments: Sequence[Argument], hook: str) -> Callable[[Moment], Any]:
@@ -40,6 +43,15 @@ def fits_by_name(function: Callable[..., Any], arguments: Sequence[Argument]) ->
     except (TypeError, ValueError):
         return 0
     return sum(any(argument.is_called(name) for argument in arguments) for name in names)
+
+
+def required(function: Callable[..., Any]) -> int:
+    """Count the parameters of a hook that have no default; 0 for a function that cannot be inspected."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    return sum(each.default is each.empty and each.kind not in _OPEN_ENDED for each in parameters)
 
 
 class _Assignment:

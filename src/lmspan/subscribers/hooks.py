@@ -70,7 +70,8 @@ class Argument(NamedTuple):
 class Hook(NamedTuple):
     """One hook of a dialect: the operations and the phase that it hears, and its arguments in the documented order.
 
-    `event` is the event that an EVENT hook hears; `when` restricts a hook to some of its calls.
+    `event` is the event that an EVENT hook hears; `when` restricts a hook to some of its calls. `unless` names the hook
+    that hears the same: a callback that has it hears the moment there only.
     """
 
     operations: frozenset[Operation]
@@ -78,6 +79,7 @@ class Hook(NamedTuple):
     arguments: tuple[Argument, ...]
     event: str = ""
     when: Callable[[LiveCall], bool] | None = None
+    unless: str = ""
 
 
 class BoundHook(NamedTuple):

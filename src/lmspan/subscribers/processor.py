@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lmspan.subscribers.subscriptions import Table
 
 _FOREIGN = "otel"
-_KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION}
+_KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION, "error"}  # a hook names them, so that none hears them as unknown
 
 
 class CallbackProcessor(SpanProcessor):

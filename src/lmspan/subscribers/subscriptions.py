@@ -214,6 +214,13 @@ def _frozen(hooks: Mapping[_Key, list[SubscribedHook]]) -> dict[_Key, tuple[Subs
 
 
 _registry = _Registry()
+_listen: Callable[[], Any] | None = None
+
+
+def before_each(listen: Callable[[], Any] | None) -> None:
+    """Set what is called before a callback is subscribed: it starts to record where nothing does."""
+    global _listen  # noqa: PLW0603 - one for the process
+    _listen = listen
 
 
 def table(scopes: tuple[Subscription, ...]) -> Table:
@@ -245,6 +252,8 @@ def subscribe(
 ) -> Subscription:
     """Have a callback hear every instrumented program of this process, from the next operation on.
 
+    If nothing is recorded in the process, lmspan starts to record for callbacks alone; it exports nothing.
+
     Args:
         callback: an object with hooks as any supported system names them; a function `(event, *args)`; a dict of
             functions by hook; a `(handler, state)` tuple. Sync or async.
@@ -268,6 +277,8 @@ def subscribe(
         CallbackError: a callback without hooks, with a hook that could never be called, or that fits two systems.
     """
     subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s)
+    if _listen is not None:
+        _listen()
     _registry.add(subscription)
     return subscription
 
@@ -288,7 +299,10 @@ def subscribed(
 
     Arguments and errors are those of `subscribe`.
     """
-    return _scoped(_subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s))
+    subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s)
+    if _listen is not None:
+        _listen()
+    return _scoped(subscription)
 
 
 def result_filled() -> AbstractContextManager[Subscription]:

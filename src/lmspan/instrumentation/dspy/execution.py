@@ -16,7 +16,7 @@ from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.dspy.lm import DSPyLMKept
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.attempts import current_lm_call, note_failure, patch_client, retrying, try_again
-from lmspan.instrumentation.kit.facts import field
+from lmspan.instrumentation.kit.facts import at, field, text_of
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.recording import recorder as recording
 
@@ -119,12 +119,12 @@ def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keyword
 def _chunk(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
     chunk = wrapped(*args, **kwargs)
     if chunk is not None:
-        _count_chunk(_lm_call())
+        _count_chunk(_lm_call(), chunk)
     return chunk
 
 
 @guarded
-def _count_chunk(call: LiveCall | None) -> None:
+def _count_chunk(call: LiveCall | None, chunk: Any) -> None:
     own = kept(call, DSPyLMKept)
     if call is None or own is None:
         return
@@ -132,6 +132,9 @@ def _count_chunk(call: LiveCall | None) -> None:
     if own.chunks == 1:
         first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
         call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+    if call.watchers:
+        choice = next(iter(field(chunk, "choices") or ()), None)
+        recording.active.add_chunk(call, text_of(at(choice, ("delta", "content"))), first=own.chunks == 1)
 
 
 # DSPy 3.3 ---------------------------------------------------------------------------------------------------------
@@ -214,5 +217,5 @@ class _CountedStream:
         return getattr(self._stream, name)
 
     async def send(self, chunk: Any) -> None:
-        _count_chunk(self._call)
+        _count_chunk(self._call, chunk)
         await self._stream.send(chunk)

@@ -107,7 +107,7 @@ def _prompt_name(facts: dict[str, Any]) -> str:
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     """Add the facts of the answer and its messages."""
-    _count(call)
+    _count(recorder, call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.result is not None:
         call.late_facts.update(response_facts(own.result))
@@ -122,15 +122,16 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     """Add the last attempt, if there was more than one."""
-    _count(call)
+    _count(recorder, call)
     attempts.last_failed(recorder, call)
 
 
-def _count(call: LiveCall) -> None:
+def _count(recorder: Recorder, call: LiveCall) -> None:
     attempts.count(call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.chunks:
         call.late_facts[sc.STREAM_CHUNK_COUNT] = own.chunks
+        recorder.end_chunks(call)
 
 
 @functools.lru_cache(maxsize=256)

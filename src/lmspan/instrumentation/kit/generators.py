@@ -169,6 +169,8 @@ class Stream:
         if self._items == 1 and call.operation is Operation.LM:
             first = (self._recorder.clock() - call.start_time_unix_nano) / 1e9
             call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+        if call.operation is Operation.LM:
+            self._recorder.add_chunk(call, item, first=self._items == 1)
         if self._item is not None:
             self._item(self._recorder, call, item)
 
@@ -178,4 +180,6 @@ class Stream:
         if call is None or call.ended:
             return
         call.late_facts[sc.STREAM_CHUNK_COUNT] = self._items
+        if self._items and call.operation is Operation.LM:
+            self._recorder.end_chunks(call)
         self._end(self._recorder, call, None, error)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, LiveCall, Operation, Phase
+from lmspan.semconv.spans import EVENT_NAMES
 from lmspan.subscribers.dialects import dsrs_events as dsrs
 from lmspan.subscribers.hooks import ANY_EVENT, Argument, Dialect, Hook, Moment
 
@@ -98,8 +99,34 @@ MODEL: Final = Argument("model", lambda moment: moment.call.facts.get(sc.REQUEST
 LM_RESULT: Final = Argument("result", lambda moment: dsrs.Result(error=moment.call.error))
 
 
-def _event(get: Any, operations: frozenset[Operation], phase: Phase, when: Any = None, event: str = "") -> Hook:
-    return Hook(operations, phase, (Argument("event", get),), event, when)
+def _event(
+    get: Any, operations: frozenset[Operation], phase: Phase, unless: str = "", when: Any = None, event: str = ""
+) -> Hook:
+    return Hook(operations, phase, (Argument("event", get),), event, when, unless)
+
+
+def _text(moment: Moment, name: str = "text") -> str:
+    """Return the attribute of an event whose name is `name` or ends with it, as a string."""
+    return str(_own_keys(moment).get(name, ""))
+
+
+def _own_keys(moment: Moment) -> dict[str, Any]:
+    """Return the attributes of an event under the keys that the program has passed."""
+    prefix = f"{EVENT_NAMES.get(moment.event, f'lmspan.{moment.event}')}."
+    return {key.removeprefix(prefix): value for key, value in moment.attributes.items()}
+
+
+def _progress(moment: Moment) -> Any:
+    own = _own_keys(moment)
+    return dsrs.CallbackEvent.Progress(own.get("current", 0), own.get("total", 0), str(own.get("message", "")))
+
+
+def _stream_start(moment: Moment) -> Any:
+    return dsrs.CallbackEvent.LmStreamStart(moment.call.call_id, MODEL.get(moment))
+
+
+def _token(moment: Moment) -> Any:
+    return dsrs.CallbackEvent.LmToken(moment.call.call_id, _text(moment))
 
 
 _EVENTS: Final = (
@@ -107,34 +134,44 @@ _EVENTS: Final = (
         lambda moment: dsrs.CallbackEvent.ModuleStart(
             moment.call.call_id, moment.call.name, moment.call.start_time_unix_nano // 1_000_000
         ),
-        _MODULE,
-        Phase.START,
+        _MODULE, Phase.START, "on_module_start",
     ),
     _event(
         lambda moment: dsrs.CallbackEvent.LmStart(moment.call.call_id, MODEL.get(moment), _prompt_tokens(moment)),
-        _LM,
-        Phase.START,
+        _LM, Phase.START, "on_lm_start",
     ),
-    _event(_module_end, _MODULE, Phase.END),
+    _event(_module_end, _MODULE, Phase.END, "on_module_end"),
     _event(
         lambda moment: dsrs.CallbackEvent.LmEnd(moment.call.call_id, moment.call.error is None, _usage(moment.call)),
-        _LM,
-        Phase.END,
+        _LM, Phase.END, "on_lm_end",
+    ),
+    _event(_stream_start, _LM, Phase.EVENT, "on_lm_stream_start", event=Event.STREAM_START),
+    _event(_token, _LM, Phase.EVENT, "on_lm_token", event=Event.STREAM_CHUNK),
+    _event(
+        lambda moment: dsrs.CallbackEvent.LmStreamEnd(moment.call.call_id),
+        _LM, Phase.EVENT, "on_lm_stream_end", event=Event.STREAM_END,
     ),
     _event(
         lambda moment: dsrs.CallbackEvent.OptimizerCandidate(_candidate_id(moment), _metrics(moment)),
-        _ALL,
-        Phase.EVENT,
-        event=Event.OPTIMIZER_CANDIDATE,
+        _ALL, Phase.EVENT, "on_optimizer_candidate", event=Event.OPTIMIZER_CANDIDATE,
+    ),
+    _event(_progress, _ALL, Phase.EVENT, event=Event.PROGRESS),
+    _event(
+        lambda moment: dsrs.CallbackEvent.Warning(_text(moment, "message")),
+        _ALL, Phase.EVENT, event=Event.WARNING,
     ),
     _event(
-        lambda moment: dsrs.CallbackEvent.Custom(moment.event, dict(moment.attributes)),
-        _ALL,
-        Phase.EVENT,
-        event=ANY_EVENT,
+        lambda moment: dsrs.CallbackEvent.Error(_text(moment, "message")), _ALL, Phase.EVENT, event="error",
     ),
-    _event(_complete, _ALL, Phase.END, _is_outermost),
-)
+    _event(
+        lambda moment: dsrs.CallbackEvent.Custom(moment.event, _own_keys(moment)),
+        _ALL, Phase.EVENT, event=Event.CUSTOM,
+    ),
+    _event(
+        lambda moment: dsrs.CallbackEvent.Custom(moment.event, _own_keys(moment)), _ALL, Phase.EVENT, event=ANY_EVENT,
+    ),
+    _event(_complete, _ALL, Phase.END, "on_trace_complete", _is_outermost),
+)  # fmt: skip
 
 DIALECT: Final = Dialect(
     "dsrs",
@@ -155,6 +192,9 @@ DIALECT: Final = Dialect(
         "on_lm_end": (
             Hook(_LM, Phase.END, (CALL_ID, LM_RESULT, Argument("usage", lambda moment: _usage(moment.call)))),
         ),
+        "on_lm_stream_start": (Hook(_LM, Phase.EVENT, (CALL_ID, MODEL), Event.STREAM_START),),
+        "on_lm_token": (Hook(_LM, Phase.EVENT, (CALL_ID, Argument("token", _text)), Event.STREAM_CHUNK),),
+        "on_lm_stream_end": (Hook(_LM, Phase.EVENT, (CALL_ID,), Event.STREAM_END),),
         "on_optimizer_candidate": (
             Hook(
                 _ALL,
@@ -173,5 +213,9 @@ DIALECT: Final = Dialect(
         ),
         "on_event": _EVENTS,
     },
-    bases=("lmspan.callbacks.dsrs.DspyCallback",),
+    bases=(
+        "lmspan.callbacks.dsrs.DspyCallback",
+        "lmspan.callbacks.dsrs.EventCallback",
+        "lmspan.callbacks.dsrs.CompositeCallback",
+    ),
 )

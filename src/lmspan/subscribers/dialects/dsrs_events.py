@@ -101,6 +101,26 @@ class CallbackEvent:
         usage: LmUsage
 
     @dataclass
+    class LmStreamStart:
+        """The first chunk of an answer has come."""
+
+        call_id: str
+        model: str
+
+    @dataclass
+    class LmToken:
+        """A chunk of an answer has come."""
+
+        call_id: str
+        token: str
+
+    @dataclass
+    class LmStreamEnd:
+        """The last chunk of an answer has come."""
+
+        call_id: str
+
+    @dataclass
     class OptimizerCandidate:
         """An optimizer has tried a program."""
 
@@ -121,3 +141,23 @@ class CallbackEvent:
 
         name: str
         data: Any
+
+    @dataclass
+    class Progress:
+        """The program reports its progress."""
+
+        current: int
+        total: int
+        message: str
+
+    @dataclass
+    class Warning:  # noqa: A001 - the name of the variant in the crate
+        """The program warns."""
+
+        message: str
+
+    @dataclass
+    class Error:
+        """The program reports an error."""
+
+        message: str

@@ -6,7 +6,7 @@ which call the same arguments by other names: each name of any of them is accept
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import Any, Final
 
 from lmspan import semconv as sc
@@ -14,8 +14,11 @@ from lmspan.lifecycle import Event, LiveCall, Operation, Phase
 from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 
-class CallbackEvent(StrEnum):
-    """The first argument of a callback that is a function. The values are the method names of class-based callbacks."""
+class CallbackEvent(Enum):
+    """The first argument of a callback that is a function. The values are the method names of class-based callbacks.
+
+    A member is equal to LLMProc's own member, and has the same hash and the same string.
+    """
 
     TOOL_START = "tool_start"
     TOOL_END = "tool_end"
@@ -25,6 +28,16 @@ class CallbackEvent(StrEnum):
     TURN_START = "turn_start"
     TURN_END = "turn_end"
     STDERR_WRITE = "stderr_write"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, CallbackEvent):
+            return self is other
+        theirs = type(other)
+        is_theirs = theirs.__name__ == "CallbackEvent" and theirs.__module__.startswith("llmproc.")
+        return is_theirs and getattr(other, "value", None) == self.value
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # as `Enum` does
 
 
 def texts(outputs: Any) -> list[str]:

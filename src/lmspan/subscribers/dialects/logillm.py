@@ -50,6 +50,19 @@ def _duration(call: LiveCall) -> float:
     return max(call.end_time_unix_nano - call.start_time_unix_nano, 0) / 1e9
 
 
+def _outputs(call: LiveCall) -> Any:
+    """Return the outputs of a module by name: a prediction of LogiLLM or DSPy stores them under these attributes."""
+    fields = getattr(call.outputs, "__dict__", {}) if call.source in ("logillm", "dspy") else {}
+    stored = fields.get("outputs", fields.get("_store"))
+    return stored if type(stored) is dict else call.outputs
+
+
+def _succeeded(call: LiveCall) -> bool:
+    """Return whether a module has worked: it raised nothing, and its prediction says no other."""
+    fields = getattr(call.outputs, "__dict__", {}) if call.source == "logillm" else {}
+    return call.error is None and fields.get("success") is not False
+
+
 def _module_of(call: LiveCall) -> Any:
     """Return the program that an evaluation or an optimizer run works on, from its arguments."""
     inputs = call.inputs if type(call.inputs) is dict else {}
@@ -122,8 +135,8 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
         _context(moment), moment.call.instance, moment.call.inputs or {}
     ),
     "module_end": lambda moment: logillm.ModuleEndEvent(
-        _context(moment), moment.call.instance, moment.call.outputs, moment.call.outputs,
-        moment.call.error is None, _duration(moment.call), moment.call.inputs or {},
+        _context(moment), moment.call.instance, _outputs(moment.call), moment.call.outputs,
+        _succeeded(moment.call), _duration(moment.call), moment.call.inputs or {},
     ),
     "error": lambda moment: logillm.ErrorEvent(
         _context(moment), moment.call.error, moment.call.instance, moment.call.operation.value
