@@ -149,6 +149,8 @@ class Call:
     """The library's own response object, of an LM call or of a turn."""
     tool_results: Any = None
     """The results of the tools that a turn has called."""
+    attempt_error: BaseException | None = None
+    """The exception of the attempt of an LM call that has failed, when another attempt follows."""
     attempt: int = 1
     """How often a predictor has asked for its answer, counted by its adapter."""
     adapter: str | None = None

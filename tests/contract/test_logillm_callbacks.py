@@ -136,9 +136,9 @@ def test_only_the_types_that_it_was_registered_for():
         MyCallback(), callback_types=[CallbackType.MODULE_START, CallbackType.MODULE_END]
     )
     assert CallbackManager().get_registered_callbacks() == {
-        "module_end": ["MyCallback"],
-        "module_start": ["MyCallback"],
-    }
+        "global": [], **{kind.value: [] for kind in CallbackType},
+        "module_end": ["MyCallback"], "module_start": ["MyCallback"],
+    }  # fmt: skip
     run()
     assert heard == ["start", "start", "end", "end"]
     assert CallbackManager().unregister(identity) is True
@@ -218,7 +218,7 @@ def test_errors_are_told_once_where_they_happened_and_ends_say_so():
     CallbackManager().register(Errors())
     with recording(), pytest.raises(LookupError):
         Broken()()
-    assert told == [("LookupError", "module")]
+    assert told == [("LookupError", "forward")]
     assert ends == [False]
 
 
@@ -234,7 +234,7 @@ def test_jsonl_logging_with_its_options(tmp_path):
         "module_start", "module_start", "provider_request", "provider_response", "module_end", "module_end",
     ]  # fmt: skip
     first, second, *_ = lines(path)
-    assert (first["module"], second["module"]) == ("ChainOfThought", "Predict")
+    assert (first["module_name"], second["module_name"]) == ("ChainOfThought", "Predict")
     assert second["parent_call_id"] == first["call_id"]
     assert CallbackManager().unregister(identity)
     CallbackManager().register(JSONLCallback(path, include_module_events=False, append_mode=True))
@@ -250,7 +250,7 @@ def test_optimization_jsonl_has_the_run_and_not_its_modules(tmp_path):
     optimize()
     kinds = [each["event_type"] for each in lines(path)]
     assert kinds == ["optimization_start", *["evaluation_start", "evaluation_end"] * 4, "optimization_end"]
-    assert lines(path)[-1]["best_score"] == 1.0
+    assert lines(path)[-1]["result"]["best_score"] == 1.0
 
 
 def test_every_line_is_one_valid_object_under_threads(tmp_path):
@@ -298,12 +298,13 @@ def test_metrics_are_counted_and_reset():
     recorded = run(times=2)
     found = metrics.get_metrics()
     tokens = sum(span.attributes["gen_ai.usage.input_tokens"] for span in recorded.named("chat gpt-4o-mini"))
-    assert (found["module_calls"], found["module_failures"], found["provider_calls"]) == (4, 0, 2)
-    assert found["modules"] == {"Predict": 2, "ChainOfThought": 2}
-    assert found["total_tokens"] > tokens > 0
-    assert found["total_cost"] > 0
+    assert [found[name] for name in ("module_ends", "module_failures", "provider_responses")] == [4, 0, 2]
+    assert (found["module_Predict"], found["module_ChainOfThought"]) == (2, 2)
+    assert (found["module_success_rate"], found["module_durations_count"]) == (1.0, 4)
+    assert found["token_usage_total"] > tokens > 0
+    assert found["costs_total"] > 0
     metrics.reset_metrics()
-    assert metrics.get_metrics()["module_calls"] == 0
+    assert metrics.get_metrics()["module_ends"] == 0
 
 
 def test_progress_is_printed(capsys):
@@ -313,7 +314,7 @@ def test_progress_is_printed(capsys):
     assert told == []  # the scenario's own output is kept off the terminal, and the callback's with it
     progress = ProgressCallback()
     progress.on_evaluation_end(EvaluationEndEvent(CallbackContext("c"), None, None, 0.5))
-    assert capsys.readouterr().out == "evaluation 1: score 0.500, best 0.500\n"
+    assert capsys.readouterr().out == "   evaluation 1: score 0.500, best 0.500\n"
 
 
 def test_logging_says_what_begins_and_ends(caplog):
@@ -321,8 +322,11 @@ def test_logging_says_what_begins_and_ends(caplog):
     CallbackManager().register(LoggingCallback())
     run()
     told = [record.getMessage() for record in caplog.records if record.name == "lmspan.callbacks.logillm"]
-    assert told[:2] == ["module ChainOfThought begins", "module Predict begins"]
-    assert told[2].startswith("module Predict completed in ")
+    assert [line.partition(" (call_id: ")[0].partition(" in ")[0] for line in told] == [
+        "Module ChainOfThought starting execution", "Module Predict starting execution",
+        "Provider request to Unknown:openai/gpt-4o-mini", "Provider response from Unknown",
+        "Module Predict finished success", "Module ChainOfThought finished success",
+    ]  # fmt: skip
 
 
 def test_the_complete_example():

@@ -33,6 +33,7 @@ def nobody_stays():
 
 @lmspan.lm
 async def ask(question):
+    await asyncio.sleep(0)
     return f"{question}!"
 
 

@@ -54,9 +54,9 @@ _lock = Lock()
 _configured: list[Subscription] = []
 
 
-def configure(*, callbacks: Iterable[tuple[Any, Any]] = ()) -> None:
+def configure(*, callbacks: Iterable[tuple[Any, Any]] | None = ()) -> None:
     """Subscribe callbacks to every program of the process, in place of the callbacks configured before."""
-    subscribed = [subscriptions.subscribe(each, dialect="dspy_ex") for each in callbacks]
+    subscribed = [subscriptions.subscribe(each, dialect="dspy_ex") for each in callbacks or ()]
     with _lock:
         for subscription in _configured:
             subscription.cancel()

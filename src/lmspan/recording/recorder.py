@@ -353,6 +353,7 @@ class Recorder:
             self._measure(call, missing=missing)
             call.observed = False
             call.instance = call.inputs = call.outputs = call.response = call.tool_results = None
+            call.attempt_error = None
             call.kept = call.failure_below = call.event_content = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dis
+import functools
 import logging
 import os
 import threading
 import time
+from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import guard
@@ -50,6 +53,25 @@ class Chain:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.waiting: dict[concurrent.futures.Future[None], SubscribedHook] = {}
+
+
+def has_run(result: Any) -> bool:
+    """Run a coroutine whose function never awaits, and return True; a task would only delay it. Raises what it raises.
+
+    Called where the program awaits, inside its event loop.
+    """
+    if type(result) is not CoroutineType or _awaits(result.cr_code):
+        return False
+    try:
+        result.send(None)
+    except StopIteration:
+        return True
+    raise RuntimeError("a coroutine without an await cannot wait")
+
+
+@functools.lru_cache(maxsize=1_024)
+def _awaits(code: CodeType) -> bool:
+    return any(instruction.opname in ("GET_AWAITABLE", "GET_AITER") for instruction in dis.get_instructions(code))
 
 
 def start(result: Awaitable[Any]) -> Running:
@@ -120,6 +142,7 @@ def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starti
     if loop is not None and place is not None and place.loop is loop:
         place.turn = place.turn or asyncio.Lock()
         task = loop.create_task(_in_turn(place.turn, bound, call, result, starting))
+        task.add_done_callback(lambda task: _close(result) if task.cancelled() else None)  # before its start
         if bound.subscription.waited_for:
             place.tasks.add(task)
             task.add_done_callback(place.tasks.discard)
@@ -127,10 +150,14 @@ def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starti
         asyncio.run(_in_turn(asyncio.Lock(), bound, call, result, starting))
     elif len(_under_way) >= _MOST:
         bound.subscription.dropped += 1
-        close = getattr(result, "close", None)
-        guard.guarded(close)() if close is not None else None
+        _close(result)
     else:
         _submit(own, bound, call, result, starting)
+
+
+def _close(result: Any) -> None:
+    close = getattr(result, "close", None)
+    guard.guarded(close)() if close is not None else None
 
 
 def _submit(

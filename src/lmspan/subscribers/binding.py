@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +53,21 @@ def required(function: Callable[..., Any]) -> int:
     except (TypeError, ValueError):
         return 0
     return sum(each.default is each.empty and each.kind not in _OPEN_ENDED for each in parameters)
+
+
+def returns_nothing(function: Callable[..., Any]) -> bool:
+    """Tell whether a hook returns None wherever it returns; False for a function that is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return False
+    before, nothing = None, True
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "RETURN_VALUE":
+            nothing &= before is not None and before.opname == "LOAD_CONST" and before.argval is None
+        elif instruction.opname == "RETURN_CONST":  # from Python 3.12 on
+            nothing &= instruction.argval is None
+        before = instruction
+    return nothing
 
 
 class _Assignment:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.hearing import inside
 from lmspan.subscribers import asynchronous, queued
-from lmspan.subscribers.hooks import Moment
+from lmspan.subscribers.hooks import DONE, Moment
 from lmspan.subscribers.outcome import passes, report
 from lmspan.subscribers.patience import SLOW_S
 
@@ -54,7 +54,9 @@ def deliver(
     _call(hooks, moment, starting, place)
 
 
-def _call(hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place: Place | None) -> None:
+def _call(  # noqa: C901 - the hot path is one function
+    hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place: Place | None
+) -> None:
     """Call hooks in order; those behind one that the program awaits are called when it has ended."""
     call = moment.call
     within = inside.get()
@@ -72,11 +74,11 @@ def _call(hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place
                 subscription.queue.put(bound, moment, _run_queued)
                 continue
             result = run(moment)
-            if result is not None and hasattr(type(result), "__await__"):
-                if place is not None and subscription.waited_for:
-                    _await(bound, result, tuple(rest), moment, starting, place)
-                else:
+            if result is not None and result is not DONE and hasattr(type(result), "__await__"):
+                if place is None or not subscription.waited_for:
                     asynchronous.run(bound, moment.live, result, starting=starting)
+                elif not asynchronous.has_run(result):
+                    _await(bound, result, tuple(rest), moment, starting, place)
         except BaseException as error:
             if passes(bound, error, moment.live, starting=starting):
                 raise

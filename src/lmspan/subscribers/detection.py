@@ -16,7 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.errors import CallbackError
-from lmspan.subscribers.binding import bind, fits_by_name, required
+from lmspan.subscribers.binding import bind, fits_by_name, required, returns_nothing
 from lmspan.subscribers.composite import Composite, forwarding
 from lmspan.subscribers.dialects import ALL
 from lmspan.subscribers.dialects.dspy_ex import State
@@ -34,6 +34,8 @@ _OWN: Final = "lmspan"
 _SYSTEMS: Final = tuple(each for each in ALL if each.name != _OWN)
 _NAMES: Final = sorted({name for each in _SYSTEMS for name in each.hooks})
 _ALIKE: Final = 0.8
+_MAY_CHANGE: Final = "hook_"
+"""The names of LLMProc's plugin methods that may return another value start with it."""
 
 
 class _Choice(NamedTuple):
@@ -203,6 +205,11 @@ def _bound(
     function: Callable[..., Any],
     overridden: frozenset[str] = frozenset(),
 ) -> Iterator[BoundHook]:
+    if name.startswith(_MAY_CHANGE) and not returns_nothing(function):
+        raise CallbackError(
+            f"{name_of(callback)}.{name} returns a value, which would change the program, and lmspan only listens; "
+            "add it to LLMProc's process as a plugin"
+        )
     for hook in dialect.hooks[name]:
         if hook.unless not in overridden:
             yield BoundHook(name, hook, bind(function, hook.arguments, f"{name_of(callback)}.{name}"))

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lmspan.lifecycle import LiveCall, Operation, Phase
 
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 ANY_EVENT: Final = "*"
 """Stands for every event that the vocabulary does not name: the program's own events."""
+
+
+class _Done:
+    """Awaiting it returns at once."""
+
+    def __await__(self) -> Iterator[Any]:
+        return iter(())
+
+
+DONE: Final = _Done()
+"""What a sync hook returns that the program may also call and await."""
 
 
 class Moment:
@@ -61,6 +72,8 @@ class Argument(NamedTuple):
     """Passed only to a parameter of that name; the documents give it no position."""
     wants_result: bool = False
     """Computed from the run's result, which is filled only while a hook with such an argument is subscribed."""
+    wants_usage: bool = False
+    """Computed from the usage below a module, which is summed up only while such a hook is subscribed."""
 
     def is_called(self, name: str) -> bool:
         """Tell whether a parameter of this name takes this argument."""

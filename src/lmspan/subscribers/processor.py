@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace import SpanProcessor
 from lmspan import semconv as sc
 from lmspan.context.awaiting import here
 from lmspan.guard import guarded
-from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall
+from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall, Operation
 from lmspan.semconv.spans import OPERATIONS
-from lmspan.subscribers import asynchronous, delivery, subscriptions
+from lmspan.subscribers import asynchronous, delivery, subscriptions, usage
 from lmspan.subscribers.hooks import ANY_EVENT
 from lmspan.subscribers.result import RunResult
 
@@ -131,6 +131,8 @@ class Watch:
         """Add the call to the run's result, then run its end hooks."""
         if call.result is not None:
             call.result.add(call)
+        if self._table.wants_usage and call.operation is Operation.LM:
+            usage.add(call)
         if hooks := self._table.ends.get(call.operation):
             delivery.deliver(hooks, call, place=self._place)
         if call.chain is not None and call.source != _FOREIGN:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
+from lmspan.subscribers.answers import answer_texts
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
@@ -38,6 +39,8 @@ class RunResult:
         self.start_time: float = (start_time_unix_nano or time.time_ns()) / 1e9
         self.end_time: float | None = None
         self.stop_reason: str | None = None
+        self.last_message: str = ""
+        """The text of the latest answer that has one."""
         self.node_count: int = 0
         self.nodes: list[tuple[str, str, str]] = []
         self.cache_hits: int = 0
@@ -56,13 +59,16 @@ class RunResult:
             self.nodes.append((call.call_id, call.operation.value, call.name))
         self.errors += call.failed
         if call.operation is Operation.TOOL:
-            self.tool_calls.append({"type": "tool_call", "tool_name": call.name, "error": facts.get(sc.ERROR_TYPE)})
+            args = call.inputs if type(call.inputs) is dict else {}
+            error = facts.get(sc.ERROR_TYPE)
+            self.tool_calls.append({"type": "tool_call", "tool_name": call.name, "args": args, "error": error})
         elif call.operation is Operation.LM and facts.get(sc.CACHE_HIT):
             self.cache_hits += 1
         elif (
             call.operation is Operation.LM and call.raises is None
         ):  # a hook that raises stops the call before it is sent
             self.api_call_infos.append(_api_call_info(call))
+            self.last_message = "\n".join(answer_texts(call)) or self.last_message
             self.stop_reason = next(iter(facts.get(sc.RESPONSE_FINISH_REASONS, ())), self.stop_reason)
             if sc.COST_AMOUNT in facts:
                 self._cost[facts.get(sc.COST_UNIT, "USD")] += facts[sc.COST_AMOUNT]
@@ -110,6 +116,16 @@ class RunResult:
     def cached_tokens(self) -> int:
         """The input tokens that providers read from their prompt caches."""
         return self.tokens("cache_read")
+
+    @property
+    def cache_savings(self) -> float:
+        """What providers' prompt caches have saved, in input tokens: LLMProc counts a read token as nine tenths."""
+        return 0.9 * self.cached_tokens
+
+    @property
+    def total_interactions(self) -> int:
+        """The number of LM calls that were sent, and of tool calls."""
+        return self.api_calls + self.total_tool_calls
 
     @property
     def cache_write_tokens(self) -> int:

@@ -58,9 +58,12 @@ class Table(NamedTuple):
     ends: dict[Operation, tuple[SubscribedHook, ...]]
     events: dict[str, tuple[SubscribedHook, ...]]
     wants_result: bool = False
+    wants_usage: bool = False
 
     def hears(self, operation: Operation) -> bool:
-        """Tell whether a hook hears a call of this operation."""
+        """Tell whether a hook hears a call of this operation, or sums it up."""
+        if self.wants_usage and operation is Operation.LM:
+            return True
         return bool(self.events) or operation in self.starts or operation in self.ends
 
 
@@ -84,6 +87,8 @@ class Subscription:
         self.hooks: tuple[BoundHook, ...] = hooks
         self.wants_result: bool = any(argument.wants_result for each in hooks for argument in each.hook.arguments)
         """Whether the result of each run is filled for this subscription."""
+        self.wants_usage: bool = any(argument.wants_usage for each in hooks for argument in each.hook.arguments)
+        """Whether the usage below each module is summed up for this subscription."""
         self.queue: HookQueue | None = None
         self.timeout_s: float = 5.0
         """For how many seconds a run waits for an async hook."""
@@ -195,9 +200,10 @@ def _table(subscriptions: Iterable[Subscription]) -> Table:
     starts: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
     ends: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
     events: defaultdict[str, list[SubscribedHook]] = defaultdict(list)
-    wants_result = False
+    wants_result = wants_usage = False
     for subscription in subscriptions:
         wants_result |= subscription.wants_result
+        wants_usage |= subscription.wants_usage
         for name, hook, call in subscription.hooks:
             subscribed_hook = SubscribedHook(subscription, name, call, hook.when)
             if hook.phase is Phase.EVENT:
@@ -206,7 +212,7 @@ def _table(subscriptions: Iterable[Subscription]) -> Table:
             phase = starts if hook.phase is Phase.START else ends
             for operation in hook.operations:
                 phase[operation].append(subscribed_hook)
-    return Table(_frozen(starts), _frozen(ends), _frozen(events), wants_result)
+    return Table(_frozen(starts), _frozen(ends), _frozen(events), wants_result, wants_usage)
 
 
 def _frozen(hooks: Mapping[_Key, list[SubscribedHook]]) -> dict[_Key, tuple[SubscribedHook, ...]]:

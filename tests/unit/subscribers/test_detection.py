@@ -193,3 +193,73 @@ def test_a_proxy_and_a_handler_of_an_instance_hear():
     lmspan.subscribe(instance)
     ask()
     assert heard == ["inner", "instance"]
+
+
+# Plugins of LLMProc 1.0 -----------------------------------------------------------------------------------------------
+
+
+class Listening:
+    """A plugin that only listens."""
+
+    def __init__(self):
+        self.heard = []
+
+    def hook_user_input(self, user_input, process):
+        self.heard.append(("user_input", user_input))
+
+    async def hook_tool_call(self, tool_name, args):
+        if not args:
+            return
+        self.heard.append(("tool_call", tool_name, args))
+
+    def hook_tool_result(self, tool_name, result):
+        self.heard.append(("tool_result", result))
+
+    def hook_system_prompt(self, system_prompt):
+        self.heard.append(("system_prompt", system_prompt))
+
+    def hook_response(self, content):
+        self.heard.append(("response", content))
+
+    def run_end(self, run_result):
+        self.heard.append(("run_end", run_result.api_calls))
+
+
+def test_a_plugin_that_only_listens_hears():
+    @lmspan.tool
+    def look(city):
+        return "sun"
+
+    plugin = Listening()
+    with recording(instrument=()), lmspan.subscribed(plugin):
+        with lmspan.operation("agent", "a", inputs={"question": "?"}):
+            with lmspan.operation("lm", "m", inputs={"messages": [{"role": "system", "content": "brief"}]}) as call:
+                call.outputs = "yes"
+            look("Graz")
+    assert sorted(plugin.heard) == [
+        ("response", "yes"), ("run_end", 1), ("system_prompt", "brief"), ("tool_call", "look", {"city": "Graz"}),
+        ("tool_result", "sun"), ("user_input", "?"),
+    ]  # fmt: skip
+
+
+class Changing:
+    def hook_tool_call(self, tool_name, args):
+        return {**args, "city": "Linz"}
+
+
+class Providing:
+    async def hook_provide_tools(self, process):
+        if process is None:
+            return None
+        return [process]
+
+
+@pytest.mark.parametrize("plugin", [Changing(), Providing()])
+def test_a_plugin_that_would_change_the_program_is_refused(plugin):
+    name = next(name for name in vars(type(plugin)) if name.startswith("hook_"))
+    with pytest.raises(lmspan.CallbackError) as refused:
+        lmspan.subscribe(plugin)
+    assert str(refused.value) == (
+        f"{type(plugin).__name__}.{name} returns a value, which would change the program, and lmspan only listens; "
+        "add it to LLMProc's process as a plugin"
+    )

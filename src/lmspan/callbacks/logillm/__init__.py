@@ -8,11 +8,16 @@ highest priority hears first, as in the release and in the document's reference.
 """
 
 from lmspan.callbacks.logillm.builtin import LoggingCallback, MetricsCallback, ProgressCallback
+from lmspan.callbacks.logillm.context import CallbackContextManager, get_current_call_id
 from lmspan.callbacks.logillm.jsonl import JSONLCallback, OptimizationJSONLCallback, register_jsonl_logger
 from lmspan.callbacks.logillm.manager import (
     CallbackManager,
+    RegisteredCallback,
+    callback_manager,
     clear_callbacks,
     disable_callbacks,
+    emit_callback_async,
+    emit_callback_sync,
     enable_callbacks,
     register_callback,
     register_global_callback,
@@ -20,8 +25,10 @@ from lmspan.callbacks.logillm.manager import (
 )
 from lmspan.subscribers.dialects.logillm_events import (
     AbstractCallback,
+    BaseCallback,
     CallbackContext,
     CallbackEvent,
+    CallbackEventType,
     CallbackType,
     ErrorEvent,
     EvaluationEndEvent,
@@ -42,8 +49,11 @@ from lmspan.subscribers.hooks import Priority
 
 __all__ = [
     "AbstractCallback",
+    "BaseCallback",
     "CallbackContext",
+    "CallbackContextManager",
     "CallbackEvent",
+    "CallbackEventType",
     "CallbackManager",
     "CallbackType",
     "ErrorEvent",
@@ -64,11 +74,16 @@ __all__ = [
     "ProviderErrorEvent",
     "ProviderRequestEvent",
     "ProviderResponseEvent",
+    "RegisteredCallback",
     "TokenUsage",
     "Usage",
+    "callback_manager",
     "clear_callbacks",
     "disable_callbacks",
+    "emit_callback_async",
+    "emit_callback_sync",
     "enable_callbacks",
+    "get_current_call_id",
     "register_callback",
     "register_global_callback",
     "register_jsonl_logger",

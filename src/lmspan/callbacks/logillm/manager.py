@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from lmspan.subscribers import subscriptions
+from lmspan.subscribers.dialects.logillm_events import CallbackType, handler_of
+from lmspan.subscribers.hooks import Priority, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from lmspan.subscribers.dialects.logillm_events import CallbackType
+    from lmspan.subscribers.dialects.logillm_events import CallbackEvent
     from lmspan.subscribers.subscriptions import Subscription
 
-_SWITCH = "LOGILLM_CALLBACKS_ENABLED"
+_SWITCH: Final = "LOGILLM_CALLBACKS_ENABLED"
+
+
+@dataclass
+class RegisteredCallback:
+    """A callback as the manager keeps it."""
+
+    callback: Any
+    priority: int
+    name: str
+    enabled: bool = True
+    callback_types: tuple[CallbackType, ...] = tuple(CallbackType)
+    is_global: bool = False
+    subscription: Subscription | None = None
 
 
 class CallbackManager:
-    """The manager of the process: `CallbackManager()` always returns the same object."""
+    """The manager of the process: `CallbackManager()` always returns the same object, and so does a copy of it."""
 
     _instance: CallbackManager | None = None
 
@@ -28,8 +46,8 @@ class CallbackManager:
         return cls._instance  # type: ignore[return-value]  # a subclass shares the manager, as in LogiLLM
 
     def __init__(self) -> None:
-        if not hasattr(self, "_subscriptions"):
-            self._subscriptions: dict[str, Subscription] = {}
+        if not hasattr(self, "_registered"):
+            self._registered: dict[str, RegisteredCallback] = {}
             self._enabled = True
 
     def register(
@@ -40,30 +58,51 @@ class CallbackManager:
         name: str | None = None,
     ) -> str:
         """Subscribe a callback to all events or to some; return an id for `unregister`."""
-        hooks = None
-        if callback_types is not None:
-            names = {f"on_{getattr(each, 'value', each)}" for each in callback_types}
-            hooks = {each for each in names if callable(getattr(callback, each, None))}
-        subscription = subscriptions.subscribe(callback, hooks=hooks, priority=priority, dialect="logillm", name=name)
-        subscription.gate = self.is_enabled
-        callback_id = f"{subscription.name}_{subscription.number}"
-        self._subscriptions[callback_id] = subscription
-        return callback_id
+        types = None if callback_types is None else tuple(map(CallbackType, callback_types))
+        return self._add(callback, types, priority, name)
 
     def register_global(self, callback: Any, priority: int | None = None, name: str | None = None) -> str:
         """Subscribe a callback to all events."""
-        return self.register(callback, None, priority, name)
+        return self._add(callback, None, priority, name, is_global=True)
+
+    def _add(
+        self,
+        callback: Any,
+        types: tuple[CallbackType, ...] | None,
+        priority: int | None,
+        name: str | None,
+        *,
+        is_global: bool = False,
+    ) -> str:
+        own = getattr(callback, "name", None)
+        named = name or (own if isinstance(own, str) else name_of(callback))
+        hooks = None
+        if types is not None:
+            hooks = {f"on_{each}" for each in types if callable(getattr(callback, f"on_{each}", None))}
+        subscription = subscriptions.subscribe(callback, hooks=hooks, priority=priority, dialect="logillm", name=named)
+        subscription.gate = self.is_enabled
+        callback_id = f"{'global_' if is_global else ''}{named}_{subscription.number}"
+        self._registered[callback_id] = RegisteredCallback(
+            callback, subscription.priority, named, True, types or (() if types == () else tuple(CallbackType)),
+            is_global, subscription,
+        )  # fmt: skip
+        return callback_id
 
     def unregister(self, callback_id: str) -> bool:
         """Cancel the subscription of this id; return whether there was one."""
-        subscription = self._subscriptions.pop(callback_id, None)
-        if subscription is not None:
-            subscription.cancel()
-        return subscription is not None
+        registered = self._registered.pop(callback_id, None)
+        if registered is not None and registered.subscription is not None:
+            registered.subscription.cancel()
+        return registered is not None
+
+    def unregister_by_name(self, name: str) -> int:
+        """Cancel the subscriptions of all callbacks of this name; return how many there were."""
+        found = [callback_id for callback_id, each in self._registered.items() if each.name == name]
+        return sum(map(self.unregister, found))
 
     def clear(self) -> None:
         """Cancel all subscriptions of this manager."""
-        for callback_id in tuple(self._subscriptions):
+        for callback_id in tuple(self._registered):
             self.unregister(callback_id)
 
     def enable(self) -> None:
@@ -79,39 +118,119 @@ class CallbackManager:
         return self._enabled and os.environ.get(_SWITCH, "1").lower() not in ("0", "false", "no", "off")
 
     def get_registered_callbacks(self) -> dict[str, list[str]]:
-        """Return the names of the callbacks, by the event that they hear."""
-        names: dict[str, list[str]] = {}
-        for subscription in self._subscriptions.values():
-            for hook in sorted({each.name for each in subscription.hooks}):
-                names.setdefault(hook.removeprefix("on_"), []).append(subscription.name)
+        """Return the names of the callbacks, those for all events by `register_global`, and the others by event."""
+        registered = list(self._registered.values())
+        names = {"global": [each.name for each in registered if each.is_global]}
+        for kind in CallbackType:
+            names[kind.value] = [each.name for each in registered if not each.is_global and kind in each.callback_types]
         return names
 
+    async def emit_async(self, event: CallbackEvent) -> None:
+        """Call the handlers of an event that the program has made, in order, and await the async ones."""
+        for registered, handler in self._handlers(event):
+            try:
+                result = handler(event)
+                if hasattr(type(result), "__await__"):
+                    await result
+            except Exception as error:  # noqa: BLE001 - a handler does not reach the program
+                _report(registered, error)
 
-def register_callback(callback: Any, callback_types: Iterable[CallbackType | str] | None = None, **options: Any) -> str:
+    def emit_sync(self, event: CallbackEvent) -> None:
+        """Call the handlers of an event that the program has made, in order; async ones run to their end.
+
+        Inside a running event loop they run there, when the program next awaits.
+        """
+        for registered, handler in self._handlers(event):
+            try:
+                result = handler(event)
+                if hasattr(type(result), "__await__"):
+                    _run(result)
+            except Exception as error:  # noqa: BLE001 - a handler does not reach the program
+                _report(registered, error)
+
+    def _handlers(self, event: CallbackEvent) -> Iterator[tuple[RegisteredCallback, Any]]:
+        if not self.is_enabled():
+            return
+        kind = handler_of(event)
+        for each in sorted(self._registered.values(), key=lambda each: (-each.priority, not each.is_global)):
+            handler = getattr(each.callback, f"on_{kind}", None)
+            if each.enabled and kind in each.callback_types and callable(handler):
+                yield each, handler
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CallbackManager, ()
+
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def _run(result: Any) -> None:
+    async def waiting() -> None:
+        await result
+
+    try:
+        task = asyncio.get_running_loop().create_task(waiting())
+    except RuntimeError:
+        asyncio.run(waiting())
+        return
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def _report(registered: RegisteredCallback, error: Exception) -> None:
+    logging.getLogger("lmspan").warning("lmspan: a handler of %s failed", registered.name, exc_info=error)
+
+
+callback_manager: Final = CallbackManager()
+"""The manager of the process."""
+
+
+def register_callback(
+    callback: Any,
+    callback_types: Iterable[CallbackType | str] | None = None,
+    priority: Priority | None = None,
+    name: str | None = None,
+) -> str:
     """Call `register` of the manager."""
-    return CallbackManager().register(callback, callback_types, **options)
+    return callback_manager.register(callback, callback_types, priority, name)
 
 
-def register_global_callback(callback: Any, **options: Any) -> str:
+def register_global_callback(callback: Any, priority: Priority | None = None, name: str | None = None) -> str:
     """Call `register_global` of the manager."""
-    return CallbackManager().register_global(callback, **options)
+    return callback_manager.register_global(callback, priority, name)
 
 
 def unregister_callback(callback_id: str) -> bool:
     """Call `unregister` of the manager."""
-    return CallbackManager().unregister(callback_id)
+    return callback_manager.unregister(callback_id)
 
 
 def clear_callbacks() -> None:
     """Call `clear` of the manager."""
-    CallbackManager().clear()
+    callback_manager.clear()
 
 
 def enable_callbacks() -> None:
     """Call `enable` of the manager."""
-    CallbackManager().enable()
+    callback_manager.enable()
 
 
 def disable_callbacks() -> None:
     """Call `disable` of the manager."""
-    CallbackManager().disable()
+    callback_manager.disable()
+
+
+async def emit_callback_async(event: CallbackEvent) -> None:
+    """Call `emit_async` of the manager."""
+    await callback_manager.emit_async(event)
+
+
+def emit_callback_sync(event: CallbackEvent) -> None:
+    """Call `emit_sync` of the manager."""
+    callback_manager.emit_sync(event)

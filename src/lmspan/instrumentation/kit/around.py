@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lmspan.context import awaiting  # as a module: a decorated function can be pickled by value, a variable cannot
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.instrumentation.kit import generators
+from lmspan.instrumentation.kit import generators, turns
+from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     Arguments = tuple[Any, ...]
     Keywords = dict[str, Any]
     Wrapper = Callable[[Callable[..., Any], Any, Arguments, Keywords], Any]
+
+
+_STEPS_OF_A_TURN = frozenset((Operation.LM, Operation.TOOL))
 
 
 class Steps(NamedTuple):
@@ -82,6 +86,8 @@ class Guarded:
                 self._fail(recorder, call, error)
             if self._release is not None:
                 self._release(recorder, call, error)
+            if call.operation in _STEPS_OF_A_TURN:
+                turns.note_step(call, outputs, error)
         finally:
             recorder.end(call, outputs, error)
 

@@ -41,17 +41,19 @@ def retrying(call: LiveCall | None, error_type: str, delay_s: Any = None) -> Non
         return
     facts: dict[str, Any] = {sc.RETRY_ATTEMPT: own.attempts, sc.ERROR_TYPE: error_type}
     put(facts, sc.RETRY_DELAY, delay_s, float)
+    call.attempt_error = call.attempt_error or sys.exc_info()[1]
     recording.active.add_event(call, Event.RETRY, facts)
     own.attempts += 1
-    own.failed = None
+    own.failed = call.attempt_error = None
 
 
 @guarded
 def note_failure(call: LiveCall | None, error: BaseException | None) -> None:
     """Keep how the current attempt has failed."""
     own = kept(call, LMKept)
-    if own is not None:
+    if call is not None and own is not None:
         own.failed = qualified_name(type(error))
+        call.attempt_error = error
 
 
 def try_again(call: LiveCall | None, delay_s: float | None = None) -> None:
@@ -74,6 +76,7 @@ def last_failed(recorder: Recorder, call: LiveCall, error_type: str | None = Non
     With the `error_type` of the call, an only attempt is recorded too if it has failed with another error.
     """
     own = kept(call, LMKept)
+    call.attempt_error = None
     if own is None or own.failed is None:
         return
     if own.attempts > 1 or error_type not in (None, own.failed):

@@ -119,6 +119,7 @@ class Stream:
         self._place: Place | None = None  # of an async generator
         self._started = False
         self._items = 0
+        self._texts: list[str] = []  # for subscribers
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
         """Run one step of a generator under the call."""
@@ -169,8 +170,9 @@ class Stream:
         if self._items == 1 and call.operation is Operation.LM:
             first = (self._recorder.clock() - call.start_time_unix_nano) / 1e9
             call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
-        if call.operation is Operation.LM:
+        if call.operation is Operation.LM and call.watchers:
             self._recorder.add_chunk(call, item, first=self._items == 1)
+            self._texts += [item] if type(item) is str else []
         if self._item is not None:
             self._item(self._recorder, call, item)
 
@@ -181,5 +183,6 @@ class Stream:
             return
         call.late_facts[sc.STREAM_CHUNK_COUNT] = self._items
         if self._items and call.operation is Operation.LM:
+            call.response = "".join(self._texts) or None
             self._recorder.end_chunks(call)
         self._end(self._recorder, call, None, error)

@@ -85,6 +85,22 @@ def count_tool(turn: LiveCall | None) -> None:
         turn.late_facts[sc.TURN_TOOL_COUNT] = turn.late_facts.get(sc.TURN_TOOL_COUNT, 0) + 1
 
 
+def note_step(call: LiveCall, outputs: Any, error: BaseException | None) -> None:
+    """Keep a model's answer, or a tool's result, on the turn that it belongs to. Called when the call ends."""
+    turn = call.parent
+    while turn is not None and turn.operation is Operation.MODULE:
+        turn = turn.parent
+    if turn is None or turn.operation is not Operation.TURN or turn.source == "llmproc":
+        return
+    if call.operation is Operation.LM:
+        turn.response = outputs if call.response is None else call.response
+    else:
+        result = {"type": "tool_result", "tool_name": call.name, "content": outputs, "is_error": False}
+        if error is not None:
+            result |= {"content": error, "is_error": True}
+        turn.tool_results = [*(turn.tool_results or ()), result]
+
+
 def tools_of(agent: LiveCall) -> list[Any]:
     """Return the tools that an agent stores."""
     fields = stored(agent.instance)

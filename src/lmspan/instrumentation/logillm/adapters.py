@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.context.current import current_call
 from lmspan.instrumentation.kit import adapters
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
@@ -28,6 +29,8 @@ def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
         "inputs": argument(args, kwargs, 1, "inputs"),
         "demos": argument(args, kwargs, 2, "demos"),
     }
+    if (module := current_call()) is not None:
+        module.adapter = type(instance).__name__
     return adapters.start(recorder, "logillm", Operation.ADAPTER_FORMAT, instance, inputs)
 
 

@@ -153,7 +153,7 @@ async def attempt(wrapped: Callable[..., Any], provider: Any, args: tuple[Any, .
     try:
         completion = own.completion = await wrapped(*args, **kwargs)
     except Exception as error:
-        _note_failure(own, error)
+        _note_failure(provider, own, error)
         leave_no_trace(error)
         raise
     else:
@@ -174,7 +174,10 @@ def _start_attempt(provider: Any) -> LogiLLMKept | None:
 
 
 @guarded
-def _note_failure(own: LogiLLMKept, error: Exception) -> None:
+def _note_failure(provider: Any, own: LogiLLMKept, error: Exception) -> None:
+    call = attempts.current_lm_call("logillm")
+    if call is not None and call.instance is provider:
+        call.attempt_error = error
     own.failed = qualified_name(type(root_cause(error)))
     own.failed_at = recording.active.clock()
 

@@ -29,14 +29,42 @@ def _inputs(moment: Moment) -> Any:
         return {"prompt": positional[0] if positional else prompt, "messages": messages, "kwargs": rest}
     if call.operation is Operation.TOOL:
         return {"kwargs": rest}
+    if call.operation is Operation.EVALUATE and call.source == "dspy":
+        return {**_EVALUATE, **inputs}
     if call.operation in _BY_PARAMETER:
         return inputs
     return {"args": inputs.get("args", ()), "kwargs": rest}
 
 
+_EVALUATE: Final = dict.fromkeys((
+    "program", "metric", "devset", "num_threads", "display_progress", "display_table", "callback_metadata",
+    "save_as_csv", "save_as_json",
+))  # fmt: skip
+"""The parameters of `Evaluate.__call__`: the inputs have all of them, passed or not."""
+
+
+class Tool:
+    """Stands for a tool that is no object of DSPy: `instance` of the hooks of tools has a `name`."""
+
+    def __init__(self, name: str, of: Any) -> None:
+        self.name = name
+        self.of = of
+        """The object that the library passes: for LLMProc the process."""
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name!r}>"
+
+
+def _instance(moment: Moment) -> Any:
+    call = moment.call
+    if call.operation is Operation.TOOL and call.source == "llmproc":
+        return Tool(call.name, call.instance)
+    return call.instance
+
+
 _START: Final = (
     Argument("call_id", lambda moment: moment.call.call_id),
-    Argument("instance", lambda moment: moment.call.instance),
+    Argument("instance", _instance),
     Argument("inputs", lambda moment: moment.once(_inputs)),
 )
 _END: Final = (

@@ -98,7 +98,38 @@ def _phase(operation: Operation, phase: Phase, payload: Any) -> tuple[Hook, ...]
 
 _TOOL: Final = frozenset((Operation.TOOL,))
 _CALL_ID: Final = Argument("call_id", lambda moment: moment.call.call_id)
-_TOOL_NAME: Final = Argument("tool", lambda moment: moment.call.name)
+
+
+class ToolName(str):
+    """A tool, by its name."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the tool."""
+        return str(self)
+
+
+class ToolError(dict[str, Any]):
+    """The failure of a tool: its `kind` and its `message` by key or attribute, and the `exception` itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def _tool_error(moment: Moment) -> ToolError | None:
+    error = moment.call.error
+    if error is None:
+        return None
+    kind = "timeout" if isinstance(error, TimeoutError) else "exception"
+    return ToolError(kind=kind, message=str(error), exception=error)
+
+
+_TOOL_NAME: Final = Argument("tool", lambda moment: ToolName(moment.call.name))
 
 DIALECT: Final = Dialect(
     "dspy_ex",
@@ -122,7 +153,7 @@ DIALECT: Final = Dialect(
                     _CALL_ID,
                     _TOOL_NAME,
                     Argument("outputs", lambda h: h.call.outputs),
-                    Argument("error", lambda h: h.call.error),
+                    Argument("error", _tool_error),
                     STATE,
                 ),
             ),

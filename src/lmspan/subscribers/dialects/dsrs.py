@@ -12,56 +12,66 @@ from lmspan.lifecycle import Event, LiveCall, Operation, Phase
 from lmspan.semconv.spans import EVENT_NAMES
 from lmspan.subscribers.dialects import dsrs_events as dsrs
 from lmspan.subscribers.hooks import ANY_EVENT, Argument, Dialect, Hook, Moment
+from lmspan.subscribers.usage import Usage, below
 
 _CHARACTERS_PER_TOKEN: Final = 4
+_NO_METRICS: Final = frozenset(("index", "step", "seed"))
+"""The numbers of a candidate that only identify it."""
 _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGENT))
 _LM: Final = frozenset((Operation.LM,))
 _ALL: Final = frozenset(Operation)
 
 
-def _usage(call: LiveCall) -> dsrs.LmUsage:
-    facts = call.facts
-    cost, unit = facts.get(sc.COST_AMOUNT), facts.get(sc.COST_UNIT)
+def _lm_usage(usage: Usage) -> dsrs.LmUsage:
+    cost, unit = usage.cost, usage.unit
     return dsrs.LmUsage(
-        facts.get(sc.USAGE_INPUT_TOKENS, 0),
-        facts.get(sc.USAGE_OUTPUT_TOKENS, 0),
-        int(cost) if unit == "msat" and cost is not None else 0,
+        usage.input_tokens,
+        usage.output_tokens,
+        int(cost) if unit == "msat" else 0,
         cost if unit == "USD" else None,
     )
 
 
-def _total(call: LiveCall) -> dsrs.LmUsage:
-    """Return the usage of a module from its totals; zeros for a module without totals."""
-    facts = call.facts
-    return dsrs.LmUsage(
-        facts.get(sc.TOTAL_INPUT_TOKENS, 0),
-        facts.get(sc.TOTAL_OUTPUT_TOKENS, 0),
-        int(facts.get(sc.TOTAL_COST_AMOUNT, 0)) if facts.get(sc.TOTAL_COST_UNIT) == "msat" else 0,
-        facts.get(sc.TOTAL_COST_AMOUNT) if facts.get(sc.TOTAL_COST_UNIT) == "USD" else None,
-    )
+def _usage(call: LiveCall) -> dsrs.LmUsage:
+    return _lm_usage(Usage.of(call.facts))
+
+
+def _total(moment: Moment) -> dsrs.LmUsage:
+    """Return the usage of a module: from its totals, else from the LM calls below it."""
+    facts = moment.call.facts
+    if sc.TOTAL_LLM_CALLS not in facts:
+        return _lm_usage(below(moment.live))
+    cost = facts.get(sc.TOTAL_COST_AMOUNT, 0)
+    tokens = facts.get(sc.TOTAL_INPUT_TOKENS, 0), facts.get(sc.TOTAL_OUTPUT_TOKENS, 0)
+    return _lm_usage(Usage(*tokens, cost, facts.get(sc.TOTAL_COST_UNIT)))
 
 
 def _module_result(moment: Moment) -> dsrs.Result:
     call = moment.call
     if call.error is not None:
         return dsrs.Result(error=call.error)
-    return dsrs.Result(dsrs.Prediction(call.outputs, _total(call)))
+    return dsrs.Result(dsrs.Prediction(call.outputs, _total(moment)))
 
 
 def _prompt_tokens(moment: Moment) -> int:
     """Estimate the tokens of a prompt from the lengths of its texts, because no provider has counted them yet."""
     inputs = moment.call.inputs if type(moment.call.inputs) is dict else {}
     messages = inputs.get("messages") if type(inputs.get("messages")) is list else [{"content": inputs.get("prompt")}]
-    texts = [each.get("content") for each in messages or () if type(each) is dict]
-    return sum(len(text) for text in texts if type(text) is str) // _CHARACTERS_PER_TOKEN
+    prompts = [inputs.get("system"), *(each.get("content") for each in messages or () if type(each) is dict)]
+    return sum(map(_characters, prompts)) // _CHARACTERS_PER_TOKEN
+
+
+def _characters(content: Any) -> int:
+    """Return how long a text is, or the texts of blocks are."""
+    if type(content) is list:
+        return sum(_characters(block.get("text")) for block in content if type(block) is dict)
+    return len(content) if type(content) is str else 0
 
 
 def _metrics(moment: Moment) -> dict[str, float]:
-    """Return the scores and metrics that a candidate's event carries, by their short names."""
-    numbers = {key: float(value) for key, value in moment.attributes.items() if type(value) in (int, float)}
-    scores = {key.rsplit(".", 1)[-1]: value for key, value in numbers.items() if key.endswith("score")}
-    named = {key.removeprefix(sc.CANDIDATE_METRICS): value for key, value in numbers.items() if ".metrics." in key}
-    return {**scores, **named}
+    """Return the score and the other numbers that a candidate's event carries, by their short names."""
+    own = {key.removeprefix("metrics."): value for key, value in _own_keys(moment).items()}
+    return {key: float(value) for key, value in own.items() if type(value) in (int, float) and key not in _NO_METRICS}
 
 
 def _candidate_id(moment: Moment) -> str:
@@ -74,7 +84,7 @@ def _graph(moment: Moment) -> dsrs.Graph:
 
 
 def _complete(moment: Moment) -> Any:
-    total = _total(moment.call)
+    total = _total(moment)
     nodes = moment.call.facts.get(sc.TOTAL_NODES, 0)
     return dsrs.CallbackEvent.TraceComplete(nodes, total.total_tokens, total.cost_msats)
 
@@ -85,8 +95,7 @@ def _milliseconds(call: LiveCall) -> int:
 
 def _module_end(moment: Moment) -> Any:
     call = moment.call
-    has_totals = sc.TOTAL_LLM_CALLS in call.facts
-    tokens = _total(call).total_tokens if has_totals else None
+    tokens = _total(moment).total_tokens
     return dsrs.CallbackEvent.ModuleEnd(call.call_id, call.error is None, _milliseconds(call), tokens)
 
 
@@ -102,7 +111,7 @@ LM_RESULT: Final = Argument("result", lambda moment: dsrs.Result(error=moment.ca
 def _event(
     get: Any, operations: frozenset[Operation], phase: Phase, unless: str = "", when: Any = None, event: str = ""
 ) -> Hook:
-    return Hook(operations, phase, (Argument("event", get),), event, when, unless)
+    return Hook(operations, phase, (Argument("event", get, wants_usage=get is _module_end),), event, when, unless)
 
 
 def _text(moment: Moment, name: str = "text") -> str:
@@ -187,7 +196,7 @@ DIALECT: Final = Dialect(
                 ),
             ),
         ),
-        "on_module_end": (Hook(_MODULE, Phase.END, (CALL_ID, Argument("result", _module_result))),),
+        "on_module_end": (Hook(_MODULE, Phase.END, (CALL_ID, Argument("result", _module_result, wants_usage=True))),),
         "on_lm_start": (Hook(_LM, Phase.START, (CALL_ID, MODEL, Argument("prompt_tokens", _prompt_tokens))),),
         "on_lm_end": (
             Hook(_LM, Phase.END, (CALL_ID, LM_RESULT, Argument("usage", lambda moment: _usage(moment.call)))),

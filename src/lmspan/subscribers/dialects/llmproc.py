@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, LiveCall, Operation, Phase
+from lmspan.subscribers.answers import answer_texts
 from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
 
 
@@ -40,23 +41,13 @@ class CallbackEvent(Enum):
         return hash(self.name)  # as `Enum` does
 
 
-def texts(outputs: Any) -> list[str]:
-    """Return the texts of an LM's answer, whichever shape the library gives it."""
-    answers = []
-    for each in outputs if type(outputs) is list else [outputs]:
-        text = each.get("text") if type(each) is dict else each
-        if type(text) is str and text:
-            answers.append(text)
-    return answers
-
-
 def attribute(moment: Moment, name: str) -> Any:
     """Return the attribute of an event whose name ends in `.name`, or is `name`; "" if there is none."""
     return next((value for key, value in moment.attributes.items() if key.rsplit(".", 1)[-1] == name), "")
 
 
 def _text(moment: Moment) -> str:
-    return "\n".join(texts(moment.call.outputs))
+    return "\n".join(answer_texts(moment.call))
 
 
 def _agent(moment: Moment) -> Any:
@@ -82,6 +73,20 @@ def _result(moment: Moment) -> Any:
     return moment.call.outputs if moment.call.error is None else moment.call.error
 
 
+def _user_input(moment: Moment) -> Any:
+    """Return what the user asks an agent: its only input, else all of them."""
+    inputs = moment.call.inputs
+    return next(iter(inputs.values())) if type(inputs) is dict and len(inputs) == 1 else inputs
+
+
+def _system_prompt(moment: Moment) -> Any:
+    """Return the system prompt of a request, where the provider takes it: beside the messages, or the first of them."""
+    inputs = moment.call.inputs if type(moment.call.inputs) is dict else {}
+    messages = inputs.get("messages")
+    first = messages[0] if type(messages) is list and messages and type(messages[0]) is dict else {}
+    return inputs.get("system") or (first.get("content") if first.get("role") == "system" else None)
+
+
 PROCESS: Final = Argument("process", _agent)
 OF_PROCESS: Final = Argument("process", _agent, by_name_only=True)
 TOOL_NAME: Final = Argument("tool_name", lambda moment: moment.call.name, ("name",))
@@ -97,10 +102,16 @@ TOOL_RESULTS: Final = Argument("tool_results", lambda moment: moment.call.tool_r
 _TOOL: Final = frozenset((Operation.TOOL,))
 _LM: Final = frozenset((Operation.LM,))
 _TURN: Final = frozenset((Operation.TURN,))
+_AGENT: Final = frozenset((Operation.AGENT,))
 
 
 def _answered_with_text(call: LiveCall) -> bool:
-    return call.error is None and bool(texts(call.outputs))
+    return call.error is None and bool(answer_texts(call))
+
+
+def _has_ended_well(call: LiveCall) -> bool:
+    """Return whether a turn was not ended by an error: LLMProc announces no end of such a turn."""
+    return call.error is None
 
 
 _EVENTS: Final[dict[CallbackEvent, tuple[Hook, ...]]] = {
@@ -112,7 +123,7 @@ _EVENTS: Final[dict[CallbackEvent, tuple[Hook, ...]]] = {
     ),
     CallbackEvent.RESPONSE: (Hook(_LM, Phase.END, (CONTENT, OF_PROCESS), when=_answered_with_text),),
     CallbackEvent.TURN_START: (Hook(_TURN, Phase.START, (PROCESS, RUN_RESULT)),),
-    CallbackEvent.TURN_END: (Hook(_TURN, Phase.END, (PROCESS, RESPONSE, TOOL_RESULTS)),),
+    CallbackEvent.TURN_END: (Hook(_TURN, Phase.END, (PROCESS, RESPONSE, TOOL_RESULTS), when=_has_ended_well),),
     CallbackEvent.STDERR_WRITE: (
         Hook(frozenset(Operation), Phase.EVENT, (MESSAGE, OF_PROCESS), event=Event.STDERR_WRITE),
     ),
@@ -123,11 +134,25 @@ _OTHERS: Final = {
     "on_tool_start": _EVENTS[CallbackEvent.TOOL_START],
     "on_tool_end": _EVENTS[CallbackEvent.TOOL_END],
     "on_response": _EVENTS[CallbackEvent.RESPONSE],
-    "run_end": (Hook(frozenset((Operation.AGENT,)), Phase.END, (RUN_RESULT, OF_PROCESS)),),
+    "run_end": (Hook(_AGENT, Phase.END, (RUN_RESULT, OF_PROCESS)),),
 }
+
+# the methods of a plugin of release 1.0 that may return a value in place of another: only those that return none listen
+_PLUGIN: Final = {
+    "hook_user_input": (Hook(_AGENT, Phase.START, (Argument("user_input", _user_input), OF_PROCESS)),),
+    "hook_tool_call": _EVENTS[CallbackEvent.TOOL_START],
+    "hook_tool_result": _EVENTS[CallbackEvent.TOOL_END],
+    "hook_system_prompt": (Hook(_LM, Phase.START, (Argument("system_prompt", _system_prompt), OF_PROCESS)),),
+    "hook_response": _EVENTS[CallbackEvent.RESPONSE],
+    "hook_provide_tools": (Hook(_AGENT, Phase.START, (OF_PROCESS,)),),
+    "api_stream_block": (
+        Hook(_LM, Phase.EVENT, (Argument("block", lambda moment: moment.attributes.get("text")), OF_PROCESS),
+             Event.STREAM_CHUNK),
+    ),
+}  # fmt: skip
 
 DIALECT: Final = Dialect(
     "llmproc",
-    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS},
+    {**{event.value: hooks for event, hooks in _EVENTS.items()}, **_OTHERS, **_PLUGIN},
     function=_EVENTS,
 )

@@ -6,6 +6,7 @@ hyperparameter updates, ends of modules that failed, and the optimizers that Log
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,12 @@ _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGEN
 _LM: Final = frozenset((Operation.LM,))
 _OPTIMIZE: Final = frozenset((Operation.OPTIMIZE,))
 _EVALUATE: Final = frozenset((Operation.EVALUATE,))
+_OTHERS: Final = frozenset(Operation) - _MODULE - _LM
+"""The operations whose failures are neither those of a module nor those of a provider."""
 
+
+_NO_PARAMETERS: Final = frozenset(("messages", "prompt", "api_key", "args"))
+_PLAIN: Final = frozenset((str, int, float, bool))
 
 _contexts: WeakKeyDictionary[LiveCall, logillm.CallbackContext] = WeakKeyDictionary()
 """The context of each call that a hook has heard, kept as long as the call lives."""
@@ -41,7 +47,7 @@ def _context(moment: Moment) -> logillm.CallbackContext:
     new = logillm.CallbackContext(
         call_id=call.call_id,
         parent_call_id=call.parent_id or None,
-        start_time=call.start_time_unix_nano / 1e9,
+        start_time=datetime.datetime.fromtimestamp(call.start_time_unix_nano / 1e9),  # noqa: DTZ006 - as in LogiLLM
     )
     return _contexts.setdefault(moment.live, new)  # a queued hook may have added one on its thread
 
@@ -105,6 +111,29 @@ def _messages(call: LiveCall) -> list[Any]:
     return messages if type(messages) is list else [{"role": "user", "content": inputs.get("prompt")}]
 
 
+def _stage(call: LiveCall) -> str:
+    return "forward" if call.operation in _MODULE else call.operation.value
+
+
+def _request_parameters(call: LiveCall) -> dict[str, Any]:
+    """Return the parameters of a request: those of the call, and for DSPy those that its LM adds."""
+    inputs = call.inputs if type(call.inputs) is dict else {}
+    added = getattr(call.instance, "__dict__", {}).get("kwargs") if call.source == "dspy" else None
+    every = {**added, **inputs} if type(added) is dict else inputs
+    return {key: value for key, value in every.items() if key not in _NO_PARAMETERS}
+
+
+def _config(call: LiveCall) -> dict[str, Any]:
+    """Return the configuration that an optimizer stores, else its attributes that are plain values."""
+    fields = getattr(call.instance, "__dict__", {})
+    config = fields.get("config")
+    if type(config) is dict:
+        return dict(config)
+    if config is not None:
+        return dict(getattr(config, "__dict__", {}))
+    return {name: value for name, value in fields.items() if type(value) in _PLAIN and not name.startswith("_")}
+
+
 def _result(call: LiveCall) -> Any:
     """Return the optimizer's result; one without scores of its own is returned with the scores of the run."""
     if call.outputs is None or hasattr(call.outputs, "best_score"):
@@ -139,21 +168,21 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
         _succeeded(moment.call), _duration(moment.call), moment.call.inputs or {},
     ),
     "error": lambda moment: logillm.ErrorEvent(
-        _context(moment), moment.call.error, moment.call.instance, moment.call.operation.value
+        _context(moment), moment.call.error, moment.call.instance, _stage(moment.call)
     ),
     "provider_request": lambda moment: logillm.ProviderRequestEvent(
-        _context(moment), moment.call.instance, _messages(moment.call),
-        {key: value for key, value in (moment.call.inputs or {}).items() if key not in ("messages", "prompt")},
+        _context(moment), moment.call.instance, _messages(moment.call), _request_parameters(moment.call)
     ),
     "provider_response": lambda moment: logillm.ProviderResponseEvent(
         _context(moment), moment.call.instance, _messages(moment.call), moment.call.outputs, _usage(moment.call),
         _duration(moment.call),
     ),
     "provider_error": lambda moment: logillm.ProviderErrorEvent(
-        _context(moment), moment.call.instance, moment.call.error, _messages(moment.call)
+        _context(moment), moment.call.instance, moment.call.error or moment.call.attempt_error,
+        _messages(moment.call),
     ),
     "optimization_start": lambda moment: logillm.OptimizationStartEvent(
-        _context(moment), moment.call.instance, _module_of(moment.call), _dataset(moment.call), moment.call.facts
+        _context(moment), moment.call.instance, _module_of(moment.call), _dataset(moment.call), _config(moment.call)
     ),
     "optimization_end": lambda moment: logillm.OptimizationEndEvent(
         _context(moment), moment.call.instance, _result(moment.call), moment.call.error is None,
@@ -184,6 +213,10 @@ def _failed_here(call: LiveCall) -> bool:
     return call.failed and call.error is not None
 
 
+def _tries_again(call: LiveCall) -> bool:
+    return call.attempt_error is not None
+
+
 def _hook(name: str, operations: frozenset[Operation], phase: Phase, when: Any = None, event: str = "") -> Hook:
     make = _EVENTS[name]
     return Hook(
@@ -193,13 +226,22 @@ def _hook(name: str, operations: frozenset[Operation], phase: Phase, when: Any =
 
 DIALECT: Final = Dialect(
     "logillm",
-    {
+    {  # in this order at one moment: a retry is an error, then a request
         "on_module_start": (_hook("module_start", _MODULE, Phase.START),),
         "on_module_end": (_hook("module_end", _MODULE, Phase.END),),
-        "on_error": (_hook("error", frozenset(Operation), Phase.END, _failed_here),),
-        "on_provider_request": (_hook("provider_request", _LM, Phase.START),),
+        "on_error": (
+            _hook("error", _MODULE, Phase.END, _failed),
+            _hook("error", _OTHERS, Phase.END, _failed_here),
+        ),
         "on_provider_response": (_hook("provider_response", _LM, Phase.END, _worked),),
-        "on_provider_error": (_hook("provider_error", _LM, Phase.END, _failed),),
+        "on_provider_error": (
+            _hook("provider_error", _LM, Phase.END, _failed),
+            _hook("provider_error", _LM, Phase.EVENT, _tries_again, Event.RETRY),
+        ),
+        "on_provider_request": (
+            _hook("provider_request", _LM, Phase.START),
+            _hook("provider_request", _LM, Phase.EVENT, _tries_again, Event.RETRY),
+        ),
         "on_optimization_start": (_hook("optimization_start", _OPTIMIZE, Phase.START),),
         "on_optimization_end": (_hook("optimization_end", _OPTIMIZE, Phase.END),),
         "on_evaluation_start": (_hook("evaluation_start", _EVALUATE, Phase.START),),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Protocol
 
 from lmspan.subscribers.hooks import Priority
 
@@ -30,9 +31,9 @@ class CallbackType(StrEnum):
 class CallbackContext:
     """The id of a call and of its parent, and data that start hooks leave for end hooks."""
 
-    call_id: str
+    call_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent_call_id: str | None = None
-    start_time: float = 0.0
+    start_time: datetime.datetime = field(default_factory=datetime.datetime.now)
     metadata: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +80,8 @@ class OptimizationResult:
     improvement: float = 0.0
     iterations: int = 0
     best_score: float = 0.0
+    optimization_time: float = 0.0
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -111,7 +114,10 @@ class ModuleEndEvent(CallbackEvent):
 
 @dataclass
 class ErrorEvent(CallbackEvent):
-    """A call failed. One failure is one event, of the innermost call that it ended."""
+    """A module failed, at each level that the failure ended, or another call, where the failure happened.
+
+    `stage` is "forward" for a module, else the kind of the call. The failure of an LM call is a `ProviderErrorEvent`.
+    """
 
     error: BaseException | None
     module: Any = None
@@ -198,6 +204,37 @@ class HyperparameterUpdateEvent(CallbackEvent):
     iteration: int = 0
 
 
+CallbackEventType = (
+    ModuleStartEvent
+    | ModuleEndEvent
+    | OptimizationStartEvent
+    | OptimizationEndEvent
+    | ErrorEvent
+    | ProviderRequestEvent
+    | ProviderResponseEvent
+    | ProviderErrorEvent
+    | EvaluationStartEvent
+    | EvaluationEndEvent
+    | HyperparameterUpdateEvent
+)
+
+_TYPES: Final = {f"{''.join(map(str.capitalize, kind.value.split('_')))}Event": kind for kind in CallbackType}
+
+
+def handler_of(event: CallbackEvent) -> CallbackType:
+    """Return the type of an event, by the name of its class or of the class that this derives from.
+
+    An event of LogiLLM's own has the same name.
+    """
+    return next(
+        (_TYPES[base.__name__] for base in type(event).__mro__ if base.__name__ in _TYPES), CallbackType.MODULE_START
+    )
+
+
+class BaseCallback(Protocol):
+    """What the manager takes: any object with some of the handlers of `AbstractCallback`."""
+
+
 class AbstractCallback:
     """The base of LogiLLM's callbacks. Override the handlers you need, `on_<CallbackType>(event)`, sync or async."""
 
@@ -242,4 +279,4 @@ class AbstractCallback:
         """Handle the parameters that an optimizer tries next."""
 
     def on_error(self, event: ErrorEvent) -> Any:
-        """Handle the failure of a call, where it happened."""
+        """Handle the failure of a module, or of a tool, an evaluation or an optimizer run."""
