@@ -6,10 +6,10 @@ after it. Elsewhere `asynchronous` runs async hooks beside the program.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from time import perf_counter
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.context.hearing import inside
@@ -19,54 +19,42 @@ from lmspan.subscribers.outcome import passes, report
 from lmspan.subscribers.patience import SLOW_S
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable
 
     from lmspan.context.awaiting import Place
-    from lmspan.lifecycle import LiveCall
     from lmspan.subscribers.subscriptions import SubscribedHook
 
 logger: Final = logging.getLogger("lmspan")
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
-
-def deliver(
-    hooks: Sequence[SubscribedHook],
-    call: LiveCall,
-    event: str = "",
-    attributes: Mapping[str, Any] = _NOTHING,
-    *,
+def deliver(  # noqa: C901 - the hot path is one function
+    hooks: Iterable[SubscribedHook],
+    moment: Moment,
     starting: bool = False,
     place: Place | None = None,
+    again: bool = False,
 ) -> None:
     """Call hooks in order. The first exception of a subscription is logged, and all are counted.
 
     Three exceptions are not: `StopRun` marks the run as stopped, `KeyboardInterrupt` and `SystemExit` pass into the
     program. `call.raises` keeps one that a start hook raises; the recorder raises it once the call is registered and
-    can be ended. `place` is the one of the call, where the program can await hooks.
+    can be ended. `place` is the one of the call, where the program can await hooks: those behind an async hook are
+    called when it has ended, and all of them when the hooks of earlier steps have, unless this is `again`.
     """
-    moment = Moment(call, event, attributes)
-    if place is not None and place.is_busy() and not inside.get():
+    within = inside.get()
+    if place is not None and not again and not within and place.is_busy():
         later = moment.for_later()
         place.steps.append(place.wait_for_earlier)
-        place.steps.append(lambda: _resume(hooks, later, starting, place))
+        place.steps.append(functools.partial(_resume, hooks, later, starting, place))
         return
-    _call(hooks, moment, starting, place)
-
-
-def _call(  # noqa: C901 - the hot path is one function
-    hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place: Place | None
-) -> None:
-    """Call hooks in order; those behind one that the program awaits are called when it has ended."""
     call = moment.call
-    within = inside.get()
     rest = iter(hooks)
+    before = perf_counter()
     for bound in rest:
         subscription, _, run, when = bound
         if not subscription.active or subscription.number in within:
             continue
         token = inside.set(within | subscription.alone if within else subscription.alone)
-        started = perf_counter()
         try:
             if (subscription.gate is not None and not subscription.gate()) or (when is not None and not when(call)):
                 continue
@@ -84,8 +72,9 @@ def _call(  # noqa: C901 - the hot path is one function
                 raise
         finally:
             inside.reset(token)
-        if (seconds := perf_counter() - started) > SLOW_S:
-            subscription.patience.wear(seconds)
+        if (now := perf_counter()) - before > SLOW_S:
+            subscription.patience.wear(now - before)
+        before = now
 
 
 def _await(
@@ -107,13 +96,13 @@ def _await(
             bound.subscription.patience.wear(seconds)
         if error is not None and passes(bound, error, moment.live, starting=starting):
             raise error
-        _call(rest, later, starting, place)
+        deliver(rest, later, starting, place, again=True)
 
     place.steps.append(wait)
 
 
 async def _resume(hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place: Place) -> None:
-    _call(hooks, moment, starting, place)
+    deliver(hooks, moment, starting, place, again=True)
 
 
 def _run_queued(bound: SubscribedHook, moment: Moment, within: frozenset[int]) -> None:

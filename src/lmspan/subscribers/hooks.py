@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 ANY_EVENT: Final = "*"
 """Stands for every event that the vocabulary does not name: the program's own events."""
+
+
+_NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class _Done:
@@ -38,7 +42,13 @@ class Moment:
 
     __slots__ = ("_results", "attributes", "call", "event", "live")
 
-    def __init__(self, call: LiveCall, event: str, attributes: Mapping[str, Any], live: LiveCall | None = None) -> None:
+    def __init__(
+        self,
+        call: LiveCall,
+        event: str = "",
+        attributes: Mapping[str, Any] = _NO_ATTRIBUTES,
+        live: LiveCall | None = None,
+    ) -> None:
         self.call: LiveCall = call
         self.event: str = event
         self.attributes: Mapping[str, Any] = attributes

@@ -17,7 +17,7 @@ from lmspan.guard import guarded
 from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall, Operation
 from lmspan.semconv.spans import OPERATIONS
 from lmspan.subscribers import asynchronous, delivery, subscriptions, usage
-from lmspan.subscribers.hooks import ANY_EVENT
+from lmspan.subscribers.hooks import ANY_EVENT, Moment
 from lmspan.subscribers.result import RunResult
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def start(call: LiveCall, table: Table) -> None:
         return  # the outermost call has a watcher in any case: its end waits for the async hooks of the others
     call.watchers = (*call.watchers, Watch(table, place))
     if hooks := table.starts.get(operation):
-        delivery.deliver(hooks, call, starting=True, place=place)
+        delivery.deliver(hooks, Moment(call), True, place)
 
 
 @guarded
@@ -125,7 +125,7 @@ class Watch:
         hooks = self._table.events.get(event, ())
         if event not in _KNOWN:
             hooks = (*hooks, *self._table.events.get(ANY_EVENT, ()))
-        delivery.deliver(hooks, call, event, attributes)
+        delivery.deliver(hooks, Moment(call, event, attributes))
 
     def end(self, call: LiveCall) -> None:
         """Add the call to the run's result, then run its end hooks."""
@@ -134,6 +134,6 @@ class Watch:
         if self._table.wants_usage and call.operation is Operation.LM:
             usage.add(call)
         if hooks := self._table.ends.get(call.operation):
-            delivery.deliver(hooks, call, place=self._place)
+            delivery.deliver(hooks, Moment(call), False, self._place)
         if call.chain is not None and call.source != _FOREIGN:
             asynchronous.wait_for(call, self._place)

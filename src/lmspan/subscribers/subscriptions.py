@@ -146,42 +146,37 @@ class _Registry:
     """The subscriptions of the process. Changed and read without a lock, also by a finaliser: each step is atomic."""
 
     def __init__(self) -> None:
-        self._subscriptions: dict[int, Subscription] = {}
-        self._scopes: dict[int, Subscription] = {}
-        self._version = object()
-        self._built = _Built(object(), _table(()), {})
+        self.subscriptions: dict[int, Subscription] = {}
+        self.scopes: dict[int, Subscription] = {}
+        self.version = object()
+        self.built = _Built(object(), _table(()), {})
 
     def add(self, subscription: Subscription) -> None:
-        self._subscriptions[subscription.number] = subscription
-        self._version = object()
+        self.subscriptions[subscription.number] = subscription
+        self.version = object()
 
     def remove(self, subscription: Subscription) -> None:
-        self._subscriptions.pop(subscription.number, None)
-        self._scopes.pop(subscription.number, None)
-        self._version = object()
+        self.subscriptions.pop(subscription.number, None)
+        self.scopes.pop(subscription.number, None)
+        self.version = object()
 
     def open(self, subscription: Subscription) -> None:
-        self._scopes[subscription.number] = subscription
-        self._version = object()
+        self.scopes[subscription.number] = subscription
+        self.version = object()
 
     def all(self) -> tuple[Subscription, ...]:
-        return tuple(sorted(self._subscriptions.copy().values(), key=_order))
+        return tuple(sorted(self.subscriptions.copy().values(), key=_order))
 
-    def anybody(self) -> bool:
-        return bool(self._subscriptions or self._scopes)
+    def build(self) -> _Built:
+        """Look the hooks up, after a change."""
+        version = self.version
+        self.built = built = _Built(version, _table(self.all()), {})
+        return built
 
-    def table(self, scopes: tuple[Subscription, ...]) -> Table:
-        """Return the hooks of the process and of some scopes; they are looked up again after a change only."""
-        built = self._built
-        if built.version is not self._version:
-            version = self._version
-            self._built = built = _Built(version, _table(self.all()), {})
-        if not scopes:
-            return built.table
-        if scopes not in built.with_scopes:
-            active = {each for each in (*self.all(), *scopes) if each.active}
-            built.with_scopes[scopes] = _table(sorted(active, key=_order))
-        return built.with_scopes[scopes]
+    def build_with(self, scopes: tuple[Subscription, ...]) -> Table:
+        """Look the hooks of the process and of some scopes up."""
+        active = {each for each in (*self.all(), *scopes) if each.active}
+        return _table(sorted(active, key=_order))
 
 
 class _Built(NamedTuple):
@@ -231,7 +226,14 @@ def before_each(listen: Callable[[], Any] | None) -> None:
 
 def table(scopes: tuple[Subscription, ...]) -> Table:
     """Return the hooks of all subscriptions of the process, and of the scopes that are open here."""
-    return _registry.table(scopes)
+    built = _registry.built
+    if built.version is not _registry.version:
+        built = _registry.build()
+    if not scopes:
+        return built.table
+    if scopes not in built.with_scopes:
+        built.with_scopes[scopes] = _registry.build_with(scopes)
+    return built.with_scopes[scopes]
 
 
 def listed() -> tuple[Subscription, ...]:
@@ -241,7 +243,7 @@ def listed() -> tuple[Subscription, ...]:
 
 def anybody() -> bool:
     """Tell whether the process has any subscription, in any scope."""
-    return _registry.anybody()
+    return bool(_registry.subscriptions or _registry.scopes)
 
 
 def subscribe(

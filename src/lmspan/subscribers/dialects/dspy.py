@@ -55,20 +55,17 @@ class Tool:
         return f"<Tool {self.name!r}>"
 
 
-def _instance(moment: Moment) -> Any:
+def _tool(moment: Moment) -> Any:
     call = moment.call
-    if call.operation is Operation.TOOL and call.source == "llmproc":
-        return Tool(call.name, call.instance)
-    return call.instance
+    return Tool(call.name, call.instance) if call.source == "llmproc" else call.instance
 
 
-_START: Final = (
-    Argument("call_id", lambda moment: moment.call.call_id),
-    Argument("instance", _instance),
-    Argument("inputs", lambda moment: moment.once(_inputs)),
-)
+_CALL_ID: Final = Argument("call_id", lambda moment: moment.call.call_id)
+_INPUTS: Final = Argument("inputs", lambda moment: moment.once(_inputs))
+_START: Final = (_CALL_ID, Argument("instance", lambda moment: moment.call.instance), _INPUTS)
+_TOOL_START: Final = (_CALL_ID, Argument("instance", _tool), _INPUTS)
 _END: Final = (
-    Argument("call_id", lambda moment: moment.call.call_id),
+    _CALL_ID,
     Argument("outputs", lambda moment: moment.call.outputs),
     Argument("exception", lambda moment: moment.call.error),
 )
@@ -100,7 +97,8 @@ _WORDS: Final[dict[str, tuple[tuple[Operation, ...], Callable[[LiveCall], bool] 
 def _hooks() -> dict[str, tuple[Hook, ...]]:
     hooks: dict[str, tuple[Hook, ...]] = {}
     for word, (operations, when) in _WORDS.items():
-        hooks[f"on_{word}_start"] = (Hook(frozenset(operations), Phase.START, _START, when=when),)
+        start = _TOOL_START if word == "tool" else _START
+        hooks[f"on_{word}_start"] = (Hook(frozenset(operations), Phase.START, start, when=when),)
         hooks[f"on_{word}_end"] = (Hook(frozenset(operations), Phase.END, _END, when=when),)
     return hooks
 

@@ -41,6 +41,8 @@ def _total(moment: Moment) -> dsrs.LmUsage:
     facts = moment.call.facts
     if sc.TOTAL_LLM_CALLS not in facts:
         return _lm_usage(below(moment.live))
+    if not facts[sc.TOTAL_LLM_CALLS]:
+        return dsrs.LmUsage()
     cost = facts.get(sc.TOTAL_COST_AMOUNT, 0)
     tokens = facts.get(sc.TOTAL_INPUT_TOKENS, 0), facts.get(sc.TOTAL_OUTPUT_TOKENS, 0)
     return _lm_usage(Usage(*tokens, cost, facts.get(sc.TOTAL_COST_UNIT)))

@@ -6,7 +6,6 @@ hyperparameter updates, ends of modules that failed, and the optimizers that Log
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -47,7 +46,7 @@ def _context(moment: Moment) -> logillm.CallbackContext:
     new = logillm.CallbackContext(
         call_id=call.call_id,
         parent_call_id=call.parent_id or None,
-        start_time=datetime.datetime.fromtimestamp(call.start_time_unix_nano / 1e9),  # noqa: DTZ006 - as in LogiLLM
+        start_time_unix_nano=call.start_time_unix_nano,
     )
     return _contexts.setdefault(moment.live, new)  # a queued hook may have added one on its thread
 

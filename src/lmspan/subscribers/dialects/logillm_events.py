@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,9 +34,14 @@ class CallbackContext:
 
     call_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent_call_id: str | None = None
-    start_time: datetime.datetime = field(default_factory=datetime.datetime.now)
+    start_time_unix_nano: int = field(default_factory=time.time_ns, repr=False, kw_only=True)
     metadata: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def start_time(self) -> datetime.datetime:
+        """The local time of the start."""
+        return datetime.datetime.fromtimestamp(self.start_time_unix_nano / 1e9)  # noqa: DTZ006 - as in LogiLLM
 
     def add_data(self, key: str, value: Any) -> None:
         """Leave a value for a later hook of the same call."""
