@@ -137,8 +137,10 @@ def _leave_alone(bound: SubscribedHook, task: Running, call: LiveCall) -> None:
 
 
 def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starting: bool) -> None:
-    """Run an async hook of a step that is not awaited. Called in the context of the hook."""
+    """Run an async hook of a step that is not awaited. Called in the context of the hook; may raise its exception."""
     place, loop = here.get(), running_loop()
+    if loop is not None and _is_next(call, place) and has_run(result):
+        return
     if loop is not None and place is not None and place.loop is loop:
         place.turn = place.turn or asyncio.Lock()
         task = loop.create_task(_in_turn(place.turn, bound, call, result, starting))
@@ -153,6 +155,13 @@ def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starti
         _close(result)
     else:
         _submit(own, bound, call, result, starting)
+
+
+def _is_next(call: LiveCall, place: Place | None) -> bool:
+    """Tell whether no async hook of the run waits before this one. LLMProc's programs submit theirs in any case."""
+    if place is not None:
+        return place.holds and not place.tasks
+    return call.root.chain is None or not call.root.chain.waiting
 
 
 def _close(result: Any) -> None:
