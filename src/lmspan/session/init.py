@@ -250,7 +250,7 @@ def _listen_to(provider: Any) -> None:
         return
     _heard = provider
     if any(instrumentation.load(name).is_instrumented_by_opentelemetry for name in instrumentation.LIBRARIES):
-        from lmspan.subscribers.processor import CallbackProcessor  # noqa: PLC0415 - loads the SDK
+        from lmspan.subscribers.processor import CallbackProcessor
 
         provider.add_span_processor(CallbackProcessor())
         return

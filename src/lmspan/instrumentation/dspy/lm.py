@@ -11,7 +11,7 @@ from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
-from lmspan.instrumentation.kit.arguments import argument
+from lmspan.instrumentation.kit.arguments import argument, keywords
 from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
@@ -55,7 +55,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     address = settings.get("api_base") or settings.get("base_url") or fields.get("base_url")
     model = text(fields.get("model")) or type(instance).__name__
     facts = identity(model, text(fields.get("model_type")), text(address), _default_provider(type(instance)))
-    inputs = {**kwargs, "args": args} if args else kwargs
+    inputs = keywords(args, kwargs)
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
     call.kept = DSPyLMKept(settings=settings)
     return call

@@ -9,6 +9,7 @@ from lmspan.instrumentation.dspy import rivals
 from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
 from lmspan.instrumentation.kit import modules
+from lmspan.instrumentation.kit.arguments import keywords
 from lmspan.instrumentation.kit.around import Steps
 from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.turns import Loop
@@ -31,8 +32,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """Start `module(**inputs)`, before DSPy looks at the inputs."""
     if rivals.waiting:
         rivals.check()
-    inputs = {**kwargs, "args": args} if args else kwargs
-    return modules.start(recorder, "dspy", instance, inputs, loops=LOOPS, base=base())
+    return modules.start(recorder, "dspy", instance, keywords(args, kwargs), loops=LOOPS, base=base())
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
