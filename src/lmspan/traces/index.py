@@ -18,6 +18,7 @@ import math
 import os
 import sqlite3
 import time
+import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,7 +30,7 @@ from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -82,7 +83,7 @@ class Chunk(NamedTuple):
 
 
 class Index:
-    """The index of the trace files of a directory, or of one file. It is used on one thread."""
+    """The index of the trace files of a directory, or of one file. It is used on one thread at a time."""
 
     def __init__(self, directory: Path, patterns: Sequence[str], *, beside: bool) -> None:
         """Open the index, and make it if there is none. Without `beside` it is temporary.
@@ -93,10 +94,8 @@ class Index:
         self._patterns = patterns
         self._database = _opened(directory / INDEX_NAME) if beside else _temporary()
         self.troubles: list[str] = []
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        self.close: Callable[[], object] = weakref.finalize(self, self._database.close)
+        """Close the database. It is closed when nothing refers to the index, too."""
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """Run a query."""
@@ -311,7 +310,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             if path.is_symlink():  # it could lead to a file of another program
                 break
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            return _prepared(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
+            return _prepared(_connected(path, timeout=_BUSY_S))
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 break
@@ -324,7 +323,11 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _temporary() -> sqlite3.Connection:
-    return _prepared(sqlite3.connect("", isolation_level=None))  # SQLite keeps it in a file that it removes
+    return _prepared(_connected(""))  # SQLite keeps it in a file that it removes
+
+
+def _connected(path: Path | str, timeout: float = 0.0) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
 def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import sqlite3
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,11 +108,19 @@ class Store:
 
     @contextmanager
     def _refreshed(self) -> Iterator[Index]:
-        if self._index is None:
-            self._index = Index(self._directory, self._patterns, beside=self._beside)
-        self._index.refresh()
-        self.troubles = self._index.troubles
-        yield self._index
+        index = self._index or Index(self._directory, self._patterns, beside=self._beside)
+        try:
+            index.refresh()
+        except sqlite3.DatabaseError:  # broken, or the disk is full: the answer does not depend on the index
+            index.close()
+            if not self._beside:
+                raise
+            self._beside = False
+            index = Index(self._directory, self._patterns, beside=False)
+            index.refresh()
+        self._index = index
+        self.troubles = index.troubles
+        yield index
 
     def _open_spans(self, trace_id: str = "") -> Opened:
         return open_spans(self._directory, trace_id) if self._is_journaled else {}

@@ -200,6 +200,24 @@ def test_a_broken_index_is_made_again(shop, content):
     assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
 
 
+def test_an_index_that_breaks_while_it_is_used_costs_no_answer(shop):
+    Store(shop).list()
+    write(shop / "traces.jsonl", otlp("1", start=95, end=96, trace="dd"))
+    index = shop / "index.sqlite"
+    content = bytearray(index.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)  # the first page, with the schema, is as it was
+    index.write_bytes(content)
+    assert ids(Store(shop).list()) == ["dd", "cc", "bb", "aa"]
+
+
+def test_a_full_disk_costs_no_answer(shop):
+    stored = Store(shop)
+    stored.list()
+    write(shop / "traces.jsonl", otlp("1", start=95, end=96, trace="dd"))
+    stored._index.rows("PRAGMA max_page_count = 1")  # SQLite reports the database as full
+    assert ids(stored.list()) == ["dd", "cc", "bb", "aa"]
+
+
 def test_an_index_of_another_version_is_made_again(shop):
     Store(shop).list()
     database = sqlite3.connect(shop / "index.sqlite")
