@@ -9,6 +9,7 @@ from lmspan import config, instrumentation, semconv
 from lmspan.instrumentation.python import decorators
 from lmspan.session import arguments
 from lmspan.subscribers import dialects, subscriptions
+from lmspan.traces import filters as traces_filters
 
 
 def test_the_public_names():
@@ -16,9 +17,21 @@ def test_the_public_names():
         "Budget", "Call", "CallbackError", "ConfigurationError", "Event", "InstrumentationError", "LmspanError",
         "Operation", "Priority", "RunResult", "Session", "StopRun", "Subscription", "TraceFileError",
         "__version__", "add_event", "agent", "disable", "enable", "environ", "evaluate", "init", "is_enabled", "lm",
-        "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool", "turn", "unsubscribe_all",
+        "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool", "traces", "turn",
+        "unsubscribe_all",
     ]  # fmt: skip
     assert all(hasattr(lmspan, name) for name in lmspan.__all__)
+
+
+def test_the_public_names_of_traces():
+    assert lmspan.traces.__all__ == [
+        "Candidate", "Evaluation", "Example", "Failure", "Figures", "Filter", "OptimizerRun", "State", "Statistic",
+        "Store", "StoredEvent", "StoredLink", "StoredSpan", "Summary", "Table", "Trace", "find", "last", "list", "statistics",
+    ]  # fmt: skip
+    for name in lmspan.traces.__all__:
+        assert (getattr(lmspan.traces, name).__doc__ or "").strip(), name
+    filters = inspect.get_annotations(lmspan.traces.Filter)
+    assert list(inspect.get_annotations(traces_filters.Wanted)) == list(filters)
 
 
 def test_the_signature_of_init():

@@ -6,6 +6,9 @@
 Importing the package loads no exporter and no LLM framework; `init()` does what it needs, when it is called.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lmspan._version import __version__
 from lmspan.context.processes import environ
 from lmspan.errors import (
@@ -36,6 +39,9 @@ from lmspan.subscribers.budget import Budget
 from lmspan.subscribers.hooks import Priority
 from lmspan.subscribers.result import RunResult
 from lmspan.subscribers.subscriptions import Subscription, subscribe, subscribed, unsubscribe_all
+
+if TYPE_CHECKING:
+    from lmspan import traces
 
 recorder.install(default.recorder())
 
@@ -71,6 +77,14 @@ __all__ = [
     "subscribe",
     "subscribed",
     "tool",
+    "traces",
     "turn",
     "unsubscribe_all",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return `lmspan.traces`, which a program that only records does not load."""
+    if name == "traces":
+        return import_module("lmspan.traces")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

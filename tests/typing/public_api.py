@@ -111,6 +111,13 @@ async def use() -> None:
     with lmspan.run("nightly", callbacks=[LogiLLMTiming()]) as result:
         assert_type((result.api_calls, result.total_tokens, result.cost), tuple[int, int, float])
     assert_type(CallbackEvent.ModuleEnd("1", success=True, duration_ms=5, tokens=None).success, bool)
+    trace = lmspan.traces.find(3)
+    assert_type((trace.root.name, trace.total.cost, trace.failures[0].recovered), tuple[str, float | None, bool])
+    assert_type(lmspan.traces.list(failed=True, since="2h")[0].words, str)
+    assert_type(lmspan.traces.statistics("tool", service="shop")[0].p95_s, float)
+    assert_type(trace.optimizer_runs[0].candidates[0].score, float | None)
+    assert_type(trace.evaluations[0].examples[0].feedback, str)
+    lmspan.traces.list(colour="blue")  # type: ignore[call-arg]
     double("wrong")  # type: ignore[arg-type]
     search(1)  # type: ignore[arg-type]
     lmspan.tool(3)  # type: ignore[call-overload]
