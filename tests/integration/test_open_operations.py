@@ -37,7 +37,8 @@ def started():
     running = []
 
     def start(code, directory, *arguments):
-        environ = {**os.environ, "LMSPAN_DIR": str(directory), "PYTHONPATH": str(TESTS)}
+        path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+        environ = {**os.environ, "LMSPAN_DIR": str(directory), "PYTHONPATH": path}
         process = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
             env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
