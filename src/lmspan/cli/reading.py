@@ -86,7 +86,12 @@ def read(which: str) -> tuple[list[Trace], int]:
         trace = store.find(which)
         return [trace], report(store.troubles)
     gc.disable()
-    traces, troubles = read_file(Path(which))
+    path = Path(which)
+    if path.is_dir():
+        store = store_of(which)
+        traces, troubles = list(store.each())[::-1], store.troubles
+    else:
+        traces, troubles = read_file(path)
     status = report(troubles)
     if not traces:
         raise TraceFileError(f"{which} holds no spans")

@@ -368,7 +368,7 @@ def remove(path: Path) -> None:
 def _by_trace(spans: Iterable[StoredSpan]) -> dict[str, list[StoredSpan]]:
     traces: dict[str, list[StoredSpan]] = {}
     for span in spans:
-        traces.setdefault(_storable(span.trace_id), []).append(span)
+        traces.setdefault(span.trace_id, []).append(span)
     return traces
 
 

@@ -60,7 +60,9 @@ def _link(link: Mapping[str, Any]) -> StoredLink:
 
 
 def _id(value: Any) -> str:
-    return _string(value).lower()
+    """Return an id in small letters, without halves of surrogate pairs, which no database can keep."""
+    text = _string(value).lower()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _string(value: Any) -> str:
