@@ -194,7 +194,8 @@ def test_import_loads_no_sdk_no_exporter_and_no_framework():
 def test_the_bare_package_depends_on_few():
     required = [line for line in distribution("lmspan").requires if "extra ==" not in line]
     assert sorted(line.split(">")[0].split("<")[0].strip() for line in required) == [
-        "click", "opentelemetry-api", "opentelemetry-exporter-otlp", "opentelemetry-sdk", "platformdirs", "rich", "wrapt",
+        "click", "opentelemetry-api", "opentelemetry-exporter-otlp", "opentelemetry-sdk", "platformdirs", "rich",
+        "wrapt",
     ]  # fmt: skip
 
 
