@@ -1,14 +1,18 @@
 """What LogiLLM's documentation promises of its callbacks, heard from DSPy programs, with the import lines changed."""
 
 import asyncio
+import copy
 import json
 import multiprocessing
 import threading
 
 import dspy
 import pytest
+from logillm.core import callbacks as theirs
+from logillm.core import jsonl_callback
 
 import lmspan
+from lmspan.callbacks import logillm as ours
 from lmspan.callbacks.logillm import (
     AbstractCallback,
     CallbackContext,
@@ -361,3 +365,55 @@ def test_the_complete_example():
     assert stats["calls"] == 3
     assert stats["total_time"] == pytest.approx(3 * stats["avg_time"])
     assert stats["avg_time"] > 0
+
+
+def test_every_name_that_the_release_exports_is_here():
+    assert set(theirs.__all__) <= set(ours.__all__)
+    assert {name for name in vars(jsonl_callback) if name.endswith("Callback") or name.startswith("register")} <= {
+        *ours.__all__
+    }
+
+
+def test_an_event_of_the_program_reaches_the_handlers_of_its_type_in_order(caplog):
+    heard = []
+
+    class Handlers(AbstractCallback):
+        def __init__(self, name, level):
+            self.label, self.level = name, level
+
+        @property
+        def priority(self):
+            return self.level
+
+        async def on_module_end(self, event):
+            await asyncio.sleep(0)
+            heard.append(self.label)
+            if self.label == "high":
+                raise ValueError("mine")
+
+    manager = CallbackManager()
+    manager.register(Handlers("low", Priority.LOW))
+    manager.register(Handlers("high", Priority.HIGH))
+    manager.register(Handlers("other", Priority.HIGHEST), callback_types=[CallbackType.MODULE_START])
+    manager.register_global(Handlers("global", Priority.LOW), name="everywhere")
+    event = ModuleEndEvent(CallbackContext(), None, {"answer": 1})
+    ours.emit_callback_sync(event)
+    asyncio.run(ours.emit_callback_async(event))
+    assert heard == ["high", "global", "low"] * 2
+    assert caplog.text.count("a handler of Handlers failed") == 2
+    assert manager.unregister_by_name("everywhere") == 1
+    manager.disable()
+    ours.emit_callback_sync(event)
+    assert len(heard) == 6
+
+
+def test_filters_and_bare_callbacks_are_accepted_as_the_release_accepts_them():
+    class OnlyEnd(AbstractCallback):
+        async def on_module_end(self, event): ...
+
+    manager = CallbackManager()
+    manager.register(OnlyEnd(), callback_types=[CallbackType.MODULE_START, CallbackType.MODULE_END])
+    manager.register(OnlyEnd(), callback_types=[])
+    manager.register(AbstractCallback())
+    assert manager.get_registered_callbacks()["module_start"] == ["OnlyEnd", "AbstractCallback"]
+    assert copy.deepcopy(manager) is copy.copy(manager) is manager

@@ -12,7 +12,7 @@ from llmproc.callbacks import CallbackEvent as Theirs
 import lmspan
 from lmspan.callbacks import dspy_ex
 from lmspan.callbacks.dsrs import DspyCallback
-from lmspan.callbacks.llmproc import CallbackEvent
+from lmspan.callbacks.llmproc import CallbackEvent, LLMProgram
 from lmspan.callbacks.logillm import (
     AbstractCallback,
     CallbackContext,
@@ -343,3 +343,29 @@ def test_the_instance_of_a_tool_of_llmproc_has_its_name():
     with lmspan.subscribed(callback):
         llmproc_agent()
     assert heard == ["weather"]
+
+
+def test_a_callback_of_a_program_is_heard_from_the_copy_that_an_optimizer_returns():
+    heard = []
+    program = dspy.Predict("question -> answer")
+    handler = {"on_adapter_call_start": lambda meta, payload, state: heard.append(payload["request"]["model"])}
+    with serving(YES) as server, recording(), dspy.context(lm=model(server)):
+        dspy_ex.attach(program, callbacks=[(handler, None)])
+        optimized = dspy.LabeledFewShot(k=0).compile(program, trainset=[])
+        assert optimized is not program
+        optimized(question="?")
+        dspy.Predict("question -> answer")(question="?")
+    assert heard == ["gpt-4o-mini"]
+
+
+def test_a_sync_process_of_the_facade_takes_callbacks_for_one_run(tmp_path):
+    heard = []
+    model_and_parameters = '[model]\nname = "claude-sonnet-4-5"\nprovider = "anthropic"\n[parameters]\nmax_tokens = 9\n'
+    (tmp_path / "config.toml").write_text(model_and_parameters)
+    with serving_wires(YES) as server, asking(server), recording(instrument=("llmproc",)):
+        process = LLMProgram.from_toml(tmp_path / "config.toml").start_sync()
+        process.add_callback({"api_request": lambda payload: heard.append("added")})
+        process.run("?", callbacks={"on_response": lambda content: heard.append("one run")})
+        process.run("?")
+        process.close()
+    assert heard == ["added", "one run", "added"]

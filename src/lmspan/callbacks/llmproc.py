@@ -10,6 +10,7 @@ run if it is subscribed with `on_error="stop"`. `LLMProgram` is LLMProc's own, e
 from __future__ import annotations
 
 import functools
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,10 @@ def _run(process: Callable[[], Any], original: Callable[..., Any]) -> Callable[.
     def run(*args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
         if callbacks is None:
             return original(process(), *args, **kwargs)
-        return _heard(original(process(), *args, **kwargs), callbacks)
+        if inspect.iscoroutinefunction(original):
+            return _heard(original(process(), *args, **kwargs), callbacks)
+        with subscriptions.subscribed(callbacks):
+            return original(process(), *args, **kwargs)
 
     return run
 

@@ -33,6 +33,7 @@ _MIPROS_CHOICE: Final = "_select_and_insert_instructions_and_demos"
 
 METHODS: Final[Classes] = (
     ("dspy.primitives.module", "Module", {"__call__": modules.MODULE, "acall": modules.MODULE}),
+    ("dspy.primitives.base_module", "BaseModule", {"deepcopy": modules.deepcopy}),
     ("dspy.retrievers.retrieve", "Retrieve", {"__call__": retrieval.RETRIEVE}),
     ("dspy.retrievers.embeddings", "Embeddings", {"__call__": retrieval.LOCAL}),
     ("dspy.predict.knn", "KNN", {"__call__": retrieval.LOCAL}),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.context import lineage
+from lmspan.guard import guarded
 from lmspan.instrumentation.dspy import rivals
 from lmspan.instrumentation.dspy.describe import base, signature_facts
 from lmspan.instrumentation.dspy.lm import is_lm, learn_secrets
@@ -15,6 +17,8 @@ from lmspan.instrumentation.kit.facts import stored
 from lmspan.instrumentation.kit.turns import Loop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
@@ -45,6 +49,18 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
             learn_secrets(recorder, lm)
         inputs = {name: value for name, value in call.inputs.items() if name != "lm" or not is_lm(value)}
         modules.capture(recorder, call, inputs)
+
+
+def deepcopy(wrapped: Callable[..., Any], module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Note which module a copy is made from: optimizers return a copy, and a subscription for the module hears it."""
+    made = wrapped(*args, **kwargs)
+    _note(made, module)
+    return made
+
+
+@guarded
+def _note(made: Any, module: Any) -> None:
+    lineage.note(made, module)
 
 
 MODULE: Final = Steps(start, describe, modules.succeed, release=modules.release)
