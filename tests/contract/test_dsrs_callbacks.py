@@ -346,3 +346,32 @@ def test_events_of_the_program_come_with_their_own_keys_and_as_their_variant():
         CallbackEvent.Warning("slow"),
         CallbackEvent.Error("gone"),
     ]
+
+
+def test_the_callback_of_the_runtimes_hud():
+    class RuntimeHudCallback(DspyCallback):
+        def __init__(self, hud):
+            self.hud = hud
+
+        def on_module_start(self, call_id, module_name, _inputs):
+            self.hud.append(("span_start", str(call_id), f"dsrs.{module_name}"))
+
+        def on_module_end(self, call_id, result):
+            prediction = result.ok()
+            attributes = {"tokens": prediction.lm_usage.total_tokens, "cost_msats": prediction.lm_usage.cost_msats}
+            self.hud.append(("span_end", str(call_id), result.is_ok(), attributes))
+
+        def on_trace_complete(self, graph, manifest):
+            self.hud.append(("summary", len(graph.nodes), manifest and manifest.compiled_id))
+
+    hud = []
+    lmspan.subscribe(RuntimeHudCallback(hud))
+    recorded = run()
+    call_id = f"{recorded.spans[0].context.span_id:016x}"
+    totals = recorded.totals("module Predict")
+    tokens = totals["input_tokens"] + totals["output_tokens"]
+    assert hud == [
+        ("span_start", call_id, "dsrs.Predict"),
+        ("span_end", call_id, True, {"tokens": tokens, "cost_msats": 0}),
+        ("summary", len(recorded.spans), None),
+    ]
