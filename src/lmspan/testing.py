@@ -38,7 +38,7 @@ from lmspan.content.redaction import Redactor
 from lmspan.context import propagation
 from lmspan.recording import recorder
 from lmspan.recording.metrics import Metrics
-from lmspan.subscribers import subscriptions
+from lmspan.subscribers import registry
 from lmspan.subscribers.processor import CallbackProcessor
 from lmspan.subscribers.sampling import ListeningSampler
 
@@ -231,7 +231,7 @@ def recording(
     provider = TracerProvider(
         sampler=sampler, resource=Resource({"service.name": "test"}), id_generator=FixedIds(), shutdown_on_exit=False
     )
-    provider.sampler = ListeningSampler(provider.sampler, subscriptions.anybody)
+    provider.sampler = ListeningSampler(provider.sampler, registry.anybody)
     provider.add_span_processor(CallbackProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()

@@ -25,7 +25,7 @@ class Hearing:
         self.note("tooled", call_id, outputs, exception is not None)
 
 def function(event, *args):
-    print(event, len(args))
+    print(event.value, len(args))
 """
 
 LIVE = """

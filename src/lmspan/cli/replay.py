@@ -28,6 +28,7 @@ def replay(which: str, callbacks: tuple[str, ...], dialect: str | None) -> int:
     TRACE is the beginning of an id, a number of `lmspan list`, 'last' (the default) or 'last~2'.
     """
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+    subscriptions.before_each(None)  # a replay records nothing
     for name in callbacks:
         subscriptions.subscribe(_callback(name), dialect=dialect)  # type: ignore[arg-type] # subscribe() checks it
     traces, status = read(which)

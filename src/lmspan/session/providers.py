@@ -50,8 +50,8 @@ def make(
     except ValueError as error:  # the SDK reads its limits from the environment when it is imported
         raise ConfigurationError(f"OpenTelemetry cannot be loaded: {error}") from error
     from lmspan.export.ids import UniqueIds
+    from lmspan.subscribers.registry import anybody
     from lmspan.subscribers.sampling import ListeningSampler
-    from lmspan.subscribers.subscriptions import anybody
 
     attributes = {"telemetry.distro.name": "lmspan", "telemetry.distro.version": __version__}
     resource = Resource.create({**attributes, "service.name": resolved.service_name, **(resource_attributes or {})})

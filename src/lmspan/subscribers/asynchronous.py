@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lmspan.context.awaiting import Place
     from lmspan.lifecycle import LiveCall
-    from lmspan.subscribers.subscriptions import SubscribedHook
+    from lmspan.subscribers.registry import SubscribedHook
 
     Running = asyncio.Task[BaseException | None]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from lmspan.context.awaiting import Place
-    from lmspan.subscribers.subscriptions import SubscribedHook
+    from lmspan.subscribers.registry import SubscribedHook
 
 logger: Final = logging.getLogger("lmspan")
 

@@ -11,7 +11,7 @@ from lmspan.errors import StopRun
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
-    from lmspan.subscribers.subscriptions import SubscribedHook
+    from lmspan.subscribers.registry import SubscribedHook
 
 logger: Final = logging.getLogger("lmspan")
 

@@ -16,7 +16,7 @@ from lmspan.context.awaiting import here
 from lmspan.guard import guarded
 from lmspan.lifecycle import LISTENING, STARTING, Event, LiveCall, Operation
 from lmspan.semconv.spans import OPERATIONS
-from lmspan.subscribers import asynchronous, delivery, subscriptions, usage
+from lmspan.subscribers import asynchronous, delivery, registry, usage
 from lmspan.subscribers.hooks import ANY_EVENT, Moment
 from lmspan.subscribers.result import RunResult
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from lmspan.context.awaiting import Place
-    from lmspan.subscribers.subscriptions import Table
+    from lmspan.subscribers.registry import Table
 
 _FOREIGN = "otel"
 _KNOWN = frozenset(Event) | {sc.EVENT_EXCEPTION, "error"}  # a hook names them, so that none hears them as unknown
@@ -41,7 +41,7 @@ class CallbackProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Run the start hooks of a call. Called on the program's thread, before the span is current."""
-        if not subscriptions.anybody():
+        if not registry.anybody():
             return
         scopes: Any = parent_context.get(LISTENING, ()) if parent_context is not None else ()
         call: Any = parent_context.get(STARTING) if parent_context is not None else None
@@ -49,7 +49,7 @@ class CallbackProcessor(SpanProcessor):
             call = self._foreign_call(span)
         if call is not None:
             call.identify(span)
-            start(call, subscriptions.table(scopes))
+            start(call, registry.table(scopes))
 
     def on_end(self, span: ReadableSpan) -> None:
         """End the call of another instrumentation's span."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from lmspan.subscribers.hooks import Moment
-    from lmspan.subscribers.subscriptions import SubscribedHook
+    from lmspan.subscribers.registry import SubscribedHook
 
     Run = Callable[[SubscribedHook, Moment, frozenset[int]], None]
 

@@ -15,7 +15,7 @@ from lmspan import semconv as sc
 from lmspan.errors import LmspanError
 from lmspan.lifecycle import LISTENING, LiveCall, Operation
 from lmspan.semconv.spans import EVENT_NAMES, OPERATION_OF_WORD, OPERATIONS
-from lmspan.subscribers import processor, subscriptions
+from lmspan.subscribers import processor, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ def replay(spans: Iterable[Any]) -> int:
     calls: dict[int, LiveCall] = {}
     started: dict[str, LiveCall] = {}
     scopes: Any = otel_context.get_current().get(LISTENING, ())
-    table = subscriptions.table(scopes)
+    table = registry.table(scopes)
     for _, kind, span, event in sorted(_moments(spans), key=lambda each: each[0]):
         if kind == _START:
             call = _call(span, started.get(span.parent_id))

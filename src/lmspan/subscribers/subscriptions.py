@@ -1,70 +1,39 @@
 """Subscriptions: bind a callback once, and look its hooks up in one table at each moment.
 
-    subscribe(callback) -> detect the dialect -> bind the hooks -> one table, from operation and phase to hooks
-
-Hooks run in order of priority, then of reach, then of subscription. The first event after a change builds a new table,
-so that a look-up needs no lock, and many changes in a row cost one table.
+subscribe(callback) -> detect the dialect -> bind the hooks -> one table, from operation and phase to hooks
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from opentelemetry import context as otel_context
 
 from lmspan.config import hook_timeout
 from lmspan.errors import CallbackError
-from lmspan.lifecycle import LISTENING, Operation, Phase
+from lmspan.lifecycle import LISTENING
 from lmspan.subscribers.detection import bound_hooks
 from lmspan.subscribers.hooks import Priority, name_of
 from lmspan.subscribers.patience import Patience
 from lmspan.subscribers.queued import HookQueue
+from lmspan.subscribers.registry import registry
 from lmspan.subscribers.scope import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from lmspan.lifecycle import LiveCall
-    from lmspan.subscribers.hooks import BoundHook, Moment
+    from lmspan.subscribers.hooks import BoundHook
 
 OnError = Literal["log", "stop"]
 Delivery = Literal["inline", "queued"]
 DialectName = Literal["dspy", "logillm", "llmproc", "dsrs", "dspy_ex"]
 
 _PROCESS, _OBJECT, _SCOPE = range(3)
-
-_Key = TypeVar("_Key")
-
-
-class SubscribedHook(NamedTuple):
-    """One bound hook of one subscription, as the tables hold it."""
-
-    subscription: Subscription
-    name: str
-    call: Callable[[Moment], Any]
-    when: Callable[[LiveCall], bool] | None
-
-
-class Table(NamedTuple):
-    """The hooks of some subscriptions, by the moments that they hear, each in order."""
-
-    starts: dict[Operation, tuple[SubscribedHook, ...]]
-    ends: dict[Operation, tuple[SubscribedHook, ...]]
-    events: dict[str, tuple[SubscribedHook, ...]]
-    wants_result: bool = False
-    wants_usage: bool = False
-
-    def hears(self, operation: Operation) -> bool:
-        """Tell whether a hook hears a call of this operation, or sums it up."""
-        if self.wants_usage and operation is Operation.LM:
-            return True
-        return bool(self.events) or operation in self.starts or operation in self.ends
 
 
 class Subscription:
@@ -106,7 +75,7 @@ class Subscription:
     def cancel(self) -> None:
         """Hear nothing more, at once and on every thread; queued hooks still run. A second call has no effect."""
         self.active = False
-        _registry.remove(self)
+        registry.remove(self)
         if self.queue is not None:
             self.queue.close()
 
@@ -142,79 +111,6 @@ def _cancelled(name: str) -> Subscription:
     return subscription
 
 
-class _Registry:
-    """The subscriptions of the process. Changed and read without a lock, also by a finaliser: each step is atomic."""
-
-    def __init__(self) -> None:
-        self.subscriptions: dict[int, Subscription] = {}
-        self.scopes: dict[int, Subscription] = {}
-        self.version = object()
-        self.built = _Built(object(), _table(()), {})
-
-    def add(self, subscription: Subscription) -> None:
-        self.subscriptions[subscription.number] = subscription
-        self.version = object()
-
-    def remove(self, subscription: Subscription) -> None:
-        self.subscriptions.pop(subscription.number, None)
-        self.scopes.pop(subscription.number, None)
-        self.version = object()
-
-    def open(self, subscription: Subscription) -> None:
-        self.scopes[subscription.number] = subscription
-        self.version = object()
-
-    def all(self) -> tuple[Subscription, ...]:
-        return tuple(sorted(self.subscriptions.copy().values(), key=_order))
-
-    def build(self) -> _Built:
-        """Look the hooks up, after a change."""
-        version = self.version
-        self.built = built = _Built(version, _table(self.all()), {})
-        return built
-
-    def build_with(self, scopes: tuple[Subscription, ...]) -> Table:
-        """Look the hooks of the process and of some scopes up."""
-        active = {each for each in (*self.all(), *scopes) if each.active}
-        return _table(sorted(active, key=_order))
-
-
-class _Built(NamedTuple):
-    """The tables of one version of the registry."""
-
-    version: object
-    table: Table
-    with_scopes: dict[tuple[Subscription, ...], Table]
-
-
-def _order(subscription: Subscription) -> tuple[int, int, int]:
-    return -subscription.priority, subscription.reach, subscription.number
-
-
-def _table(subscriptions: Iterable[Subscription]) -> Table:
-    starts: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
-    ends: defaultdict[Operation, list[SubscribedHook]] = defaultdict(list)
-    events: defaultdict[str, list[SubscribedHook]] = defaultdict(list)
-    wants_result = wants_usage = False
-    for subscription in subscriptions:
-        wants_result |= subscription.wants_result
-        wants_usage |= subscription.wants_usage
-        for name, hook, call in subscription.hooks:
-            subscribed_hook = SubscribedHook(subscription, name, call, hook.when)
-            if hook.phase is Phase.EVENT:
-                events[hook.event].append(subscribed_hook)
-                continue
-            phase = starts if hook.phase is Phase.START else ends
-            for operation in hook.operations:
-                phase[operation].append(subscribed_hook)
-    return Table(_frozen(starts), _frozen(ends), _frozen(events), wants_result, wants_usage)
-
-
-def _frozen(hooks: Mapping[_Key, list[SubscribedHook]]) -> dict[_Key, tuple[SubscribedHook, ...]]:
-    return {key: tuple(several) for key, several in hooks.items()}
-
-
-_registry = _Registry()
 _listen: Callable[[], Any] | None = None
 
 
@@ -222,28 +118,6 @@ def before_each(listen: Callable[[], Any] | None) -> None:
     """Set what is called before a callback is subscribed: it starts to record where nothing does."""
     global _listen  # noqa: PLW0603 - one for the process
     _listen = listen
-
-
-def table(scopes: tuple[Subscription, ...]) -> Table:
-    """Return the hooks of all subscriptions of the process, and of the scopes that are open here."""
-    built = _registry.built
-    if built.version is not _registry.version:
-        built = _registry.build()
-    if not scopes:
-        return built.table
-    if scopes not in built.with_scopes:
-        built.with_scopes[scopes] = _registry.build_with(scopes)
-    return built.with_scopes[scopes]
-
-
-def listed() -> tuple[Subscription, ...]:
-    """Return the subscriptions of the process, in order; those of a `with` are not among them."""
-    return _registry.all()
-
-
-def anybody() -> bool:
-    """Tell whether the process has any subscription, in any scope."""
-    return bool(_registry.subscriptions or _registry.scopes)
 
 
 def subscribe(
@@ -287,7 +161,7 @@ def subscribe(
     subscription = _subscription(callback, hooks, priority, on_error, dialect, name, scope, delivery, timeout_s)
     if _listen is not None:
         _listen()
-    _registry.add(subscription)
+    registry.add(subscription)
     return subscription
 
 
@@ -322,7 +196,7 @@ def result_filled() -> AbstractContextManager[Subscription]:
 
 def unsubscribe_all() -> None:
     """Cancel every subscription of the process."""
-    for each in _registry.all():
+    for each in registry.all():
         each.cancel()
 
 
@@ -332,7 +206,7 @@ def _scoped(subscription: Subscription) -> Iterator[Subscription]:
     before = otel_context.get_current()
     scopes: Any = before.get(LISTENING, ())
     otel_context.attach(otel_context.Context({**before, LISTENING: (*scopes, subscription)}))
-    _registry.open(subscription)
+    registry.open(subscription)
     try:
         yield subscription
     finally:

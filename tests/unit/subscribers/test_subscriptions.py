@@ -8,7 +8,7 @@ import pytest
 import lmspan
 from lmspan.callbacks.dspy import BaseCallback
 from lmspan.callbacks.dspy_ex import attach
-from lmspan.subscribers import subscriptions
+from lmspan.subscribers import registry
 from lmspan.testing import recording
 from support.subscribers import ask, listener
 
@@ -98,7 +98,7 @@ def test_what_is_subscribed_for_an_object_ends_with_the_object():
             gc.collect()
     assert heard == ["all", "its own", "all"]
     assert not subscription.active
-    assert [each.name for each in subscriptions.listed()] == ["Listener"]
+    assert [each.name for each in registry.listed()] == ["Listener"]
 
 
 def ask_of(part):
@@ -113,8 +113,8 @@ def test_ten_thousand_objects_that_come_and_go_leave_nothing_and_cost_the_same_e
     short = min(attach_and_forget(1_000) for _ in range(3))
     assert attach_and_forget(10_000) < short * 10 * 5
     gc.collect()
-    assert subscriptions.listed() == ()
-    assert subscriptions.anybody() is False
+    assert registry.listed() == ()
+    assert registry.anybody() is False
 
 
 def test_an_event_pays_for_no_subscription_that_has_ended():
@@ -123,7 +123,7 @@ def test_an_event_pays_for_no_subscription_that_has_ended():
     lmspan.subscribe(callback)
     for each in subscribed:
         each.cancel()
-    hooks = subscriptions.table(()).starts[lmspan.Operation.LM]
+    hooks = registry.table(()).starts[lmspan.Operation.LM]
     assert [each.subscription.callback for each in hooks] == [callback]
 
 
