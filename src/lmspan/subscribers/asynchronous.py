@@ -43,8 +43,8 @@ _MOST: Final = 4_096
 _under_way: set[concurrent.futures.Future[None]] = set()
 """The hooks that wait or run on our loop."""
 
-_left_alone: set[Running] = set()
-"""The hooks that nothing waits for any longer, on any loop."""
+_left_alone: set[asyncio.Task[Any]] = set()
+"""The hooks that nothing waits for any longer, on any loop: an event loop itself keeps no task alive."""
 
 
 class Chain:
@@ -145,9 +145,9 @@ def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starti
         place.turn = place.turn or asyncio.Lock()
         task = loop.create_task(_in_turn(place.turn, bound, call, result, starting))
         task.add_done_callback(lambda task: _close(result) if task.cancelled() else None)  # before its start
-        if bound.subscription.waited_for:
-            place.tasks.add(task)
-            task.add_done_callback(place.tasks.discard)
+        tasks = place.tasks if bound.subscription.waited_for else _left_alone
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
     elif (own := _own_loop()) is None:
         asyncio.run(_in_turn(asyncio.Lock(), bound, call, result, starting))
     elif len(_under_way) >= _MOST:
