@@ -34,9 +34,9 @@ class Place:
         self.call: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
         """The running loop, while subscribers hear the call: from its start until its last hook has ended."""
-        self.steps: deque[Callable[[], Awaitable[None]]] = deque()
+        self.steps: deque[Callable[[], Awaitable[None]]] | None = None
         """What the call awaits in order where it is now."""
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] | None = None
         """The hooks of the steps inside it that were not awaited. Each ends in a bounded time."""
         self.turn: asyncio.Lock | None = None
         """Gives those hooks their turn, one after the other."""
@@ -47,6 +47,19 @@ class Place:
         self.loop = running_loop()
         return self.holds and self.loop is not None
 
+    def then(self, *steps: Callable[[], Awaitable[None]]) -> None:
+        """Await these, too, in this order."""
+        if self.steps is None:
+            self.steps = deque()
+        self.steps.extend(steps)
+
+    def wait_for(self, task: asyncio.Task[None]) -> None:
+        """Wait for a task, too, until it has ended."""
+        if self.tasks is None:
+            self.tasks = set()
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
     def is_busy(self) -> bool:
         """Tell whether hooks of earlier steps still run, here or directly around here."""
         outer = self.outer
@@ -55,8 +68,8 @@ class Place:
     async def wait_for_earlier(self) -> None:
         """Wait for the hooks of earlier steps."""
         outer = self.outer
-        around = outer.tasks if outer is not None and outer.loop is self.loop else ()
-        if earlier := (*self.tasks, *around):
+        around = outer.tasks if outer is not None and outer.loop is self.loop else None
+        if earlier := (*(self.tasks or ()), *(around or ())):
             await asyncio.wait(earlier)
 
     async def settle(self) -> None:
@@ -64,7 +77,10 @@ class Place:
         first: BaseException | None = None
         while self.tasks or self.steps:
             try:
-                await (asyncio.wait(tuple(self.tasks)) if self.tasks else self.steps.popleft()())
+                if self.tasks:
+                    await asyncio.wait(tuple(self.tasks))
+                elif self.steps:
+                    await self.steps.popleft()()
             except BaseException as error:  # noqa: BLE001 - raised below, after the other hooks
                 first = first or error
         if first is not None:

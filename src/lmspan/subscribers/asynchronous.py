@@ -145,9 +145,11 @@ def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starti
         place.turn = place.turn or asyncio.Lock()
         task = loop.create_task(_in_turn(place.turn, bound, call, result, starting))
         task.add_done_callback(lambda task: _close(result) if task.cancelled() else None)  # before its start
-        tasks = place.tasks if bound.subscription.waited_for else _left_alone
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        if bound.subscription.waited_for:
+            place.wait_for(task)
+        else:
+            _left_alone.add(task)
+            task.add_done_callback(_left_alone.discard)
     elif (own := _own_loop()) is None:
         asyncio.run(_in_turn(asyncio.Lock(), bound, call, result, starting))
     elif len(_under_way) >= _MOST:
@@ -201,7 +203,7 @@ def wait_for(call: LiveCall, place: Place | None) -> None:
     waiting = dict(chain.waiting)
     bound_s = sum({each.subscription.number: each.subscription.timeout_s for each in waiting.values()}.values())
     if place is not None:
-        place.steps.append(lambda: _awaited(waiting, bound_s))
+        place.then(lambda: _awaited(waiting, bound_s))
         return
     left = concurrent.futures.wait(waiting, timeout=bound_s).not_done
     for future in left:  # a hook blocks the thread of our loop

@@ -44,8 +44,7 @@ def deliver(  # noqa: C901 - the hot path is one function
     within = inside.get()
     if place is not None and not again and not within and place.is_busy():
         later = moment.for_later()
-        place.steps.append(place.wait_for_earlier)
-        place.steps.append(functools.partial(_resume, hooks, later, starting, place))
+        place.then(place.wait_for_earlier, functools.partial(_resume, hooks, later, starting, place))
         return
     call = moment.call
     rest = iter(hooks)
@@ -98,7 +97,7 @@ def _await(
             raise error
         deliver(rest, later, starting, place, again=True)
 
-    place.steps.append(wait)
+    place.then(wait)
 
 
 async def _resume(hooks: Iterable[SubscribedHook], moment: Moment, starting: bool, place: Place) -> None:
