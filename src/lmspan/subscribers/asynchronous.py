@@ -174,7 +174,7 @@ def _close(result: Any) -> None:
 def _submit(
     loop: asyncio.AbstractEventLoop, bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], starting: bool
 ) -> None:
-    chain: Chain = vars(call.root).setdefault("chain", Chain())
+    chain: Chain = call.root.chain or vars(call.root).setdefault("chain", Chain())  # one, whichever thread is first
     future = asyncio.run_coroutine_threadsafe(_in_turn(chain.turn, bound, call, result, starting), loop)
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)
