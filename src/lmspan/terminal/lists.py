@@ -99,7 +99,6 @@ def _statistic(each: Statistic) -> Sequence[Cell]:
     chunk = ""
     if each.first_chunk_p50_s is not None and each.first_chunk_p95_s is not None:
         chunk = f"{duration(each.first_chunk_p50_s)}/{duration(each.first_chunk_p95_s)}"
-    failed = each.failed - each.recovered if each.failed > each.recovered else 0
     return (
         text(safe_text(each.key), "bold"),
         text(str(each.calls)),
@@ -114,7 +113,7 @@ def _statistic(each: Statistic) -> Sequence[Cell]:
         text(str(each.retries or ""), "yellow"),
         text(duration(each.retry_wait_s) if each.retry_wait_s else "", "yellow"),
         text(str(each.recovered or ""), "yellow"),
-        text(str(failed or ""), "red"),
+        text(str(each.failed or ""), "red"),
     )
 
 

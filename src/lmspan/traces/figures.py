@@ -113,10 +113,11 @@ def failures(rows: Mapping[str, Row]) -> dict[str, bool]:
     one is an evaluation or a search, which counts the failure as a result.
     """
     outer = {row.parent_id for row in rows.values() if row.failed}
-    return {row.span_id: _recovered(row, rows) for row in rows.values() if row.failed and row.span_id not in outer}
+    return {row.span_id: is_recovered(row, rows) for row in rows.values() if row.failed and row.span_id not in outer}
 
 
-def _recovered(row: Row, rows: Mapping[str, Row]) -> bool:
+def is_recovered(row: Row, rows: Mapping[str, Row]) -> bool:
+    """Return whether an operation above a failed span went on in spite of it."""
     seen: set[str] = set()
     while row.failed and row.span_id not in seen:
         seen.add(row.span_id)

@@ -1,7 +1,8 @@
 """Statistics over spans: calls, latency percentiles, tokens and cost by model, module, tool, session, user or service.
 
-The tokens and the cost of a module are those of all model calls below it, so that nested modules count them each. Those
-of a session, user or service are those of the model calls of its traces.
+The tokens and the cost of a module are those of all model calls below it: nested modules count them each, a module that
+calls itself counts them once. Those of a session, user or service are those of the model calls of its traces. `failed`
+does not include what is `recovered`.
 """
 
 from __future__ import annotations
@@ -92,15 +93,20 @@ def statistics(rows: Iterable[Row], by: str) -> list[Statistic]:
 
 def _add_calls(groups: dict[str, _Group], trace: Sequence[Row], key_of: Callable[[Row], str]) -> None:
     sums = figures.below(trace)
-    failures = figures.failures({row.span_id: row for row in trace})
+    by_id = {row.span_id: row for row in trace}
+    above: dict[str, frozenset[str]] = {}
     for row in trace:
         key = key_of(row)
+        keys = above.get(row.parent_id, frozenset())
+        above[row.span_id] = keys if not key or key in keys else keys | {key}
         if key:
             group = groups.setdefault(key, _Group())
             _add(group, row)
-            group.failed += row.failed
-            group.recovered += failures.get(row.span_id, False)
-            group.figures.include(_own(row) if row.is_model_call else sums[row.span_id])
+            recovered = row.failed and figures.is_recovered(row, by_id)
+            group.failed += row.failed and not recovered
+            group.recovered += recovered
+            if row.is_model_call or key not in keys:  # otherwise a group above counts what is below
+                group.figures.include(_own(row) if row.is_model_call else sums[row.span_id])
 
 
 def _own(row: Row) -> Figures:

@@ -250,7 +250,7 @@ def test_statistics_by_model_count_calls_percentiles_retries_and_cost():
         span("9", "0", "chat m", status=2, attributes={"gen_ai.request.model": "m"}),
     )
     first, other = statistics(rows, "model")
-    assert (first.key, first.calls, first.failed, first.recovered, first.cost) == ("m", 6, 1, 1, 2.5)
+    assert (first.key, first.calls, first.failed, first.recovered, first.cost) == ("m", 6, 0, 1, 2.5)
     assert (first.total_s, first.p50_s, first.max_s) == (16, 2.5, 5)
     assert (first.first_chunk_p50_s, round(first.first_chunk_p95_s, 3)) == (0.3, 0.48)
     assert (first.input_tokens, first.output_tokens, first.unknown_costs) == (50, 25, 0)
@@ -276,6 +276,25 @@ def test_statistics_by_module_count_what_is_below_and_by_session_the_whole_trace
     assert [each.key for each in statistics(rows, "tool")] == ["t"]
     with pytest.raises(LmspanError, match="statistics by 'modle' are not known"):
         statistics(rows, "modle")
+
+
+def test_statistics_count_a_failure_as_failed_or_as_recovered():
+    rows = rows_of(
+        span("0", "", "module M", attributes={"session.id": "s"}),
+        span("1", "0", "module N", status=2),
+        span("2", "1", "chat m", status=2, attributes={"gen_ai.request.model": "m"}),
+        span("3", "gone", "chat m", status=2, attributes={"gen_ai.request.model": "m", "session.id": "s"}),
+    )
+    for by, key, failed, recovered in (("model", "m", 1, 1), ("module", "N", 0, 1), ("session", "s", 1, 1)):
+        each = next(each for each in statistics(rows, by) if each.key == key)
+        assert (each.failed, each.recovered) == (failed, recovered), by
+
+
+def test_a_module_that_calls_itself_counts_what_is_below_once():
+    rows = rows_of(
+        span("0", "", "invoke_agent A"), span("1", "0", "module M"), span("2", "1", "invoke_agent A"), chat("3", "2")
+    )
+    assert [(each.key, each.calls, each.cost) for each in statistics(rows, "module")] == [("A", 2, 0.5), ("M", 1, 0.5)]
 
 
 @pytest.mark.parametrize(
