@@ -12,7 +12,8 @@ from lmspan.errors import LmspanError
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r'[^\s"]+')
+_INT64: Final = 2**63 - 1
 _MOST_WORDS: Final = 32
 
 
@@ -60,7 +61,7 @@ class Filter:
     def conditions(self) -> tuple[list[str], list[Any]]:
         """Return the conditions in SQL on the table `traces`, except that of the text, and their values."""
         given = [(sql, value) for sql, value in self._conditions() if value is not None]
-        return [sql for sql, _ in given], [value for sql, value in given for _ in range(sql.count("?"))]
+        return [sql for sql, _ in given], [_limited(value) for sql, value in given for _ in range(sql.count("?"))]
 
     def _conditions(self) -> list[tuple[str, Any]]:
         return [
@@ -76,8 +77,16 @@ class Filter:
         ]
 
     def words(self) -> list[str]:
-        """Return the words to search, as queries of the full text search; each stands for its beginning, too."""
+        """Return the words to search, as queries of the full text search; each stands for its beginning, too.
+
+        A word with punctuation, for example C-3, is found where its parts follow each other.
+        """
         return [f'"{word}"*' for word in _WORD.findall(self.text or "")[:_MOST_WORDS]]
+
+
+def _limited(value: Any) -> Any:
+    """Return a value that SQLite can compare: its integers have 64 bits."""
+    return max(min(value, _INT64), -_INT64) if type(value) is int else value
 
 
 def _has_span(condition: str) -> str:
