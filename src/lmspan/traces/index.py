@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lmspan.errors import TraceFileError
 from lmspan.traces.content import first_words, texts_of
 from lmspan.traces.figures import failures
-from lmspan.traces.files import Piece, Troubles, open_file, pieces, spans_in
+from lmspan.traces.files import Piece, Troubles, open_file, pieces, read_chunk, spans_in
 from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 
@@ -92,10 +92,21 @@ class Index:
         """
         self._directory = directory
         self._patterns = patterns
-        self._database = _opened(directory / INDEX_NAME) if beside else _temporary()
+        self._beside = beside
+        self._database = self._opened()
         self.troubles: list[str] = []
-        self.close: Callable[[], object] = weakref.finalize(self, self._database.close)
-        """Close the database. It is closed when nothing refers to the index, too."""
+
+    def _opened(self) -> sqlite3.Connection:
+        return _opened(self._directory / INDEX_NAME) if self._beside else _temporary()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def __del__(self) -> None:
+        """Close the database that a query in a notebook has left open."""
+        with suppress(AttributeError, sqlite3.Error):  # its construction may have failed
+            self._database.close()
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """Run a query."""
@@ -109,10 +120,23 @@ class Index:
         try:
             self._refresh()
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            self.troubles.append("another process makes the index; the newest traces may be missing")
+            if "locked" in str(error):
+                self.troubles.append("another process makes the index; the newest traces may be missing")
+            else:  # the disk is full, or fails
+                self.close()
+                self._database = _temporary()
+                self._refresh()
+        except sqlite3.DatabaseError:
+            self.discard()
+            self._database = self._opened()
+            self._refresh()
         self.troubles += self._unreadable()
+
+    def discard(self) -> None:
+        """Close a broken database and remove it."""
+        self.close()
+        if self._beside:
+            remove(self._directory / INDEX_NAME)
 
     def _refresh(self) -> None:
         paths = {identity(status): path for path, status in _with_status(self._files())}
@@ -147,10 +171,11 @@ class Index:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # SQLite itself ends it where the disk is full
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     def _extend(self, path: Path, file: int, indexed: int) -> None:
         """Index the lines that a file has got since."""
@@ -224,14 +249,17 @@ class Index:
         number = self.rows(
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?)", (trace, file, piece.offset, piece.length)
         ).lastrowid
-        marks = ", ".join("?" * (len(Row._fields) + 1))
-        rows = ((trace, *row_of(span)[1:], file) for span in spans if span.state is State.ENDED)
-        self._database.executemany(f"INSERT OR IGNORE INTO spans VALUES ({marks})", rows)
+        self._add_rows(trace, spans, file)
         texts = dict.fromkeys(text[:_LONGEST_TEXT] for span in spans for text in texts_of(span))
         self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, _storable("\n".join(texts))))
         root = next((span for span in spans if not span.parent_id), None)
         if root is not None:
             self.rows("UPDATE traces SET words = ? WHERE id = ?", (_storable(first_words(root)), trace))
+
+    def _add_rows(self, trace: int, spans: Iterable[StoredSpan], file: int) -> None:
+        marks = ", ".join("?" * (len(Row._fields) + 1))
+        rows = ((trace, *row_of(span)[1:], file) for span in spans if span.state is State.ENDED)
+        self._database.executemany(f"INSERT OR IGNORE INTO spans VALUES ({marks})", rows)
 
     def _forget(self, file: int) -> None:
         """Remove a file."""
@@ -241,10 +269,23 @@ class Index:
         self._database.executemany("UPDATE traces SET spans = NULL WHERE id = ?", traces)
         self.rows("DELETE FROM chunks WHERE file = ?", (file,))
         self.rows("DELETE FROM files WHERE id = ?", (file,))
+        for (trace,) in traces:
+            self._add_copies(trace)
+
+    def _add_copies(self, trace: int) -> None:
+        """Add the spans of a trace that another file holds, too."""
+        (trace_id,) = self.rows("SELECT trace_id FROM traces WHERE id = ?", (trace,)).fetchone()
+        chunks = "SELECT file, name, offset, length FROM chunks JOIN files ON files.id = file WHERE trace = ?"
+        for file, name, offset, length in self.rows(chunks, (trace,)).fetchall():
+            with suppress(TraceFileError), closing(open_file(self._directory / name)) as opened:
+                opened.seek(offset)
+                self._add_rows(trace, read_chunk(opened.read(length), trace_id), file)
 
     def _sum_up(self) -> None:
         """Compute the rows of traces whose spans have changed."""
-        self.rows("DELETE FROM traces WHERE spans IS NULL AND NOT EXISTS (SELECT 1 FROM spans WHERE trace = traces.id)")
+        self.rows(
+            "DELETE FROM traces WHERE spans IS NULL AND NOT EXISTS (SELECT 1 FROM chunks WHERE trace = traces.id)"
+        )
         failing = self.rows(_WITH_FAILURES).fetchall()
         self.rows(_SUM_UP)
         for (trace,) in failing:

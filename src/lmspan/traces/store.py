@@ -108,19 +108,20 @@ class Store:
 
     @contextmanager
     def _refreshed(self) -> Iterator[Index]:
-        index = self._index or Index(self._directory, self._patterns, beside=self._beside)
+        self._index = index = self._index or self._made_index()
         try:
             index.refresh()
-        except sqlite3.DatabaseError:  # broken, or the disk is full: the answer does not depend on the index
-            index.close()
-            if not self._beside:
-                raise
-            self._beside = False
-            index = Index(self._directory, self._patterns, beside=False)
-            index.refresh()
-        self._index = index
-        self.troubles = index.troubles
-        yield index
+            self.troubles = index.troubles
+            yield index
+        except sqlite3.DatabaseError as error:
+            self._index = None
+            if isinstance(error, sqlite3.OperationalError):
+                raise TraceFileError(f"the index of {self.path} cannot be used: {error}") from error
+            index.discard()
+            raise TraceFileError(f"the index of {self.path} is broken and was removed; try again") from error
+
+    def _made_index(self) -> Index:
+        return Index(self._directory, self._patterns, beside=self._beside)
 
     def _open_spans(self, trace_id: str = "") -> Opened:
         return open_spans(self._directory, trace_id) if self._is_journaled else {}
@@ -142,11 +143,11 @@ class Store:
     def count(self) -> int:
         """Return the number of stored traces."""
         with self._refreshed() as index:
-            return int(index.rows("SELECT count(*) FROM traces").fetchone()[0])
+            return int(index.rows("SELECT count(*) FROM traces WHERE spans > 0").fetchone()[0])
 
     def _selected(self, index: Index, wanted: Filter, limit: int | None) -> Iterable[Any]:
         conditions, values = _conditions(index, wanted)
-        where = " AND ".join(["spans IS NOT NULL", *conditions])
+        where = " AND ".join(["spans > 0", *conditions])
         statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC LIMIT ?"
         return index.rows(statement, [*values, -1 if limit is None else limit])
 
@@ -170,7 +171,7 @@ class Store:
         return traces
 
     def _is_indexed(self, index: Index, trace_id: str) -> bool:
-        return index.rows("SELECT 1 FROM traces WHERE trace_id = ?", (trace_id,)).fetchone() is not None
+        return index.rows("SELECT 1 FROM traces WHERE trace_id = ? AND spans > 0", (trace_id,)).fetchone() is not None
 
     def _has_ended(self, index: Index, span: StoredSpan) -> bool:
         condition = "traces.trace_id = ? AND spans.span_id = ?"

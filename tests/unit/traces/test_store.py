@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -74,6 +75,14 @@ def test_a_list_has_one_row_a_trace_the_newest_first(shop):
         ({"text": "shop.Empty"}, ["bb", "aa"]),
         ({"text": "coffee"}, []),
         ({"text": '"*NEAR('}, []),
+        ({"text": "???"}, []),
+        ({"text": "s-7"}, ["bb"]),
+        ({"text": "s-8"}, []),
+        ({"text": "m-2 find"}, ["bb"]),
+        ({"since": "9999-12-31"}, []),
+        ({"until": "9999-12-31"}, ["cc", "bb", "aa"]),
+        ({"since": "99999999999w"}, ["cc", "bb", "aa"]),
+        ({"slow": "99999999999w"}, []),
         ({"trace": "bb" * 16}, ["bb"]),
         ({"failed": True, "service": "batch"}, []),
     ],
@@ -200,22 +209,58 @@ def test_a_broken_index_is_made_again(shop, content):
     assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
 
 
-def test_an_index_that_breaks_while_it_is_used_costs_no_answer(shop):
-    Store(shop).list()
-    write(shop / "traces.jsonl", otlp("1", start=95, end=96, trace="dd"))
-    index = shop / "index.sqlite"
-    content = bytearray(index.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)  # the first page, with the schema, is as it was
-    index.write_bytes(content)
-    assert ids(Store(shop).list()) == ["dd", "cc", "bb", "aa"]
+def spoil_pages(path, first):
+    """Overwrite the pages of a database from one on; the page of its header stays."""
+    content = path.read_bytes()
+    path.write_bytes(content[: first * 4096] + b"\x5a" * (len(content) - first * 4096))
 
 
-def test_a_full_disk_costs_no_answer(shop):
+def test_an_index_with_broken_pages_is_made_again(shop):
+    with closing(Store(shop)._made_index()) as index:
+        index.refresh()
+    spoil_pages(shop / "index.sqlite", 1)
+    assert ids(Store(shop).list()) == ["cc", "bb", "aa"]
+    assert sqlite3.connect(shop / "index.sqlite").execute("SELECT count(*) FROM traces").fetchone() == (3,)
+
+
+def test_an_index_that_breaks_during_a_query_is_removed_with_an_error(shop):
     stored = Store(shop)
     stored.list()
-    write(shop / "traces.jsonl", otlp("1", start=95, end=96, trace="dd"))
-    stored._index.rows("PRAGMA max_page_count = 1")  # SQLite reports the database as full
-    assert ids(stored.list()) == ["dd", "cc", "bb", "aa"]
+    with pytest.raises(TraceFileError, match=r"the index of .* is broken and was removed; try again"):
+        with stored._refreshed():
+            raise sqlite3.DatabaseError("database disk image is malformed")
+    assert not (shop / "index.sqlite").exists()
+    assert ids(stored.list()) == ["cc", "bb", "aa"]
+
+
+def test_a_disk_that_is_full_does_not_prevent_a_list(shop, monkeypatch):
+    monkeypatch.setattr(index_module, "_SCHEMA", index_module._SCHEMA + "PRAGMA max_page_count = 26;")
+    for number in range(300):
+        write(shop / "traces.jsonl", otlp("1", "", f"module {'x' * 150}", 100 + number, 101 + number, f"{number:04x}"))
+    really = index_module._temporary
+    monkeypatch.setattr(index_module, "_temporary", lambda: (monkeypatch.undo(), really())[1])
+    assert len(Store(shop).list()) == 303
+
+
+def test_a_span_that_two_files_hold_stays_when_one_of_them_is_removed(shop):
+    copy = shop / "traces-copy.jsonl"
+    copy.write_bytes((shop / "traces.jsonl").read_bytes())
+    os.utime(shop / "traces.jsonl", (1, 1))  # the older one is indexed first
+    stored = Store(shop)
+    before = stored.list()
+    (shop / "traces.jsonl").unlink()
+    assert list(stored.list()) == list(before)
+
+
+def test_a_trace_that_has_not_ended_does_not_lend_its_words_to_the_next_one(tmp_path):
+    file = write(tmp_path / "traces.jsonl", otlp("1", name="module elephant", end=0, trace="aa"))
+    stored = Store(tmp_path)
+    assert (ids(stored.list()), stored.count()) == ([], 0)
+    write(file, otlp("1", name="module mouse", trace="bb"))
+    assert ids(stored.list()) == ["bb"]
+    assert ids(stored.list(Filter(text="elephant"))) == []
+    write(file, otlp("2", "1", "chat m", trace="aa"))
+    assert ids(stored.list(Filter(text="elephant"))) == ["aa"]
 
 
 def test_an_index_of_another_version_is_made_again(shop):
