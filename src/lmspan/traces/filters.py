@@ -76,6 +76,12 @@ class Filter:
             (_has_span("instr(lower(model), ?)"), self.model.lower() if self.model else None),
         ]
 
+    def of_spans(self) -> list[Filter]:
+        """Return a filter for each property that a single span gives to a trace, and for each word of the text."""
+        names = ("failed", "service", "name", "session", "model")
+        words = [Filter(text=word) for word in (self.text or "").split()]
+        return [Filter(**{name: value}) for name in names if (value := getattr(self, name))] + words
+
     def words(self) -> list[str]:
         """Return the words to search, as queries of the full text search; each stands for its beginning, too.
 

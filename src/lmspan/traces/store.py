@@ -8,7 +8,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -132,11 +132,14 @@ class Store:
         with self._refreshed() as index:
             running = self._running(index)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
-            rows = [_summary(row, running, numbers) for row in self._selected(index, wanted, limit)]
-            known = {summary.trace_id for summary in rows}
+            enough = None if limit is None else limit + len(running)
+            selected = self._selected(index, wanted, enough)
+            rows = [_summary(row, running, numbers) for row in selected if row[0] not in running]
             for trace_id, spans in running.items():
-                if trace_id not in known and not self._is_indexed(index, trace_id) and _matches(spans, wanted):
-                    rows.append(_summary_of_open(trace_id, spans, numbers))
+                ended = next(iter(self._selected(index, Filter(trace=trace_id), 1)), None)
+                summary = _summary(ended or _row_of_open(trace_id, spans), running, numbers)
+                if self._selects(index, wanted, spans, trace_id):
+                    rows.append(summary)
         rows.sort(key=lambda summary: summary.start, reverse=True)
         return Table(Summary, rows[:limit])
 
@@ -150,6 +153,18 @@ class Store:
         where = " AND ".join(["spans > 0", *conditions])
         statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC LIMIT ?"
         return index.rows(statement, [*values, -1 if limit is None else limit])
+
+    def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:
+        """Return whether a filter selects a trace that runs; an ended span or an open one can have each property."""
+        start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
+        for row in index.rows("SELECT start, end FROM traces WHERE trace_id = ? AND spans > 0", (trace_id,)):
+            start, end = min(start, row[0]), max(end, row[1])
+        if wanted.trace not in (None, trace_id) or not _is_in_time(wanted, start, end):
+            return False
+        return all(
+            _matches(spans, each) or any(True for _ in self._selected(index, replace(each, trace=trace_id), 1))
+            for each in wanted.of_spans()
+        )
 
     def _newest(self, index: Index, running: Opened) -> Iterable[str]:
         """Return the ids of traces in the order of their numbers."""
@@ -299,25 +314,27 @@ def _summary(row: Sequence[Any], running: Opened, numbers: Mapping[str, int]) ->
     )
 
 
-def _summary_of_open(trace_id: str, spans: Sequence[StoredSpan], numbers: Mapping[str, int]) -> Summary:
+def _row_of_open(trace_id: str, spans: Sequence[StoredSpan]) -> Sequence[Any]:
     """Return the row of a trace of which no operation has ended."""
     start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
-    row = (trace_id, start, end, spans[0].service, spans[0].name, first_words(spans[0]), False, 0, 0, 0, 0, None, 0, 0,
-           False, "", None, None)  # fmt: skip
-    return _summary(row, {trace_id: spans}, numbers)
+    return (trace_id, start, end, spans[0].service, spans[0].name, first_words(spans[0]), False, 0, 0, 0, 0, None, 0, 0,
+            False, "", None, None)  # fmt: skip
+
+
+def _is_in_time(wanted: Filter, start: int, end: int) -> bool:
+    """Return whether a filter selects a trace of this start and end."""
+    slow, since, until = nanoseconds(wanted.slow), moment(wanted.since), moment(wanted.until)
+    return (
+        (slow is None or end - start >= slow) and (since is None or start >= since) and (until is None or start < until)
+    )
 
 
 def _matches(spans: Sequence[StoredSpan], wanted: Filter) -> bool:
-    """Return whether a filter selects a trace of which no operation has ended."""
-    start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
+    """Return whether open spans have the properties of a filter, except those of time."""
     texts = " ".join(text.lower() for span in spans for text in texts_of(span)) if wanted.text else ""
     rows = [row_of(span) for span in spans]
-    slow, since, until = nanoseconds(wanted.slow), moment(wanted.since), moment(wanted.until)
     return all((
         not wanted.failed,
-        slow is None or end - start >= slow,
-        since is None or start >= since,
-        until is None or start < until,
         wanted.service is None or any(row.service == wanted.service for row in rows),
         wanted.name is None or any(wanted.name.lower() in row.name.lower() for row in rows),
         wanted.session is None or any(wanted.session in (row.session, row.user) for row in rows),

@@ -252,6 +252,32 @@ def test_a_span_that_two_files_hold_stays_when_one_of_them_is_removed(shop):
     assert list(stored.list()) == list(before)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "is_selected"),
+    [
+        ({}, True),
+        ({"name": "optimize"}, True),
+        ({"name": "chat"}, True),
+        ({"name": "execute_tool"}, False),
+        ({"text": "zebra tea"}, True),
+        ({"text": "zebra coffee"}, False),
+        ({"session": "s", "model": "m-1", "service": "shop"}, True),
+        ({"failed": True}, True),
+        ({"since": 15}, False),
+        ({"until": 15}, True),
+        ({"slow": 10}, True),
+        ({"trace": "aa" * 16}, True),
+        ({"trace": "bb" * 16}, False),
+    ],
+)
+def test_a_filter_selects_a_trace_by_what_has_ended_and_by_what_runs(tmp_path, wanted, is_selected):
+    facts = {"lmspan.operation.inputs": {"student": "zebra"}, "session.id": "s"}
+    write(tmp_path / "open-1-1.jsonl", otlp("1", "", "optimize GEPA", 10, 0, "aa", facts))
+    said = {**CHAT, **FAILED, "gen_ai.output.messages": '[{"role": "assistant", "content": "tea"}]'}
+    write(tmp_path / "traces.jsonl", otlp("2", "1", "chat m-1", 20, 21, "aa", said, status=2))
+    assert ids(Store(tmp_path).list(Filter(**wanted), limit=1)) == ["aa"] * is_selected
+
+
 def test_a_trace_that_has_not_ended_does_not_lend_its_words_to_the_next_one(tmp_path):
     file = write(tmp_path / "traces.jsonl", otlp("1", name="module elephant", end=0, trace="aa"))
     stored = Store(tmp_path)
