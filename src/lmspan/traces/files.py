@@ -110,9 +110,15 @@ def spans_in(piece: Piece, trace_id: str = "") -> tuple[list[StoredSpan], str]:
 
 
 def read_chunk(line: bytes, trace_id: str) -> list[StoredSpan]:
-    """Return the spans of a trace in a line that was read before without an error."""
+    """Return the spans of a trace, whose id is `storable`, in a line that was read before without an error."""
     request, trouble = _parsed(line.strip(_BLANK))
-    return spans_in(Piece(0, len(line), 1, request, trouble), trace_id)[0]
+    spans, _ = spans_in(Piece(0, len(line), 1, request, trouble), trace_id.partition("?")[0])
+    return [span for span in spans if storable(span.trace_id) == trace_id]
+
+
+def storable(text: str) -> str:
+    """Return a text that a database can keep: with `?` in place of halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _requests(request: Any) -> Iterable[Any]:

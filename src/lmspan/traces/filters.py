@@ -12,7 +12,7 @@ from lmspan.errors import LmspanError
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
-_WORD: Final = re.compile(r'[^\s"]+')
+_WORD: Final = re.compile(r'[^\s"\0\ud800-\udfff]+')  # SQLite takes no NUL and no half of a surrogate pair
 _INT64: Final = 2**63 - 1
 _MOST_WORDS: Final = 32
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lmspan.errors import TraceFileError
 from lmspan.traces.content import first_words, texts_of
 from lmspan.traces.figures import failures
-from lmspan.traces.files import Piece, Troubles, open_file, pieces, read_chunk, spans_in
+from lmspan.traces.files import Piece, Troubles, open_file, pieces, read_chunk, spans_in, storable
 from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 
@@ -251,10 +251,10 @@ class Index:
         ).lastrowid
         self._add_rows(trace, spans, file)
         texts = dict.fromkeys(text[:_LONGEST_TEXT] for span in spans for text in texts_of(span))
-        self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, _storable("\n".join(texts))))
+        self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, storable("\n".join(texts))))
         root = next((span for span in spans if not span.parent_id), None)
         if root is not None:
-            self.rows("UPDATE traces SET words = ? WHERE id = ?", (_storable(first_words(root)), trace))
+            self.rows("UPDATE traces SET words = ? WHERE id = ?", (storable(first_words(root)), trace))
 
     def _add_rows(self, trace: int, spans: Iterable[StoredSpan], file: int) -> None:
         marks = ", ".join("?" * (len(Row._fields) + 1))
@@ -411,10 +411,6 @@ def _by_trace(spans: Iterable[StoredSpan]) -> dict[str, list[StoredSpan]]:
     for span in spans:
         traces.setdefault(span.trace_id, []).append(span)
     return traces
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
 
 
 def _head(opened: BinaryIO, indexed: int) -> str:

@@ -151,7 +151,7 @@ class Store:
     def _selected(self, index: Index, wanted: Filter, limit: int | None) -> Iterable[Any]:
         conditions, values = _conditions(index, wanted)
         where = " AND ".join(["spans > 0", *conditions])
-        statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC LIMIT ?"
+        statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC, trace_id LIMIT ?"
         return index.rows(statement, [*values, -1 if limit is None else limit])
 
     def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:

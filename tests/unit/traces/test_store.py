@@ -77,6 +77,7 @@ def test_a_list_has_one_row_a_trace_the_newest_first(shop):
         ({"text": '"*NEAR('}, []),
         ({"text": "???"}, []),
         ({"text": "s-7"}, ["bb"]),
+        ({"text": "tea\0 \ud800which"}, ["aa"]),
         ({"text": "s-8"}, []),
         ({"text": "m-2 find"}, ["bb"]),
         ({"since": "9999-12-31"}, []),
@@ -121,6 +122,18 @@ def test_a_trace_is_found_by_number_id_or_place(shop, reference, trace):
 def test_a_reference_that_means_no_trace_is_refused(shop, reference, message):
     with pytest.raises(TraceFileError, match=message):
         Store(shop).find(reference)
+
+
+def test_traces_that_start_at_once_are_listed_in_the_order_of_their_numbers(tmp_path):
+    write(tmp_path / "traces.jsonl", *(otlp("1", trace=trace) for trace in ("cc", "aa", "bb")))
+    assert [(each.number, each.trace_id[:2]) for each in Store(tmp_path).list()] == [(1, "aa"), (2, "bb"), (3, "cc")]
+
+
+@pytest.mark.parametrize("trace_id", ["", "ab", "\ud800x"])
+def test_ids_that_are_no_trace_ids_are_not_mixed_with_others(tmp_path, trace_id):
+    spans = [otlp("1", end=2, trace="ab"), {**otlp("2", start=1, end=2), "traceId": trace_id}]
+    (tmp_path / "traces.jsonl").write_text(line(*spans))
+    assert [span.span_id for span in Store(tmp_path).find(1).spans] == ["2"]
 
 
 def test_two_traces_with_one_beginning_are_not_mixed(tmp_path):
