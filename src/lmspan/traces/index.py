@@ -139,12 +139,13 @@ class Index:
             remove(self._directory / INDEX_NAME)
 
     def _refresh(self) -> None:
-        paths = {identity(status): path for path, status in _with_status(self._files())}
         known = {(device, inode): (file, indexed) for file, device, inode, indexed in self.rows(
             "SELECT id, device, inode, indexed FROM files")}  # fmt: skip
+        # after `known`: another reader may index a new file just now, which has not vanished
+        paths = {identity(status): path for path, status in _with_status(self._files())}
         gone = [file for key, (file, _) in known.items() if key not in paths]
         grown = [
-            (path, *known.get(key, (0, 0)))
+            path
             for key, path in sorted(paths.items(), key=lambda each: _time(each[1]))
             if key not in known or _size(path) != known[key][1] or self._is_renamed(known[key][0], path)
         ]
@@ -152,9 +153,9 @@ class Index:
             with self._writing():
                 for file in gone:
                     self._forget(file)
-        for path, file, indexed in grown:
+        for path in grown:
             with suppress(TraceFileError):  # it has vanished since, or may not be read
-                self._extend(path, file, indexed)
+                self._extend(path)
         if self.rows("SELECT 1 FROM traces WHERE spans IS NULL LIMIT 1").fetchone():
             with self._writing():
                 self._sum_up()
@@ -177,22 +178,21 @@ class Index:
                 self._database.execute("ROLLBACK")
             raise
 
-    def _extend(self, path: Path, file: int, indexed: int) -> None:
+    def _extend(self, path: Path) -> None:
         """Index the lines that a file has got since."""
         with closing(open_file(path)) as opened:
             size = os.fstat(opened.fileno()).st_size
-            if file and (size < indexed or self._head_of(file) != _head(opened, indexed)):
-                with self._writing():
-                    self._forget(file)
-                file = 0
-            file = file or self._enter(path, opened)
+            file = self._enter(path, opened)
             while self._extend_once(path, opened, file) < size:
                 pass
 
     def _extend_once(self, path: Path, opened: BinaryIO, file: int) -> float:
         """Index until a commit is due; return where the index ends, or infinity if nothing is left to index."""
         with self._writing():  # another process may have indexed a part in the meantime
-            begin, lines = self.rows("SELECT indexed, lines FROM files WHERE id = ?", (file,)).fetchone()
+            row = self.rows("SELECT indexed, lines FROM files WHERE id = ?", (file,)).fetchone()
+            if row is None:  # it has removed the file
+                return math.inf
+            begin, lines = row
             end, lines = self._index(path, opened, file, begin, lines)
             self.rows(
                 "UPDATE files SET name = ?, head = ?, indexed = ?, lines = ? WHERE id = ?",
@@ -200,16 +200,15 @@ class Index:
             )
         return end if end > begin else math.inf
 
-    def _head_of(self, file: int) -> str:
-        return str(self.rows("SELECT head FROM files WHERE id = ?", (file,)).fetchone()[0])
-
     def _enter(self, path: Path, opened: BinaryIO) -> int:
-        """Enter a file; return its number, also if another process was faster."""
+        """Return the number of a file; enter it if it is new, or is no longer the one with this inode."""
         device, inode = identity(os.fstat(opened.fileno()))
         with self._writing():
-            known = self.rows("SELECT id FROM files WHERE device = ? AND inode = ?", (device, inode)).fetchone()
-            if known:
-                return int(known[0])
+            where = "SELECT id, indexed, head FROM files WHERE device = ? AND inode = ?"
+            for file, indexed, head in self.rows(where, (device, inode)).fetchall():
+                if indexed <= os.fstat(opened.fileno()).st_size and (not indexed or head == _head(opened, indexed)):
+                    return int(file)
+                self._forget(file)
             number = self.rows(
                 "INSERT INTO files VALUES (NULL, ?, ?, ?, '', 0, 0, 0, '')", (device, inode, path.name)
             ).lastrowid

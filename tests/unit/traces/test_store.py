@@ -362,6 +362,43 @@ def test_several_readers_index_the_same_files_at_once_and_agree(tmp_path):
     assert printed == {f"{[(f'{number:04x}', 50) for number in reversed(range(40))]}\n"}
 
 
+def test_a_reader_that_another_one_overtakes_keeps_what_that_one_has_indexed(shop, monkeypatch):
+    late, quick = Store(shop), Store(shop)
+    late.list()
+    write(shop / "traces.jsonl", otlp("1", trace="dd", start=95, end=96))
+    really = index_module.open_file
+    forgotten = []
+
+    def overtaken(path):
+        monkeypatch.undo()
+        assert ids(quick.list()) == ["dd", "cc", "bb", "aa"]
+        monkeypatch.setattr(index_module.Index, "_forget", lambda _, file: forgotten.append(file))
+        return really(path)
+
+    monkeypatch.setattr(index_module, "open_file", overtaken)
+    assert ids(late.list()) == ["dd", "cc", "bb", "aa"]
+    assert forgotten == []
+
+
+def test_a_file_that_another_reader_has_just_indexed_is_not_taken_for_a_removed_one(shop, monkeypatch):
+    late, quick = Store(shop), Store(shop)
+    late.list()
+    really = index_module.Index._files
+
+    def overtaken(index):
+        yield from list(really(index))
+        monkeypatch.undo()
+        write(shop / "traces-2.jsonl", otlp("1", trace="dd", start=95, end=96))
+        quick.list()
+
+    monkeypatch.setattr(index_module.Index, "_files", overtaken)
+    late.list()
+    assert quick._index.rows("SELECT name FROM files ORDER BY name").fetchall() == [
+        ("traces-2.jsonl",),
+        ("traces.jsonl",),
+    ]
+
+
 def test_unreadable_lines_are_named_once_and_the_rest_is_read(shop):
     with (shop / "traces.jsonl").open("a") as file:
         file.write("{broken\n")
