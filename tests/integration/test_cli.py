@@ -11,6 +11,7 @@ from lmspan.cli import demo
 from support.otlp import http_receiver
 from support.processes import ASK, run_lmspan
 from support.programs import KEY, Reply, serving
+from support.stored import otlp, write
 
 
 @pytest.fixture
@@ -198,6 +199,24 @@ def test_what_an_encoding_lacks_is_drawn_in_ascii(tmp_path):
     assert ascii_only.returncode == 0
     drawn = plain.stdout.translate(dict(zip(map(ord, "├└│─█▏→✗×…µ·⏎°"), "|`|-#|>xx.u. ?", strict=True)))
     assert ascii_only.stdout == drawn
+
+
+def test_the_locale_of_a_bare_system_draws_in_ascii(tmp_path):
+    write(tmp_path / "traces.jsonl", otlp("1", name="chat \u65e5"), otlp("2", "1", "execute_tool t", status=2))
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LMSPAN_DIR": str(tmp_path)}
+    done = run_lmspan("show", environ=bare)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "chat ?" in done.stdout and "`- execute_tool t x" in done.stdout
+
+
+@pytest.mark.parametrize("reference", ["1", "last"])
+def test_a_number_is_a_trace_also_where_a_directory_has_its_name(reference, tmp_path, monkeypatch):
+    write(tmp_path / "traces.jsonl", otlp("1", name="module tea"))
+    (tmp_path / reference).mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = run_lmspan("show", reference, environ={"LMSPAN_DIR": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "module tea" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -69,5 +69,6 @@ def _never_fail_to_encode(stream: Any) -> None:
     """Make a stream write similar characters for those that its encoding lacks, unless the user has set its errors."""
     from lmspan.terminal.text import PLAIN
 
-    if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+    by_default = ("strict", "surrogateescape")  # the second in the C locale
+    if getattr(stream, "errors", "") in by_default and hasattr(stream, "reconfigure"):
         stream.reconfigure(errors=PLAIN)

@@ -15,7 +15,7 @@ import click
 from lmspan.errors import TraceFileError
 from lmspan.terminal.text import PLAIN, safe_text
 from lmspan.traces.filters import Filter
-from lmspan.traces.store import Store, read_file
+from lmspan.traces.store import Store, is_place, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +61,9 @@ def wanted(options: dict[str, Any], **further: Any) -> Filter:
 
 
 def is_path(argument: str) -> bool:
-    """Return whether an argument names a file or directory, not a trace."""
+    """Return whether an argument names a file or directory, not a trace: `1` and `last` are traces, `./1` is a file."""
+    if is_place(argument):
+        return False
     path = Path(argument)
     return path.exists() or "/" in argument or os.sep in argument or path.suffix in (".jsonl", ".json")
 

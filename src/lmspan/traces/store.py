@@ -262,6 +262,11 @@ class Store:
         raise TraceFileError(f"trace {trace_id}: its file in {self.path} cannot be read")
 
 
+def is_place(reference: str) -> bool:
+    """Return whether a reference to a trace is its place in the list: a number, or "last"."""
+    return any(each.fullmatch(reference.strip().lower()) for each in (_BACK, _NUMBER))
+
+
 def _read(chunks: Iterable[Chunk], trace_id: str) -> list[StoredSpan]:
     """Return the spans of a trace. Raises TraceFileError if a file is no longer in its place."""
     spans: list[StoredSpan] = []
