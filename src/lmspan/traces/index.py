@@ -18,7 +18,6 @@ import math
 import os
 import sqlite3
 import time
-import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +29,7 @@ from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
