@@ -124,7 +124,9 @@ def test_run_ends_with_one_line_on_a_terminal_and_none_for_a_script(tmp_path):
     program = tmp_path / "shop.py"
     environ = {"LMSPAN_DIR": str(tmp_path / "t")}
     program.write_text(RECORDED)
-    assert in_terminal("run", str(program), environ=environ) == (0, "lmspan: 1 trace; look: lmspan show\n")
+    status, text = in_terminal("run", str(program), environ=environ)
+    trace = json.loads(run_lmspan("show", "--json", environ=environ).stdout)["trace_id"]
+    assert (status, text) == (0, f"lmspan: 1 trace; look: lmspan show {trace[:8]}\n")
     assert in_terminal("run", "-q", str(program), environ=environ) == (0, "")
     program.write_text(f"{RECORDED}\nfind('coffee')\n")
     status, text = in_terminal("run", str(program), environ=environ)

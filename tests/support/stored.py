@@ -13,13 +13,15 @@ def span(span_id, parent="", name="module M", start=0, end=SECOND, status=0, att
     return StoredSpan(TRACE, span_id, parent, name, 1, start, end, status, "", attributes or {}, events, "shop", **more)
 
 
-def otlp(span_id, parent="", name="module M", start=0, end=1, trace="ab", attributes=None, status=0, events=()):
+def otlp(
+    span_id, parent="", name="module M", start=0, end=1, trace="ab", attributes=None, status=0, events=(), flags=0
+):
     """A span as a file has it; times are seconds, and `trace` is repeated to the length of an id."""
     return {
         "traceId": trace * (32 // len(trace)), "spanId": span_id, "parentSpanId": parent, "name": name,
         "startTimeUnixNano": str(int(start * SECOND)), "endTimeUnixNano": str(int(end * SECOND)),
         "attributes": [{"key": key, "value": value_of(value)} for key, value in (attributes or {}).items()],
-        "status": {"code": status},
+        "status": {"code": status}, "flags": flags,
         "events": [
             {"name": name, "timeUnixNano": str(int(at * SECOND)),
              "attributes": [{"key": key, "value": value_of(value)} for key, value in facts.items()]}

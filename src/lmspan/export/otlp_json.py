@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link
 
+_PARENT_IS_KNOWN: Final = 0x100
+_PARENT_IS_REMOTE: Final = 0x200
 _encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -73,7 +75,7 @@ def span_object(span: ReadableSpan) -> dict[str, Any]:
     encoded: dict[str, Any] = {
         "traceId": f"{context.trace_id:032x}" if context else "",
         "spanId": f"{context.span_id:016x}" if context else "",
-        "flags": int(context.trace_flags) if context else 0,
+        "flags": _flags(span),
         "name": span.name,
         "kind": span.kind.value + 1,
         "startTimeUnixNano": str(span.start_time or 0),
@@ -96,6 +98,12 @@ def span_object(span: ReadableSpan) -> dict[str, Any]:
         if dropped:
             encoded[f"dropped{name.capitalize()}Count"] = dropped
     return encoded
+
+
+def _flags(span: ReadableSpan) -> int:
+    """Return the trace flags, and the two bits in which OTLP states whether the parent is remote."""
+    flags = int(span.context.trace_flags) if span.context is not None else 0
+    return flags | _PARENT_IS_KNOWN | (_PARENT_IS_REMOTE if span.parent is not None and span.parent.is_remote else 0)
 
 
 def _event(event: Event) -> dict[str, Any]:

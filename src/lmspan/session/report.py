@@ -27,13 +27,15 @@ class Report(SpanProcessor):
         self._lock = Lock()
         self._traces = 0
         self._failed = 0
+        self._last = ""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count the outermost span of a trace. Called on the program's thread."""
-        if span.parent is None:
+        if span.parent is None and span.context is not None and span.context.trace_flags.sampled:
             with self._lock:
                 self._traces += 1
                 self._failed += span.status.status_code is StatusCode.ERROR
+                self._last = f"{span.context.trace_id:032x}"
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True, because nothing is exported."""
@@ -55,5 +57,5 @@ class Report(SpanProcessor):
             return "no trace was recorded"
         traces = "1 trace" if self._traces == 1 else f"{self._traces} traces"
         failed = f", {self._failed} failed" if self._failed else ""
-        command = "lmspan show" if self._traces == 1 else f"lmspan list -n {self._traces}"
-        return f"{traces}{failed}" + (f"; look: {command}" if self._directory is not None else "; sent")
+        command = f"lmspan show {self._last[:8]}" if self._traces == 1 else f"lmspan list -n {self._traces}"
+        return f"{traces}{failed}" + (f"; look: {command}" if self._directory is not None else "")

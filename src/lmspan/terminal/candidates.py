@@ -102,5 +102,7 @@ def _row(
 def _score(candidate: Candidate) -> Cell:
     if candidate.score is not None:
         return text(number(candidate.score), "bold" if candidate.accepted else "")
-    is_open = candidate.span is not None and candidate.span.state is not State.ENDED
-    return text(candidate.span.state.value, "yellow") if is_open and candidate.span else text("failed", "red")
+    span = candidate.span
+    if span is None or span.failed:
+        return text("failed", "red")
+    return text(span.state.value, "yellow") if span.state is not State.ENDED else text("none", "dim")

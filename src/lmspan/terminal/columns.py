@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROOMY: Final = 100  # columns from which on there are two blanks between columns
 _NARROWEST_TEXT: Final = 24
 _NARROWEST_BAR: Final = 8
-_NARROWEST_CUT: Final = 24
+_LEAST: Final = 24
 
 
 class Column(NamedTuple):
@@ -36,6 +36,8 @@ class Column(NamedTuple):
     right: bool = False
     cut: bool = False
     optional: int = 0
+    least: int = _LEAST
+    """The width down to which it is cut before columns are left out."""
 
 
 class Cell(NamedTuple):
@@ -91,7 +93,10 @@ class Lines:
         cut = [index for index in shown if self._columns[index].cut]
         left = total - sum(widths[index] for index in shown if index not in cut) - len(gap) * (len(shown) - 1)
         for index in sorted(widths, key=lambda each: -self._columns[each].optional):
-            if left >= sum(min(widths[each], _NARROWEST_CUT) for each in cut) or not self._columns[index].optional:
+            if (
+                left >= sum(min(widths[each], self._columns[each].least) for each in cut)
+                or not self._columns[index].optional
+            ):
                 break
             left += (0 if index in cut else widths[index]) + len(gap)
             del widths[index]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lmspan.traces.trace import Trace
 
 _WATERFALL: Final = 24
+_LEAST: Final = 8
+_OPTIONAL: Final = {"tokens": 2}
 _WITH_SELF_TIME: Final = 110  # columns
 _NUMBERS: Final = (sc.TURN_INDEX, sc.EXAMPLE_INDEX, sc.CANDIDATE_INDEX)  # the number of a span among its siblings
 
@@ -52,7 +54,7 @@ def render(trace: Trace, *, content: bool = True, view: View | None = None) -> R
 
 
 def header(trace: Trace) -> Text:
-    """Return who made the trace and when, and its sums."""
+    """Return the program and the time of a trace, and its sums."""
     title = [f"trace {safe_text(trace.trace_id)}"]
     head = Text("  ".join(title), style="bold")
     if trace.spans:
@@ -94,8 +96,8 @@ class _Tree:
         left = options.max_width - len(gap_of(options.max_width)) * (len(titles) + 1)
         left -= sum(max([len(title), *(row[index].width for row in figures)]) for index, title in enumerate(titles))
         bar = bar_width(left, max([label.width for label in labels], default=0), _WATERFALL)
-        columns = [Column("#", right=True), Column("span", cut=True), Column()]
-        columns += [Column(title, right=True) for title in titles[1:]]
+        columns = [Column("#", right=True, optional=1), Column("span", cut=True, least=_LEAST), Column()]
+        columns += [Column(title, right=True, optional=_OPTIONAL.get(title, 0)) for title in titles[1:]]
         yield Lines(columns, [
             (number_of, label, self._bar(row, bar), *others)
             for (number_of, *others), label, row in zip(figures, labels, self._rows, strict=True)

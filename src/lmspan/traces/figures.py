@@ -65,6 +65,25 @@ class Figures:
         self.retry_wait_s += other.retry_wait_s
 
 
+def each_call_once(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the rows, of which two for one model call count as one.
+
+    An instrumentation of the client can record a call below the one of lmspan. The outer row counts, unless only the
+    inner one knows the tokens.
+    """
+    parts: dict[str, Row] = {}
+    for row in rows.values():
+        outer = rows.get(row.parent_id)
+        if row.is_model_call and outer is not None and outer is not row and outer.is_model_call:
+            part = row if _has_usage(outer) else outer
+            parts[part.span_id] = part._replace(is_model_call=False)
+    return {**rows, **parts}
+
+
+def _has_usage(row: Row) -> bool:
+    return row.input_tokens is not None or row.output_tokens is not None or row.cost is not None or row.cache_hit
+
+
 def total(rows: Iterable[Row]) -> Figures:
     """Return the sums over spans."""
     figures = Figures()

@@ -58,14 +58,25 @@ PRAGMA user_version = {_VERSION};
 """
 _SUM_UP: Final = """
 UPDATE traces SET (name, service, score, first_score, root_failed, whole) = (
-    SELECT name, service, score, first_score, failed, parent_id = '' FROM spans WHERE trace = traces.id
-    ORDER BY parent_id <> '', start LIMIT 1),
+    SELECT name, service, score, first_score, failed, parent_id = '' OR has_remote_parent FROM spans
+    WHERE trace = traces.id ORDER BY parent_id <> '' AND NOT has_remote_parent, start LIMIT 1),
 (start, end, spans, lm_calls, input_tokens, output_tokens, cost, session, failed, recovered) = (
     SELECT min(start), max(start + duration), count(*), total(is_model_call), total(input_tokens * is_model_call),
         total(output_tokens * is_model_call), sum(cost * is_model_call), max(session), 0, 0
     FROM spans WHERE trace = traces.id)
 WHERE spans IS NULL
 """
+_IS_PART: Final = """
+UPDATE spans SET is_model_call = 0 WHERE is_model_call AND trace IN (SELECT id FROM traces WHERE spans IS NULL)
+    AND EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = spans.trace AND other.is_model_call
+        AND other.span_id <> spans.span_id AND {})
+"""
+_USAGE: Final = "coalesce({0}.input_tokens, {0}.output_tokens, {0}.cost, nullif({0}.cache_hit, 0)) IS {1}NULL"
+_EACH_CALL_ONCE: Final = (
+    # as `figures.each_call_once` does it
+    _IS_PART.format(f"other.span_id = spans.parent_id AND {_USAGE.format('other', 'NOT ')}"),
+    _IS_PART.format(f"other.parent_id = spans.span_id AND {_USAGE.format('spans', '')}"),
+)
 _WITH_FAILURES: Final = """
 SELECT id FROM traces WHERE spans IS NULL
     AND EXISTS (SELECT 1 FROM spans WHERE trace = traces.id AND failed)
@@ -250,9 +261,11 @@ class Index:
         self._add_rows(trace, spans, file)
         texts = dict.fromkeys(text[:_LONGEST_TEXT] for span in spans for text in texts_of(span))
         self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, storable("\n".join(texts))))
-        root = next((span for span in spans if not span.parent_id), None)
-        if root is not None:
-            self.rows("UPDATE traces SET words = ? WHERE id = ?", (storable(first_words(root)), trace))
+        for root in spans:
+            if root.is_outermost:  # a part in another process does not replace the words of the root
+                condition = "words IS NULL" if root.parent_id else "1"
+                values = (storable(first_words(root)), trace)
+                self.rows(f"UPDATE traces SET words = ? WHERE id = ? AND {condition}", values)
 
     def _add_rows(self, trace: int, spans: Iterable[StoredSpan], file: int) -> None:
         marks = ", ".join("?" * (len(Row._fields) + 1))
@@ -284,6 +297,8 @@ class Index:
         self.rows(
             "DELETE FROM traces WHERE spans IS NULL AND NOT EXISTS (SELECT 1 FROM chunks WHERE trace = traces.id)"
         )
+        for statement in _EACH_CALL_ONCE:
+            self.rows(statement)
         failing = self.rows(_WITH_FAILURES).fetchall()
         self.rows(_SUM_UP)
         for (trace,) in failing:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _DEEPEST: Final = 64  # levels of lists and maps in an attribute, because the code that reads them is recursive
 _UINT64: Final = 2**64
 _INT64: Final = 2**63
+_PARENT_IS_REMOTE: Final = 0x200
 
 
 def spans_of(request: Any, trace_id: str = "") -> Iterator[StoredSpan]:
@@ -47,6 +48,7 @@ def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
         service=service,
         links=tuple(_link(each) for each in span.get("links") or ()),
         state=State.ENDED if end else State.NOT_ENDED,
+        has_remote_parent=bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
     )
 
 

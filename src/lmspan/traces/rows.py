@@ -35,6 +35,7 @@ class Row(NamedTuple):
     tool: str
     session: str
     user: str
+    has_remote_parent: bool
     is_model_call: bool
     input_tokens: int | None
     output_tokens: int | None
@@ -75,6 +76,7 @@ def row_of(span: StoredSpan) -> Row:
         _short(facts.get(sc.TOOL_NAME) or _name(span)) if operation is Operation.TOOL else "",
         _short(facts.get(sc.SESSION_ID) or facts.get(sc.CONVERSATION_ID, "")),
         _short(facts.get(sc.USER_ID, "")),
+        span.has_remote_parent,
         *(_of_model(span) if is_model_call else _NO_MODEL),
         *(_of_score(facts) if operation in _SCORED else _NO_SCORE),
     )

@@ -101,6 +101,8 @@ class StoredSpan:
     service: str
     links: tuple[StoredLink, ...] = ()
     state: State = State.ENDED
+    has_remote_parent: bool = False
+    """Whether its parent is in another process, whose spans this file may not have."""
 
     @property
     def duration_s(self) -> float:
@@ -123,6 +125,11 @@ class StoredSpan:
         named = OPERATIONS.get(str(self.facts.get(sc.OPERATION_NAME)))
         kind = _OPENINFERENCE.get(str(self.facts.get(sc.OI_SPAN_KIND))) if sc.SOURCE not in self.facts else None
         return named or OPERATION_OF_WORD.get(self.name.partition(" ")[0]) or kind
+
+    @property
+    def is_outermost(self) -> bool:
+        """Whether nothing of its own process is above it."""
+        return not self.parent_id or self.has_remote_parent
 
     def as_dict(self) -> dict[str, Any]:
         """Return the span as plain data, as `as_json` writes it."""

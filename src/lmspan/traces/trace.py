@@ -85,7 +85,7 @@ class Trace:
         """The first root. Raises TraceFileError if the trace has no span."""
         if not self.roots:
             raise TraceFileError(f"trace {self.trace_id} has no spans")
-        return next((span for span in self.roots if not span.parent_id), self.roots[0])
+        return next((span for span in self.roots if span.is_outermost), self.roots[0])
 
     @cached_property
     def by_id(self) -> Mapping[str, StoredSpan]:
@@ -144,8 +144,8 @@ class Trace:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the trace has a root and the parent of every span."""
-        return all(not span.parent_id for span in self.roots) and bool(self.roots)
+        """Whether the trace has a root, and the parent of every span that has one in the same process."""
+        return all(span.is_outermost for span in self.roots) and bool(self.roots)
 
     def model_calls(self) -> list[StoredSpan]:
         """Return the spans of LM and embedding calls."""
@@ -160,7 +160,7 @@ class Trace:
             if span.span_id not in ordered:
                 ordered[span.span_id] = row_of(span)
                 waiting += self.children.get(span.span_id, ())
-        return ordered
+        return figures.each_call_once(ordered)
 
     @cached_property
     def total(self) -> Figures:

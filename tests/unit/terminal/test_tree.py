@@ -58,7 +58,7 @@ def test_the_tree_with_its_sums():
 def test_figures_are_whole_at_every_width(width):
     spans = [span("0", "", "invoke_workflow " + "long" * 10)]
     spans += [
-        span(f"{n}", f"{n - 1}", f"chat a-model-with-a-long-name-{n}", attributes={
+        span(f"{n}", f"{n - 1}", f"{'chat' if n == 7 else 'module'} with-a-long-name-{n}", attributes={
             **CHAT, "gen_ai.usage.input_tokens": 123456, "gen_ai.usage.output_tokens": 6789,
         })
         for n in range(1, 8)

@@ -54,6 +54,37 @@ def test_a_list_has_one_row_a_trace_the_newest_first(shop):
     assert (slow.number, slow.service, slow.spans, slow.lm_calls, slow.cost) == (1, "batch", 1, 0, None)
 
 
+def test_the_list_counts_as_the_trace_does(tmp_path):
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("3", "2", "chat m-1", 2, 3, "aa", CHAT),
+        otlp("2", "1", "chat m-1", 1, 4, "aa", CHAT),
+        otlp("5", "4", "chat m-1", 6, 7, "aa", CHAT),
+        otlp("4", "1", "chat m-1", 5, 8, "aa"),
+        otlp("1", "", "module answer", 0, 9, "aa"),
+    )
+    stored = Store(tmp_path)
+    (listed,) = stored.list()
+    total = stored.last().total
+    (model,) = stored.statistics("model")
+    expected = (2, 20, 10, 1.0)
+    assert (listed.lm_calls, listed.input_tokens, listed.output_tokens, listed.cost) == expected
+    assert (total.lm_calls, total.input_tokens, total.output_tokens, total.cost) == expected
+    assert (model.calls, model.input_tokens, model.output_tokens, model.cost) == expected
+
+
+def test_a_trace_whose_root_is_in_another_service_has_ended(tmp_path):
+    request = {"lmspan.module.inputs": {"question": "From a browser"}}
+    write(tmp_path / "traces.jsonl", otlp("1", "cafe", "invoke_workflow serve", 0, 1, "aa", request, flags=0x301))
+    write(tmp_path / "traces.jsonl", otlp("2", "gone", "module lost", 2, 3, "bb", request, flags=0x101))
+    lost, served = Store(tmp_path).list()
+    assert (served.state, served.name, served.words) == (State.ENDED, "invoke_workflow serve", "From a browser")
+    assert (lost.state, lost.name) == (State.NOT_ENDED, "module lost")
+    assert [each.state for each in (Store(tmp_path).find("aaaa"), Store(tmp_path).find("bbbb"))] == [
+        State.ENDED, State.NOT_ENDED,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

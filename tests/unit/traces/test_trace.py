@@ -43,6 +43,7 @@ def test_of_two_spans_with_one_id_the_one_that_has_ended_is_kept():
     [
         ([span("1"), span("2", "1")], State.ENDED),
         ([span("2", "gone")], State.NOT_ENDED),
+        ([span("2", "elsewhere", has_remote_parent=True), span("3", "2")], State.ENDED),
         ([span("1", state=State.NOT_ENDED), span("2", "1")], State.NOT_ENDED),
         ([span("1", state=State.NOT_ENDED), span("2", "1", state=State.RUNNING)], State.RUNNING),
     ],
@@ -78,6 +79,17 @@ def test_sums_are_those_of_the_model_calls_below():
     assert trace.figures["1"] == trace.total
     assert trace.figures["2"] == Figures(spans=2, lm_calls=1, input_tokens=10, output_tokens=5, cost=0.5, retries=2)
     assert trace.figures["6"] == Figures(spans=1, tool_calls=1)
+
+
+def test_a_model_call_that_two_instrumentations_record_counts_once():
+    both = [span("0"), chat("1", "0"), chat("2", "1")]
+    inner_knows = [span("0"), span("1", "0", "chat m"), chat("2", "1"), span("3", "0", "chat m")]
+    assert Trace(TRACE, both).total == Figures(spans=3, lm_calls=1, input_tokens=10, output_tokens=5, cost=0.5)
+    assert Trace(TRACE, inner_knows).total == Figures(
+        spans=4, lm_calls=2, input_tokens=10, output_tokens=5, cost=0.5, unknown_costs=1
+    )
+    (model,) = statistics(list(Trace(TRACE, both).rows.values()), "model")
+    assert (model.calls, model.input_tokens, model.cost) == (1, 10, 0.5)
 
 
 def test_self_time_is_what_no_child_covers_also_when_children_overlap_or_outlive_their_parent():
