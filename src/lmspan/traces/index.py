@@ -18,6 +18,7 @@ import math
 import os
 import sqlite3
 import time
+import zlib
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lmspan.traces.spans import StoredSpan
 
 INDEX_NAME: Final = "index.sqlite"
-_VERSION: Final = 1
 _BUSY_S: Final = 5.0
 _COMMIT_BYTES: Final = 32_000_000  # a commit lets other readers see what is indexed so far
 _LONGEST_TEXT: Final = 200_000  # characters of one text that can be searched
@@ -54,8 +54,8 @@ CREATE INDEX chunks_by_trace ON chunks (trace);
 CREATE INDEX chunks_by_file ON chunks (file);
 CREATE TABLE spans (trace INTEGER, {", ".join(Row._fields[1:])}, file INTEGER,
     PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
 """
+_VERSION: Final = zlib.crc32(_SCHEMA.encode()) >> 1  # an index with other tables is made again
 _SUM_UP: Final = """
 UPDATE traces SET (name, service, score, first_score, root_failed, whole) = (
     SELECT name, service, score, first_score, failed, parent_id = '' OR has_remote_parent FROM spans
@@ -392,7 +392,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
         database.execute("PRAGMA cache_size = -16000")
         if _version(database) == 0:
             with suppress(sqlite3.OperationalError):  # another process was faster
-                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
             if database.in_transaction:
                 database.execute("ROLLBACK")
         _check(database)
