@@ -3,6 +3,7 @@
 import contextlib
 
 import dspy
+import numpy as np
 import pytest
 
 from lmspan import semconv as sc
@@ -45,6 +46,14 @@ def results(recorded):
                 assert facts.pop(sc.EVALUATION_NAME)
                 found.append((span.name, facts))
     return sorted(found, key=lambda each: each[1][sc.EXAMPLE_INDEX])
+
+
+@pytest.mark.parametrize("score", [np.float32(1), np.float64(1), np.bool_(True), np.int64(1), np.array(1.0)])
+def test_a_score_of_any_type_of_number_is_that_number(score):
+    with recording() as recorded:
+        evaluate(lambda *_: score, size=1)
+    assert recorded.attributes("evaluate <lambda>")[sc.EVALUATION_SCORE] == 1.0
+    assert [facts[sc.EVALUATION_SCORE] for _, facts in results(recorded)] == [1.0]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

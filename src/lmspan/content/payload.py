@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.clipping import clip, cut, well_formed
+from lmspan.content.numbers import plain_number
 from lmspan.content.redaction import REDACTED, Redactor
 from lmspan.content.secret_names import hides, hides_named
 
@@ -203,12 +204,11 @@ class _Walk:
             return f"<{base.__name__} of {base.__len__(value)}>"
         if type(kind) is EnumType:
             return self.describe(value.__dict__.get("_value_"), (id(value),))
-        if issubclass(kind, bool | int):
-            return self.describe(int.__int__(value), ())
-        if issubclass(kind, float):
-            return self.describe(float.__float__(value), ())
         if any(kind is known for known in _PLAIN_BY_STR):
             return self.string(str(value))
+        number = plain_number(value)
+        if number is not None:
+            return self.describe(number, ())
         return type_name(kind)
 
     def mapping(self, items: Any, path: tuple[int, ...]) -> dict[str, Any]:

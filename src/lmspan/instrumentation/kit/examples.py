@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.content.numbers import finite
 from lmspan.content.payload import qualified_name, stored_fields
 from lmspan.instrumentation.kit.facts import cells, put, text
 from lmspan.instrumentation.kit.kept import CandidateKept, EvaluationKept, ExampleKept, kept
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
-_LARGEST: Final = 2**1000
 _LIBRARIES: Final = ("dspy.", "logillm.")
 
 
@@ -38,15 +38,10 @@ def number(score: Any) -> float | None:
 
     Runs no code of an unknown type.
     """
+    value = finite(score)
+    if value is not None:
+        return value
     kind = type(score)
-    if issubclass(kind, int):
-        whole = int.__int__(score)
-        return float(whole) if -_LARGEST < whole < _LARGEST else None
-    if issubclass(kind, float):
-        value = float.__float__(score)
-        return value if value - value == 0 else None  # NaN and the infinities are no scores
-    if kind.__module__ == "numpy" and hasattr(kind, "item") and getattr(score, "ndim", 1) == 0:
-        return number(score.item())
     fields = score if kind is dict else stored_fields(score, kind)
     return number(fields.get("score")) if type(fields) is dict and "score" in fields else None
 
@@ -129,7 +124,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     own = kept(call, ExampleKept)
     if own is not None:
         facts = {sc.EVALUATION_LABEL: "failed", sc.ERROR_TYPE: qualified_name(type(error))}
-        put(facts, sc.EVALUATION_SCORE, own.failure_score, float)
+        put(facts, sc.EVALUATION_SCORE, number(own.failure_score), float)
         _add_result(recorder, call, own, facts)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from lmspan.content.numbers import finite, plain_number
 from lmspan.context.current import current_call
 
 _get = object.__getattribute__
@@ -35,11 +36,27 @@ def text(value: Any) -> str:
 
 
 def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
-    """Set a fact if the value has the type of the attribute; an int is taken for a float."""
-    number: Any = float(value) if kind is float and type(value) is int else value
-    fits = kind is not int or (type(number) is int and -(2**63) <= number < 2**63)
-    if type(number) is kind and fits:
-        facts[name] = number
+    """Set a fact if the value fits the type of the attribute: a number of any type that is one, else exactly `kind`."""
+    fit = _FITS.get(kind)
+    fitting = fit(value) if fit is not None else value
+    if type(fitting) is kind:
+        facts[name] = fitting
+
+
+def _whole(value: Any) -> int | None:
+    """Return a number without a fraction as an int that an attribute can hold."""
+    number = plain_number(value) if type(value) is not bool else None
+    if type(number) is float and number.is_integer():
+        number = int(number)
+    return number if type(number) is int and -(2**63) <= number < 2**63 else None
+
+
+def _real(value: Any) -> float | None:
+    number = plain_number(value) if type(value) is not bool else None
+    return finite(number) if type(number) is int else number if type(number) is float else None
+
+
+_FITS: Final = {int: _whole, float: _real}
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:

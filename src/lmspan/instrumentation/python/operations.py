@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.messages import agent_message, split_inputs, split_outputs
+from lmspan.content.numbers import plain_number
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def described(recorder: Recorder, attributes: Mapping[str, Any]) -> dict[str, An
     content = recorder.content
     described: dict[str, Any] = {}
     for key, value in attributes.items():
-        if type(value) in (bool, int, float):
-            described[str(key)] = value
+        number = plain_number(value)
+        if number is not None:
+            described[str(key)] = number
         elif value is not None:
             described[str(key)] = content.text(value) if issubclass(type(value), str) else content.json(value)
     return described
