@@ -30,6 +30,7 @@ from lmspan.instrumentation.python.decorators import (
     tool,
     turn,
 )
+from lmspan.instrumentation.python.responses import add_response
 from lmspan.lifecycle import Call, Event, Operation
 from lmspan.recording import recorder
 from lmspan.session import default
@@ -62,6 +63,7 @@ __all__ = [
     "TraceFileError",
     "__version__",
     "add_event",
+    "add_response",
     "agent",
     "disable",
     "enable",

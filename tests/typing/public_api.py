@@ -38,6 +38,13 @@ def search(query: str) -> list[str]:
     return [query]
 
 
+@lmspan.lm(provider="openai", model="gpt-4o-mini")
+def ask(question: str) -> str:
+    lmspan.add_response(model="gpt-4o-mini", finish_reason="stop", input_tokens=1, output_tokens=2, cost_usd=0.1)
+    lmspan.add_response({"usage": {}}, finish_reason=["stop", "length"], cost_source="list")
+    return question
+
+
 @lmspan.tool()
 def count(words: list[str]) -> int:
     return len(words)
@@ -89,6 +96,7 @@ async def use() -> None:
     assert_type([item async for item in astream()], list[int])
     assert_type(search("tea"), list[str])
     assert_type(count(["tea"]), int)
+    assert_type((ask("tea"), lmspan.lm(double)(1), lmspan.lm("m")(double)(1)), tuple[str, int, int])
     assert_type((Desk.above(1), Desk().above(1), Desk.below(1)), tuple[str, str, str])
     assert_type(await Desk.apart(1), str)
     assert_type(Desk().size, int)
@@ -123,6 +131,9 @@ async def use() -> None:
     lmspan.tool(3)  # type: ignore[call-overload]
     lmspan.tool(name=3)  # type: ignore[call-overload]
     lmspan.tool("a", name="b")  # type: ignore[call-overload]
+    lmspan.tool(model="m")  # type: ignore[call-overload]
+    lmspan.lm(model=3)  # type: ignore[call-overload]
+    lmspan.add_response(tokens=3)  # type: ignore[call-arg]
     lmspan.init(colour="blue")  # type: ignore[call-arg]
 
 
@@ -144,6 +155,8 @@ def options(exporter: SpanExporter) -> None:
     lmspan.subscribe(print, dialect="dspy.ex")  # type: ignore[arg-type]
     lmspan.subscribed(print, delivery="async")  # type: ignore[arg-type]
     lmspan.subscribed(print, colour="blue")  # type: ignore[call-arg]
+    with lmspan.operation("embedding", provider="openai", model="text-embedding-3-small"):
+        pass
     with lmspan.operation("tool", "search"), lmspan.operation(lmspan.Operation.LM):
         pass
     lmspan.operation("chat")  # type: ignore[arg-type]

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.content.messages import output_messages, tool_definitions
+from lmspan.content.messages import tool_definitions
 from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters
+from lmspan.instrumentation.kit.responses import answers, response_messages
 from lmspan.instrumentation.llmproc.clients import maker_of
 from lmspan.instrumentation.llmproc.messages import instructions_of, request_messages
-from lmspan.instrumentation.llmproc.responses import answers, response_facts
+from lmspan.instrumentation.llmproc.responses import response_facts
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _describe(recorder: Recorder, call: LiveCall, response: Any) -> list[Any]:
     outputs = answers(response)
     if recorder.captures(call):
         reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: response_messages(response, reasons)})
     return outputs
 
 

@@ -8,10 +8,9 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.kit.facts import field, put, stored
 from lmspan.instrumentation.kit.usage import usage_facts
 
-_ANTHROPIC: Final = (
-    ("cache_read_input_tokens", sc.USAGE_CACHE_READ_TOKENS),
-    ("cache_creation_input_tokens", sc.USAGE_CACHE_WRITE_TOKENS),
-)
+_PARTS: Final = (
+    "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens_details",
+)  # fmt: skip
 # LogiLLM's own counts, where 0 also means that a count is unknown
 _OWN: Final = (
     ("input_tokens", sc.USAGE_INPUT_TOKENS),
@@ -57,22 +56,22 @@ def _add_usage(facts: dict[str, Any], answer: Any, tokens: dict[str, Any]) -> No
     """Add the token counts that the API reports, else LogiLLM's own."""
     usage = _merged(answer["usages"]) if type(answer) is dict and "usages" in answer else field(answer, "usage")
     usage_facts(facts, usage)
-    for name, attribute in _ANTHROPIC:  # Anthropic's input tokens do not include them
-        count = field(usage, name)
-        if type(count) is int:
-            put(facts, attribute, count, int)
-            facts[sc.USAGE_INPUT_TOKENS] = facts.get(sc.USAGE_INPUT_TOKENS, 0) + count
     if sc.USAGE_INPUT_TOKENS not in facts and _tokens(tokens):
         for name, attribute in _OWN:
             put(facts, attribute, tokens.get(name) or None, int)
 
 
 def _merged(usages: list[Any]) -> Any:
-    """Return the usage of a stream, the last value of each count: Anthropic's events report it in parts."""
-    if len(usages) == 1 or field(usages[-1], "prompt_tokens") is not None:
+    """Return the usage of a stream, the last value of each count: Anthropic's events report it in parts.
+
+    The first of several is that of Anthropic's `message_start`, whose output tokens are a placeholder.
+    """
+    if field(usages[-1], "prompt_tokens") is not None:
         return usages[-1]
-    names = ("input_tokens", "output_tokens", *(name for name, _ in _ANTHROPIC))
-    return {name: value for usage in usages for name in names if (value := field(usage, name)) is not None}
+    merged = {name: value for usage in usages for name in _PARTS if (value := field(usage, name)) is not None}
+    if all(field(usage, "output_tokens") is None for usage in usages[1:]):
+        merged.pop("output_tokens", None)
+    return merged
 
 
 def _tokens(tokens: dict[str, Any]) -> int:

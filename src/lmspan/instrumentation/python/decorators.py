@@ -65,13 +65,19 @@ def operation(
     *,
     inputs: Any = None,
     attributes: Mapping[str, Any] | None = None,
+    provider: str = "",
+    model: str = "",
 ) -> Iterator[Call]:
     """Record what runs under the `with` as one operation; set `outputs` on the call that it yields, if there are any.
 
-    `attributes` are on the span from its start. An exception ends the span with it and passes on.
+    `attributes` are on the span from its start. `provider` and `model` are for `"lm"` and `"embedding"`, where the name
+    is the model if `model` is not given; `lmspan.add_response()` adds the answer. An exception ends the span with it
+    and passes on.
     """
+    known = _known(kind)
+    asked = _checked_model(known, name, provider, model)
     recorder = recording.active
-    call = recorder.announce(_OPERATION.start, None, (_known(kind), name, inputs, attributes), {})
+    call = recorder.announce(_OPERATION.start, None, (known, name or asked.name, inputs, attributes, asked), {})
     if call is None:
         yield _Silent()  # type: ignore[misc] # it has the fields of a Call that a program sets or reads here
         return
@@ -141,10 +147,36 @@ class Decorator:
         return f"<lmspan.{self._kind.value} decorator>"
 
 
+class ModelDecorator(Decorator):
+    """As `Decorator`, for functions that ask a model: `@lmspan.lm(provider="openai", model="gpt-4o-mini")`.
+
+    The span is named after `name`, else the model, else the function. A name that is given is the model if `model` is
+    not. If the function returns or yields what the client of OpenAI, Anthropic or Gemini returns, the facts of the
+    answer are read from it; `lmspan.add_response()` adds them in other cases.
+    """
+
+    @overload
+    def __call__(self, name: str = "", /, *, provider: str = "", model: str = "") -> Callable[[F], F]: ...
+    @overload
+    def __call__(self, /, *, name: str = "", provider: str = "", model: str = "") -> Callable[[F], F]: ...
+    @overload
+    def __call__(self, function: F, /, *, name: str = "", provider: str = "", model: str = "") -> F: ...
+    def __call__(self, target: Any = "", /, *, name: Any = "", provider: Any = "", model: Any = "") -> Any:
+        """Record the target, or return a decorator with this name and model."""
+        given = target if isinstance(target, str) else ""
+        if given and name:
+            raise ConfigurationError(f"{self!r} is given two names, {target!r} and {name!r}: one is enough")
+        given = _checked(given or name)
+        record = _Recording(self._kind, given, _checked_model(self._kind, given, provider, model))
+        if isinstance(target, str):
+            return functools.partial(callables.wrapped, wrap=record)
+        return callables.wrapped(target, record)
+
+
 module: Final = Decorator(Operation.MODULE)
 agent: Final = Decorator(Operation.AGENT)
 tool: Final = Decorator(Operation.TOOL)
-lm: Final = Decorator(Operation.LM)
+lm: Final = ModelDecorator(Operation.LM)
 turn: Final = Decorator(Operation.TURN)
 evaluate: Final = Decorator(Operation.EVALUATE)
 optimize: Final = Decorator(Operation.OPTIMIZE)
@@ -155,20 +187,31 @@ class _Recording(NamedTuple):
 
     kind: Operation
     name: str
+    model: operations.Model = operations.Model()
 
     def named(self, name: str) -> _Recording:
         """Return the same, with a name where the program gave none."""
-        return self if self.name else self._replace(name=name)
+        return self if self.name or self.model.name else self._replace(name=name)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a function."""
-        return wrappers.wrap(self.kind, self.name or callables.name_of(function), function)
+        name = self.name or self.model.name or callables.name_of(function)
+        return wrappers.wrap(self.kind, name, function, self.model)
 
 
 def _checked(name: Any) -> str:
     if not isinstance(name, str):
         raise ConfigurationError(f"the name of an operation is a string, not a value of type {type(name).__name__}")
     return name
+
+
+def _checked_model(kind: Operation, name: str, provider: Any, model: Any) -> operations.Model:
+    for what, value in (("provider", provider), ("model", model)):
+        if not isinstance(value, str):
+            raise ConfigurationError(f"a {what} is a string, not a value of type {type(value).__name__}")
+        if value and kind not in operations.OF_MODELS:
+            raise ConfigurationError(f"an operation {kind.value!r} has no {what}: 'lm' and 'embedding' have one")
+    return operations.Model(provider, model or name) if kind in operations.OF_MODELS else operations.Model()
 
 
 @guarded

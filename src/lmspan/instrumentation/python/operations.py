@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.content.messages import agent_message, split_inputs, split_outputs
 from lmspan.content.numbers import plain_number
+from lmspan.instrumentation.kit.responses import response_messages
+from lmspan.instrumentation.python import responses
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ _NAMES: Final[dict[Operation, tuple[str, str, str]]] = {
     Operation.WORKFLOW: (sc.WORKFLOW_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
     Operation.AGENT: (sc.AGENT_NAME, sc.MODULE_INPUTS, sc.MODULE_OUTPUTS),
     Operation.TOOL: (sc.TOOL_NAME, sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT),
-    Operation.LM: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
-    Operation.EMBEDDING: (sc.REQUEST_MODEL, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.LM: ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
+    Operation.EMBEDDING: ("", sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
     Operation.RETRIEVAL: (sc.DATA_SOURCE_ID, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
     Operation.EVALUATE: (sc.EVALUATION_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
     Operation.OPTIMIZE: (sc.OPTIMIZER_NAME, sc.OPERATION_INPUTS, sc.OPERATION_OUTPUTS),
@@ -35,17 +37,31 @@ _MESSAGES: Final = {
     _INPUTS: (sc.INPUT_MESSAGES, split_inputs, "user"),
     _OUTPUTS: (sc.OUTPUT_MESSAGES, split_outputs, "assistant"),
 }
-_UNNAMED_PROVIDER: Final = "custom"
+OF_MODELS: Final = responses.OF_MODELS
+
+
+class Model(NamedTuple):
+    """The model that a program asks, as far as the program names it."""
+
+    provider: str = ""
+    name: str = ""
 
 
 def start(
-    recorder: Recorder, kind: Operation, name: str, inputs: Any, attributes: Mapping[str, Any] | None = None
+    recorder: Recorder,
+    kind: Operation,
+    name: str,
+    inputs: Any,
+    attributes: Mapping[str, Any] | None = None,
+    model: Model = Model(),  # noqa: B008 - it is a tuple and cannot change
 ) -> LiveCall:
-    """Start a call of a source that has only a name and arguments."""
+    """Start a call of a source that has a name, arguments, and for an operation of a model the model."""
     fact = _NAMES.get(kind, _OTHER)[0]
     facts: dict[str, Any] = {fact: name} if fact and name else {}
-    if kind in (Operation.LM, Operation.EMBEDDING):
-        facts[sc.PROVIDER_NAME] = _UNNAMED_PROVIDER
+    if kind in OF_MODELS:
+        facts = {sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(model.provider, model.provider) or responses.UNKNOWN_PROVIDER}
+        if model.name:
+            facts[sc.REQUEST_MODEL] = model.name
     if kind is Operation.TOOL:
         facts[sc.TOOL_TYPE] = "function"
     facts.update(described(recorder, attributes or {}))
@@ -59,9 +75,24 @@ def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
 
 
 def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
-    """Record the outputs of a call."""
-    if outputs is not None and recorder.captures(call):
+    """Record the outputs of a call; those of a model's client are a response, with facts of its own."""
+    if call.operation in OF_MODELS and responses.is_response(outputs):
+        responses.take(call, outputs)
+        outputs = None if call.response is outputs else outputs
+    if not recorder.captures(call):
+        return
+    if call.operation is Operation.LM and call.response is not None and type(call.response) is not str:
+        reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: response_messages(call.response, reasons)})
+        outputs = split_outputs(outputs)[1]
+    if outputs is not None:
         _capture(recorder, call, _OUTPUTS, outputs)
+
+
+def take_item(_: Recorder, call: LiveCall, item: Any) -> None:
+    """Add the facts of an event of a model's stream that a generator yields as the client returns it."""
+    if call.operation is Operation.LM and responses.is_response(item):
+        responses.take(call, item, whole=False)
 
 
 def _capture(recorder: Recorder, call: LiveCall, place: int, value: Any) -> None:

@@ -31,20 +31,25 @@ if TYPE_CHECKING:
     Wrapper = Callable[[Steps, Callable[..., Any]], Callable[..., Any]]
 
 
-def wrap(kind: Operation, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def wrap(kind: Operation, name: str, function: Callable[..., Any], model: operations.Model) -> Callable[..., Any]:
     """Return a function that records each call of another, by the first row that fits it."""
-    steps = _steps(kind, name, _binder(function))
+    steps = _steps(kind, name, _binder(function), model)
     return next(wrapper for fits, wrapper in _WRAPPERS if fits(function))(steps, function)
 
 
-def _steps(kind: Operation, name: str, inputs_of: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]) -> Steps:
+def _steps(
+    kind: Operation,
+    name: str,
+    inputs_of: Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]],
+    model: operations.Model,
+) -> Steps:
     def start(recorder: Recorder, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
-        return operations.start(recorder, kind, name, inputs_of(args, kwargs))
+        return operations.start(recorder, kind, name, inputs_of(args, kwargs), None, model)
 
     def lasting(recorder: Recorder, call: LiveCall, outputs: Any) -> Any:
         return _lasting(recorder, call, outputs, steps)
 
-    steps = Steps(start, operations.describe, operations.succeed, lasting=lasting)
+    steps = Steps(start, operations.describe, operations.succeed, item=operations.take_item, lasting=lasting)
     return steps
 
 
