@@ -16,8 +16,9 @@ def test_the_public_names():
     assert lmspan.__all__ == [
         "Budget", "Call", "CallbackError", "ConfigurationError", "Event", "InstrumentationError", "LmspanError",
         "Operation", "Priority", "RunResult", "Session", "StopRun", "Subscription", "TraceFileError",
-        "__version__", "add_event", "add_response", "agent", "disable", "enable", "environ", "evaluate", "init",
-        "is_enabled", "lm", "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool", "traces", "turn",
+        "__version__", "add_event", "add_response", "agent", "attributes", "disable", "enable", "environ", "evaluate",
+        "init", "is_enabled", "lm", "module", "operation", "optimize", "run", "subscribe", "subscribed", "tool",
+        "traces", "turn",
         "unsubscribe_all",
     ]  # fmt: skip
     assert all(hasattr(lmspan, name) for name in lmspan.__all__)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lmspan._version import __version__
+from lmspan.context.attributes import attributes
 from lmspan.context.processes import environ
 from lmspan.errors import (
     CallbackError,
@@ -65,6 +66,7 @@ __all__ = [
     "add_event",
     "add_response",
     "agent",
+    "attributes",
     "disable",
     "enable",
     "environ",

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("lmspan")
 
 OWN: Final = (
-    "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_HOOK_TIMEOUT_S", "LMSPAN_JAEGER", "LMSPAN_OPENINFERENCE",
-    "LMSPAN_RUN", "LMSPAN_RUN_FIRST",
+    "LMSPAN_ATTRIBUTES", "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_HOOK_TIMEOUT_S", "LMSPAN_JAEGER",
+    "LMSPAN_OPENINFERENCE", "LMSPAN_RUN", "LMSPAN_RUN_FIRST",
 )  # fmt: skip
 """The variables of lmspan itself."""
 STANDARD: Final = (  # names that the user of an unknown LMSPAN_ variable may mean

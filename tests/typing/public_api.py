@@ -155,6 +155,9 @@ def options(exporter: SpanExporter) -> None:
     lmspan.subscribe(print, dialect="dspy.ex")  # type: ignore[arg-type]
     lmspan.subscribed(print, delivery="async")  # type: ignore[arg-type]
     lmspan.subscribed(print, colour="blue")  # type: ignore[call-arg]
+    with lmspan.attributes(session_id="s", user_id="u", conversation_id="c", tags=["a"]):
+        pass
+    lmspan.attributes(session=1)  # type: ignore[call-arg]
     with lmspan.operation("embedding", provider="openai", model="text-embedding-3-small"):
         pass
     with lmspan.operation("tool", "search"), lmspan.operation(lmspan.Operation.LM):

@@ -13,7 +13,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import CURRENT, LiveCall, Operation
+from lmspan.context.attributes import ATTRIBUTES
+from lmspan.lifecycle import CURRENT, LISTENING, LiveCall, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +27,22 @@ SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context()
 BAGGAGE: Final = next(iter(baggage.set_baggage("", "", otel_context.Context())))
 """The key under which a context holds its baggage: a look is cheaper than the API's question."""
 
-_SESSION_NAMES: Final = (sc.SESSION_ID, sc.USER_ID)
+_SESSION_NAMES: Final = (sc.SESSION_ID, sc.USER_ID, sc.CONVERSATION_ID)
+
+_CARRIED: Final = frozenset((CURRENT, LISTENING, SPAN, BAGGAGE, ATTRIBUTES))
 
 
-def session_facts(context: Context) -> dict[str, str]:
-    """Return the session and the user that the program has put into the baggage of a context."""
+def is_carried(context: Context) -> bool:
+    """Tell whether a context holds what a function needs that runs elsewhere: a span, a session, a subscription."""
+    return not _CARRIED.isdisjoint(context)
+
+
+def session_facts(context: Context) -> dict[str, Any]:
+    """Return the session, user, conversation and tags of a context: those of its baggage, and of `attributes()`."""
     entries = baggage.get_all(context)
-    return {name: value for name in _SESSION_NAMES if type(value := entries.get(name)) is str}
+    facts: dict[str, Any] = {name: value for name in _SESSION_NAMES if type(value := entries.get(name)) is str}
+    attributes: Any = context.get(ATTRIBUTES)
+    return {**facts, **attributes} if attributes else facts
 
 
 def current_call() -> LiveCall | None:

@@ -1,8 +1,8 @@
 """The trace across processes: into children of multiprocessing, and out of the environment of this process.
 
 A forked child has the context by itself. To a spawned child, and with each task of a process pool, the function is
-sent together with the context as W3C headers, if a call of ours is current; the child attaches it while the function
-runs. Any other process joins by `TRACEPARENT` and `BAGGAGE` in its environment, which `environ()` returns.
+sent together with the context as W3C headers, if a span or a session is current; the child attaches it while the
+function runs. Any other process joins by `TRACEPARENT` and its like in its environment, which `environ()` returns.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from lmspan.context import attributes
+from lmspan.context.current import is_carried
 from lmspan.context.hearing import inside
 from lmspan.guard import guarded
-from lmspan.lifecycle import CURRENT, LISTENING
+from lmspan.lifecycle import LISTENING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from lmspan.patching import Patches
 
 _PROPAGATORS: Final = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
-_VARIABLES: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
+_VARIABLES: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "LMSPAN_ATTRIBUTES")
 
 
 def headers() -> dict[str, str]:
@@ -34,6 +36,7 @@ def headers() -> dict[str, str]:
     carrier: dict[str, str] = {}
     for propagator in _PROPAGATORS:
         propagator.inject(carrier)
+    attributes.inject(carrier)
     return carrier
 
 
@@ -42,7 +45,7 @@ def context_of(carrier: Mapping[str, str]) -> Context:
     context = otel_context.Context()
     for propagator in _PROPAGATORS:
         context = propagator.extract(carrier, context)
-    return context
+    return attributes.extract(carrier, context)
 
 
 def from_environment(environ: Mapping[str, str]) -> Context:
@@ -55,7 +58,8 @@ def environ() -> dict[str, str]:
 
         subprocess.run(command, env=lmspan.environ())
 
-    A copy of this process' own environment with `TRACEPARENT`, and with `BAGGAGE` if there is any.
+    A copy of this process' own environment with `TRACEPARENT`, and with `BAGGAGE` and `LMSPAN_ATTRIBUTES` if there are
+    any.
     """
     carrier = guarded(headers)() or {}
     return {**os.environ, **{name.upper(): value for name, value in carrier.items()}}
@@ -103,8 +107,9 @@ class Sent:
 
 @guarded
 def _sent(function: Callable[..., Any]) -> Sent | None:
-    """Return a function to send in place of another; None if no call is current."""
-    return Sent(function, headers()) if CURRENT in otel_context.get_current() else None
+    """Return a function to send in place of another; None if no span and no session is current."""
+    carrier = headers()
+    return Sent(function, carrier) if carrier else None
 
 
 def _send(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -119,7 +124,7 @@ def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs:
     if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
         return _send(wrapped, pool, args, kwargs)
     context = otel_context.get_current()
-    if args and (CURRENT in context or LISTENING in context or inside.get()):
+    if args and (is_carried(context) or inside.get()):
         args = (Carried(args[0], context), *args[1:])
     return wrapped(*args, **kwargs)
 

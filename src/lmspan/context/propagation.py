@@ -2,7 +2,8 @@
 
 asyncio, `asyncio.to_thread` and anyio (and with it DSPy's `asyncify`) carry the context by themselves;
 `concurrent.futures.ThreadPoolExecutor` does not. Its `submit` is wrapped while a library is instrumented, and changes
-nothing unless a call of ours is current, or a hook submits. A thread that a hook starts belongs to the hook.
+nothing unless a span, a session or a subscription is current, or a hook submits. A thread that a hook starts belongs to
+the hook.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 
 from lmspan.context import hearing, processes, silence
+from lmspan.context.current import is_carried
 from lmspan.context.hearing import inside
 from lmspan.context.processes import Carried
-from lmspan.lifecycle import CURRENT, LISTENING
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def _submit(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = otel_context.get_current()
-    if not args or (CURRENT not in context and LISTENING not in context and not inside.get()):
+    if not args or not (is_carried(context) or inside.get()):
         return wrapped(*args, **kwargs)
     function, *rest = args
     return wrapped(Carried(function, context), *rest, **kwargs)

@@ -31,6 +31,7 @@ from lmspan.content.clipping import text_bytes
 from lmspan.content.origin import origin
 from lmspan.content.payload import Content, plain_text, qualified_name
 from lmspan.context import silence
+from lmspan.context.attributes import ATTRIBUTES
 from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
 from lmspan.context.processes import from_environment
 from lmspan.guard import guarded
@@ -170,8 +171,11 @@ class Recorder:
         shape = SHAPES[call.operation]
         shown = self.content.redactor.name(call.name)
         name, attributes = first_facts(call, shape, facts, shown, openinference=self._openinference)
-        if BAGGAGE in context:
-            attributes.update(session_facts(context))
+        if BAGGAGE in context or ATTRIBUTES in context:
+            session = session_facts(context)
+            if not shape.genai:
+                session.pop(sc.CONVERSATION_ID, None)
+            attributes.update(session)
         call.facts = self.content.facts(attributes)
         call.span = self.tracer.start_span(
             name,

@@ -34,6 +34,7 @@ END_MISSING: Final = attribute("lmspan.end.missing", BOOL, "true when the progra
 SESSION_ID: Final = attribute("session.id", STRING, "the application's session id")
 CONVERSATION_ID: Final = attribute("gen_ai.conversation.id", STRING, "the conversation's id")
 USER_ID: Final = attribute("user.id", STRING, "the application's user id")
+TAGS: Final = attribute("lmspan.tags", STRINGS, "the application's labels for this part of the program")
 MODULE_NAME: Final = attribute("lmspan.module.name", STRING, "the module's class")
 MODULE_PATH: Final = attribute("lmspan.module.path", STRING, "the module's place in its program, which also names its span")
 SIGNATURE_NAME: Final = attribute("lmspan.signature.name", STRING, "the signature's name")
