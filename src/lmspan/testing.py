@@ -29,15 +29,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from lmspan import instrumentation
 from lmspan import semconv as sc
 from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import Redactor
 from lmspan.context import propagation
+from lmspan.lifecycle import Operation
 from lmspan.recording import recorder
 from lmspan.recording.metrics import Metrics
+from lmspan.semconv.spans import OPERATION_OF_WORD, SHAPES
 from lmspan.subscribers import registry
 from lmspan.subscribers.processor import CallbackProcessor
 from lmspan.subscribers.sampling import ListeningSampler
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 _MILLISECOND: Final = 1_000_000
 _EPOCH: Final = 1_700_000_000_000_000_000
 _INDENT: Final = "  "
+# operations that may also run in the process itself
+_ALSO: Final = {Operation.LM: (SpanKind.INTERNAL,), Operation.EMBEDDING: (SpanKind.INTERNAL,)}
 _TOTAL: Final = "lmspan.total."
 
 # type of an attribute in the table -> the Python types of its values
@@ -200,11 +204,29 @@ def problems(span: ReadableSpan) -> list[str]:
             differences.append(f"{span.name}: {name} is in no table")
         elif type(value) not in _TYPES[meaning.type]:
             differences.append(f"{span.name}: {name} is {type(value).__name__}, not {meaning.type}")
+    differences += _unlike_its_shape(span, attributes)
     failed = span.status.status_code is StatusCode.ERROR
     if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
         differences.append(
             f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}"
         )
+    return differences
+
+
+def _unlike_its_shape(span: ReadableSpan, attributes: Mapping[str, Any]) -> list[str]:
+    """Return how a span differs from the form of its operation: its kind, and `gen_ai.*` on a span of our own."""
+    operation = OPERATION_OF_WORD.get(span.name.partition(" ")[0])
+    if operation is None:
+        return []
+    shape = SHAPES[operation]
+    differences = []
+    if not shape.genai:
+        differences += [
+            f"{span.name}: {name} on an operation of our own" for name in attributes if name[:7] == "gen_ai."
+        ]
+    kinds = {shape.kind, *_ALSO.get(operation, ())}
+    if span.kind not in kinds:
+        differences.append(f"{span.name}: {span.kind.name}, not {shape.kind.name}")
     return differences
 
 

@@ -92,7 +92,7 @@ with lmspan.init("measured", capture_content="none"):
     with lmspan.operation("evaluate", "exact") as call:
         with lmspan.operation("lm", "m") as model:
             model.late_facts["gen_ai.usage.input_tokens"] = 3
-        call.late_facts["gen_ai.evaluation.score.value"] = 75.0
+        call.late_facts["lmspan.evaluation.score"] = 75.0
 print(f"{call.span.get_span_context().trace_id:032x}")
 """
 
@@ -102,7 +102,7 @@ def test_spans_are_measured_and_the_programs_metrics_are_beside_them_and_lead_to
         'sum(traces_span_metrics_calls_total{span_name="evaluate exact"})': 1,
         'sum(traces_span_metrics_duration_seconds_bucket{le="600"})': 2,
         'sum(gen_ai_client_token_usage_sum{job="measured"})': 3,
-        'sum(lmspan_evaluation_score{gen_ai_evaluation_name="exact"})': 75,
+        'sum(lmspan_evaluation_score{lmspan_evaluation_metric="exact"})': 75,
     }
     with collector_and_prometheus(tmp_path) as (sender, prometheus):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sender.http, "OTEL_METRICS_EXPORTER": "otlp"}

@@ -29,7 +29,7 @@ with lmspan.init("used", capture_content="none"):
                     model.late_facts.update({sc.USAGE_INPUT_TOKENS: 3, sc.COST_AMOUNT: 0.5, sc.COST_UNIT: "USD"})
                     if hit:
                         model.late_facts[sc.CACHE_HIT] = True
-            call.late_facts[sc.EVALUATION_SCORE] = 75.0
+            call.late_facts[sc.SPAN_SCORE] = 75.0
         best.late_facts[sc.OPTIMIZER_BEST_SCORE] = 75.0
     with contextlib.suppress(ValueError), lmspan.operation("tool", "broken"):
         raise ValueError

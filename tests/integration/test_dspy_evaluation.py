@@ -52,7 +52,7 @@ def results(recorded):
 def test_a_score_of_any_type_of_number_is_that_number(score):
     with recording() as recorded:
         evaluate(lambda *_: score, size=1)
-    assert recorded.attributes("evaluate <lambda>")[sc.EVALUATION_SCORE] == 1.0
+    assert recorded.attributes("evaluate <lambda>")[sc.SPAN_SCORE] == 1.0
     assert [facts[sc.EVALUATION_SCORE] for _, facts in results(recorded)] == [1.0]
 
 
@@ -67,8 +67,8 @@ def test_an_evaluation_is_one_trace_with_the_programs_under_their_examples(threa
     assert attributes.pop(sc.CALL_ID)
     assert attributes == {
         sc.SOURCE: "dspy",
-        sc.EVALUATION_NAME: "exact",
-        sc.EVALUATION_SCORE: 1.0,
+        sc.SPAN_METRIC: "exact",
+        sc.SPAN_SCORE: 1.0,
         sc.EVALUATION_SCOPE: "dataset",
         sc.EVALUATION_EXAMPLE_COUNT: 3,
         sc.EVALUATION_NUM_THREADS: threads,
@@ -257,7 +257,7 @@ def test_the_metric_itself_is_handed_on_untouched():
         evaluate(Metric(), size=1)
     assert len(seen) == 1
     assert type(seen[0][1]) is dspy.Prediction
-    assert recorded.attributes("evaluate Metric")[sc.EVALUATION_NAME] == "Metric"
+    assert recorded.attributes("evaluate Metric")[sc.SPAN_METRIC] == "Metric"
 
 
 @pytest.mark.parametrize(
@@ -270,9 +270,7 @@ def test_a_score_is_the_mean_of_the_metrics_values_whatever_dspy_reports(values,
 
     with recording() as recorded:
         assert evaluate(graded).score == reported
-    assert recorded.attributes("evaluate graded")[sc.EVALUATION_SCORE] == mean
+    assert recorded.attributes("evaluate graded")[sc.SPAN_SCORE] == mean
     (event,) = [facts for name, facts in recorded.events("evaluate graded") if name == sc.EVENT_EVALUATION_RESULT]
     assert event[sc.EVALUATION_SCORE] == mean
-    assert [span.attributes[sc.EVALUATION_SCORE] for span in recorded.named("example")] == [
-        float(each) for each in values
-    ]
+    assert [span.attributes[sc.SPAN_SCORE] for span in recorded.named("example")] == [float(each) for each in values]

@@ -197,7 +197,7 @@ def test_a_grade_is_a_number() -> None:
         dspy.Evaluate(devset=examples(1), metric=lambda *_: Grade.GOOD, num_threads=1)(
             lambda question: dspy.Prediction(answer=question)
         )
-    scores = [each.attributes.get("gen_ai.evaluation.score.value") for each in recorded.spans]
+    scores = [each.attributes.get("lmspan.evaluation.score") for each in recorded.spans]
     assert scores == [1.0, 1.0]
 
 

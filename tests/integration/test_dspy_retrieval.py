@@ -111,7 +111,7 @@ def test_a_search_and_the_embedding_of_its_query_on_another_thread_are_one_trace
         sc.RETRIEVAL_TOP_K: 1,
         sc.RETRIEVAL_DOCUMENT_COUNT: 1,
     }
-    assert recorded.one("retrieval Embeddings").kind is SpanKind.INTERNAL
+    assert recorded.one("retrieval Embeddings").kind is SpanKind.CLIENT
 
 
 def test_searches_of_many_threads_keep_their_trees():

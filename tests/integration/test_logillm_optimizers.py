@@ -173,7 +173,7 @@ def test_examples_that_run_beside_each_other_tell_their_scores(name, program, sc
     _, recorded = run(name)
     told = [each.attributes[sc.EVALUATION_SCORE] for span in recorded.named(program) for each in span.events]
     assert sorted(told) == scores
-    assert sorted(span.attributes[sc.EVALUATION_SCORE] for span in recorded.named("example")) == scores
+    assert sorted(span.attributes[sc.SPAN_SCORE] for span in recorded.named("example")) == scores
 
 
 def test_several_objectives_are_metrics_of_the_candidate():
@@ -239,12 +239,12 @@ async def test_evaluate(threads):
     del attributes[sc.CALL_ID]
     assert attributes == {
         sc.SOURCE: "logillm",
-        sc.EVALUATION_NAME: "right",
+        sc.SPAN_METRIC: "right",
         sc.EVALUATION_SCOPE: "dataset",
         sc.EVALUATION_EXAMPLE_COUNT: 2,
         sc.EVALUATION_NUM_THREADS: threads,
         sc.EVALUATION_FAILURE_COUNT: 0,
-        sc.EVALUATION_SCORE: 0.5,
+        sc.SPAN_SCORE: 0.5,
         sc.OPERATION_INPUTS: '{"program":"Predict","metric":"right","examples":2}',
         sc.OPERATION_OUTPUTS: '{"score":0.5,"failed":0}',
     }

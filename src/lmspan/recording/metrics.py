@@ -56,7 +56,7 @@ _DURATIONS: Final[dict[Operation, tuple[str, list[float], tuple[str, ...]]]] = {
 }
 # operation -> the gauge of its score, the fact that is the score, and the fact that is its attribute
 _SCORES: Final = {
-    Operation.EVALUATE: (sc.METRIC_EVALUATION_SCORE, sc.EVALUATION_SCORE, sc.EVALUATION_NAME),
+    Operation.EVALUATE: (sc.METRIC_EVALUATION_SCORE, sc.SPAN_SCORE, sc.SPAN_METRIC),
     Operation.OPTIMIZE: (sc.METRIC_OPTIMIZER_SCORE, sc.OPTIMIZER_BEST_SCORE, sc.OPTIMIZER_NAME),
 }
 _WAITING: Final = 256

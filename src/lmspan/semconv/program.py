@@ -58,8 +58,10 @@ INTERPRETER_LANGUAGE: Final = attribute("lmspan.interpreter.language", STRING, "
 INTERPRETER_CODE_LENGTH: Final = attribute("lmspan.interpreter.code_length", INT, "number of characters of the code")
 
 # Evaluation and optimization ---------------------------------------------------------------------------------------
-EVALUATION_NAME: Final = attribute("gen_ai.evaluation.name", STRING, "the metric's name")
-EVALUATION_SCORE: Final = attribute("gen_ai.evaluation.score.value", DOUBLE, "the mean of the metric's values, in the metric's own unit; of one example the value")
+EVALUATION_NAME: Final = attribute("gen_ai.evaluation.name", STRING, "on the event: the metric's name")
+EVALUATION_SCORE: Final = attribute("gen_ai.evaluation.score.value", DOUBLE, "on the event: the score, in the metric's own unit")
+SPAN_METRIC: Final = attribute("lmspan.evaluation.metric", STRING, "on the span: the metric's name")
+SPAN_SCORE: Final = attribute("lmspan.evaluation.score", DOUBLE, "on the span: the mean of the metric's values, in the metric's own unit; of one example the value")
 EVALUATION_LABEL: Final = attribute("gen_ai.evaluation.score.label", STRING, "failed, when the program or the metric raised")
 EVALUATION_EXAMPLE_COUNT: Final = attribute("lmspan.evaluation.example_count", INT, "number of evaluated examples")
 EVALUATION_NUM_THREADS: Final = attribute("lmspan.evaluation.num_threads", INT, "number of requested threads")

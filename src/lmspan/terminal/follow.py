@@ -34,7 +34,8 @@ def span_line(span: StoredSpan) -> Text:
     if row.retries:
         figures.append(f"{row.retries + 1} requests")
     line.append("  " + "  ".join(figures), style="yellow" if is_running else "not dim")
-    score = span.facts.get(sc.EVALUATION_SCORE, span.facts.get(sc.CANDIDATE_SCORE))
+    names = (sc.SPAN_SCORE, sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE)
+    score = next((span.facts[name] for name in names if name in span.facts), None)
     if score is not None:
         line.append(f"  {number(score)}", style="bold green")
     if span.failed:

@@ -152,7 +152,7 @@ class _Tree:
 
 def _score(row: TreeRow) -> float | None:
     """Return the score of a span, or the mean of those of several."""
-    names = (sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE)
+    names = (sc.SPAN_SCORE, sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE)
     scores = [span.facts[name] for span in row.spans for name in names if name in span.facts]
     return sum(scores) / len(scores) if scores else None
 

@@ -73,8 +73,8 @@ def evaluation(trace: Trace, span: StoredSpan) -> Evaluation:
     ]
     return Evaluation(
         span=span,
-        metric=span.facts.get(sc.EVALUATION_NAME, span.name),
-        score=span.facts.get(sc.EVALUATION_SCORE),
+        metric=span.facts.get(sc.SPAN_METRIC, span.facts.get(sc.EVALUATION_NAME, span.name)),
+        score=span.facts.get(sc.SPAN_SCORE, span.facts.get(sc.EVALUATION_SCORE)),
         size=span.facts.get(sc.EVALUATION_EXAMPLE_COUNT),
         examples=sorted(examples, key=lambda each: (each.index is None, each.index or 0)),
     )
@@ -86,6 +86,7 @@ def example_of(trace: Trace, span: StoredSpan) -> Example:
     program = next((each for each in children if each.operation in _PROGRAMS), None)
     result = _result(span) or (_result(program) if program is not None else None)
     facts = result.facts if result is not None else {}
+    known = {**facts, **span.facts}
     fields = inputs_of(span)
     asked = inputs_of(program) if program is not None else None
     return Example(
@@ -95,7 +96,7 @@ def example_of(trace: Trace, span: StoredSpan) -> Example:
         inputs=asked if asked is not None else fields,
         gold=_without(fields, asked),
         prediction=outputs_of(program if program is not None else span),
-        score=span.facts.get(sc.EVALUATION_SCORE, facts.get(sc.EVALUATION_SCORE)),
+        score=known.get(sc.SPAN_SCORE, known.get(sc.EVALUATION_SCORE)),
         feedback=facts.get(sc.EVALUATION_EXPLANATION, ""),
         error=_error(span, program, facts),
     )

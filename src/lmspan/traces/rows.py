@@ -97,7 +97,8 @@ def _of_model(span: StoredSpan) -> tuple[Any, ...]:
 
 
 def _of_score(facts: Mapping[str, Any]) -> tuple[Any, ...]:
-    score = facts.get(sc.EVALUATION_SCORE, facts.get(sc.CANDIDATE_SCORE, facts.get(sc.OPTIMIZER_BEST_SCORE)))
+    names = (sc.SPAN_SCORE, sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE, sc.OPTIMIZER_BEST_SCORE)
+    score = next((facts[name] for name in names if name in facts), None)
     return score, facts.get(sc.OPTIMIZER_FIRST_SCORE)
 
 

@@ -252,15 +252,15 @@ def test_the_last_score_of_an_evaluation_and_of_an_optimizer_is_measured():
     reader = InMemoryMetricReader()
     with recording(instrument=(), meter_provider=MeterProvider([reader])):
         for score in (50.0, 75.0):
-            call = start(Operation.EVALUATE, "exact", facts={sc.EVALUATION_NAME: "exact"})
-            call.late_facts[sc.EVALUATION_SCORE] = score
+            call = start(Operation.EVALUATE, "exact", facts={sc.SPAN_METRIC: "exact"})
+            call.late_facts[sc.SPAN_SCORE] = score
             end(call)
         call = start(Operation.OPTIMIZE, "GEPA", facts={sc.OPTIMIZER_NAME: "GEPA"})
         call.late_facts[sc.OPTIMIZER_BEST_SCORE] = 90.0
         end(call)
-        end(start(Operation.EVALUATE, "broken", facts={sc.EVALUATION_NAME: "broken"}))
+        end(start(Operation.EVALUATE, "broken", facts={sc.SPAN_METRIC: "broken"}))
     assert {key: point.value for key, point in points(reader).items()} == {
-        (sc.METRIC_EVALUATION_SCORE, ((sc.EVALUATION_NAME, "exact"),)): 75.0,
+        (sc.METRIC_EVALUATION_SCORE, ((sc.SPAN_METRIC, "exact"),)): 75.0,
         (sc.METRIC_OPTIMIZER_SCORE, ((sc.OPTIMIZER_NAME, "GEPA"),)): 90.0,
         (sc.METRIC_RUNS, ()): 4,
     }

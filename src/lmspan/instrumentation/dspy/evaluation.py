@@ -25,7 +25,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     inputs = _inputs(instance, args, kwargs)
     metric = inputs.get("metric")
     name = metric_name(metric)
-    facts = {sc.EVALUATION_NAME: name}
+    facts = {sc.SPAN_METRIC: name}
     call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs)
     call.kept = EvaluationKept(metric, failure_score=inputs.get("failure_score"))
     return call

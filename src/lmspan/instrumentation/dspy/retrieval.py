@@ -47,7 +47,6 @@ def start_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None
 def start_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a search in the process itself."""
     call = _start(recorder, type(instance).__name__, instance)
-    recorder.mark_internal(call)
     query = argument(args, kwargs, 0, "query")
     if type(query) is str:
         embeddings.await_query(query, call)

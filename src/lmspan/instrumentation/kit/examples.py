@@ -131,7 +131,7 @@ def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
 def _add_result(recorder: Recorder, call: LiveCall, own: ExampleKept, facts: dict[str, Any]) -> None:
     """Add the event with the result to the span of the example's program, or to the example's if no program ran."""
     if sc.EVALUATION_SCORE in facts:
-        call.late_facts[sc.EVALUATION_SCORE] = facts[sc.EVALUATION_SCORE]
+        call.late_facts[sc.SPAN_SCORE] = facts[sc.EVALUATION_SCORE]
     index = {sc.EXAMPLE_INDEX: call.facts[sc.EXAMPLE_INDEX]} if sc.EXAMPLE_INDEX in call.facts else {}
     name = own.metric if type(own.metric) is str else metric_name(own.metric)
     named = {sc.EVALUATION_NAME: name, sc.EVALUATION_SCOPE: "example", **index, **facts}
@@ -150,14 +150,17 @@ def capture_start(recorder: Recorder, evaluation: LiveCall) -> None:
 def conclude(recorder: Recorder, evaluation: LiveCall, score: Any) -> None:
     """Record the score of a data set, and the number of examples that have failed without an exception here."""
     count_failures(evaluation)
-    put(evaluation.late_facts, sc.EVALUATION_SCORE, score, float)
+    put(evaluation.late_facts, sc.SPAN_SCORE, score, float)
     if recorder.captures(evaluation):
         facts = evaluation.late_facts
-        outputs = {"score": facts.get(sc.EVALUATION_SCORE), "failed": facts.get(sc.EVALUATION_FAILURE_COUNT)}
+        outputs = {"score": facts.get(sc.SPAN_SCORE), "failed": facts.get(sc.EVALUATION_FAILURE_COUNT)}
         recorder.capture(evaluation, {sc.OPERATION_OUTPUTS: outputs})
-    if sc.EVALUATION_SCORE in evaluation.late_facts:
-        names = (sc.EVALUATION_SCORE, sc.EVALUATION_SCOPE)
-        facts = {sc.EVALUATION_NAME: evaluation.name, **{name: evaluation.late_facts[name] for name in names}}
+    if sc.SPAN_SCORE in evaluation.late_facts:
+        facts = {
+            sc.EVALUATION_NAME: evaluation.name,
+            sc.EVALUATION_SCORE: evaluation.late_facts[sc.SPAN_SCORE],
+            sc.EVALUATION_SCOPE: evaluation.late_facts[sc.EVALUATION_SCOPE],
+        }
         recorder.add_event(evaluation, Event.EVALUATION_RESULT, facts)
     own = kept(evaluation, EvaluationKept)
     candidate = kept(evaluation.parent, CandidateKept)

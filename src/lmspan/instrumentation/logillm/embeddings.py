@@ -89,9 +89,7 @@ def start_retrieval(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwarg
     """Start `knn.retrieve(**inputs)`, a search in the process itself."""
     name = type(instance).__name__
     facts = {sc.DATA_SOURCE_ID: name}
-    call = recorder.start(Operation.RETRIEVAL, name, "logillm", facts, instance=instance, inputs=kwargs)
-    recorder.mark_internal(call)
-    return call
+    return recorder.start(Operation.RETRIEVAL, name, "logillm", facts, instance=instance, inputs=kwargs)
 
 
 def describe_retrieval(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

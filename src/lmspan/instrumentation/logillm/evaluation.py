@@ -47,7 +47,7 @@ def _start(
         data = stored(instance).get("dataset")
     inputs = {"program": argument(args, kwargs, 0, "module"), "metric": metric, "devset": data}
     name = name_of(metric)
-    facts = {sc.EVALUATION_NAME: name}
+    facts = {sc.SPAN_METRIC: name}
     call = recorder.start(Operation.EVALUATE, name, "logillm", facts, instance=instance, inputs=inputs)
     indexes = Indexes(data) if type(data) is list else None
     call.kept = examples.DataKept(metric, deque(), indexes=indexes, loops=loops)

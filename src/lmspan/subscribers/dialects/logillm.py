@@ -192,7 +192,7 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
     ),
     "evaluation_end": lambda moment: logillm.EvaluationEndEvent(
         _context(moment), _optimizer(moment.call), _module_of(moment.call),
-        moment.call.facts.get(sc.EVALUATION_SCORE, 0.0), _duration(moment.call),
+        moment.call.facts.get(sc.SPAN_SCORE, 0.0), _duration(moment.call),
     ),
     "hyperparameter_update": lambda moment: logillm.HyperparameterUpdateEvent(
         _context(moment), moment.call.instance, _module_of(moment.call), _parameters(moment), _iteration(moment)
