@@ -16,12 +16,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import lmspan
+from lmspan import semconv as sc
+from lmspan.demo.server import Reply
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording_module
 from lmspan.testing import recording
 from lmspan.traces import store
 from support.processes import run_python
 from support.programs import KEY, fields, model, serving
+from support.wires import tokens
 
 
 def instrumentors():
@@ -61,6 +64,33 @@ def test_a_decorated_call_is_one_chat_span_with_the_request_below(others):
     recorded.assert_tree("chat gpt-4o-mini")
     ours = recorded.one("chat gpt-4o-mini")
     assert [(span.name, span.parent.span_id) for span in others()] == [("POST", ours.context.span_id)]
+
+
+def test_a_decorated_call_has_what_the_instrumentor_knows_of_the_request_and_the_answer(others):
+    @lmspan.lm
+    def think():
+        client = openai.OpenAI(base_url=server.url, api_key=KEY)
+        settings = {"temperature": 0.25, "max_tokens": 9, "seed": 3, "stop": ["END"]}
+        message = {"role": "user", "content": "hi"}
+        answer = client.chat.completions.create(model="asked", messages=[message], **settings)
+        return answer.choices[0].message.content
+
+    usage = tokens(100, 50, cache_read=20, reasoning=10)
+    with serving(Reply("yes", usage=usage, model="served-1")) as server, recording(instrument=()) as recorded:
+        think()
+    recorded.assert_conventions()
+    found = recorded.attributes("chat think")
+    assert found.pop(sc.RESPONSE_ID)
+    assert found.pop(sc.CALL_ID)
+    assert found.pop(sc.SERVER_PORT) == int(server.address.rpartition(":")[2])
+    assert found == {
+        sc.SOURCE: "python", sc.OPERATION_NAME: "chat", sc.PROVIDER_NAME: "openai", sc.SERVER_ADDRESS: "127.0.0.1",
+        sc.REQUEST_MODEL: "asked", sc.REQUEST_TEMPERATURE: 0.25, sc.REQUEST_MAX_TOKENS: 9, sc.REQUEST_SEED: 3,
+        sc.REQUEST_STOP_SEQUENCES: ("END",), sc.RESPONSE_MODEL: "served-1", sc.RESPONSE_FINISH_REASONS: ("stop",),
+        sc.USAGE_INPUT_TOKENS: 100, sc.USAGE_OUTPUT_TOKENS: 50, sc.USAGE_CACHE_READ_TOKENS: 20,
+        sc.USAGE_REASONING_TOKENS: 10, sc.OPERATION_INPUTS: "{}", sc.OUTPUT_MESSAGES: found[sc.OUTPUT_MESSAGES],
+    }  # fmt: skip
+    assert recorded.totals("chat think")["input_tokens"] == 100
 
 
 async def test_so_it_is_for_dspy_sync_and_async(others):

@@ -407,6 +407,7 @@ class Recorder:
             call.failed = error is None or call.failure_below is not error
             if error is not None and call.parent is not None:
                 call.parent.failure_below = error
+        _add_gathered(call)
         if self._openinference:
             facts.update({other: facts[name] for name, other in sc.OPENINFERENCE_TOKENS.items() if name in facts})
         facts.update(self.content.facts(facts))
@@ -459,6 +460,15 @@ def _make_reentrant(span: Any) -> None:
     for holder in holders:
         if hasattr(holder, "_lock"):
             holder._lock = threading.RLock()  # noqa: SLF001 - guarded by the look before
+
+
+@guarded
+def _add_gathered(call: LiveCall) -> None:
+    """Add the facts that the source lacks and an instrumentation of the model's client has."""
+    for name, value in silence.gathered(call).items():
+        is_unknown = name == sc.PROVIDER_NAME and call.facts.get(name) == sc.UNKNOWN_PROVIDER
+        if is_unknown or name not in call.facts:
+            call.late_facts.setdefault(name, value)
 
 
 def _local(call: LiveCall) -> LocalContent:

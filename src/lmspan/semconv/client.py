@@ -54,6 +54,9 @@ ATTEMPT_COUNT: Final = attribute("lmspan.lm.attempt_count", INT, "number of requ
 CACHE_SAVED_TOKENS: Final = attribute("lmspan.lm.cache.saved_tokens", INT, "tokens that a cache hit did not spend again", "{token}")
 STREAM_CHUNK_COUNT: Final = attribute("lmspan.stream.chunk_count", INT, "number of chunks of the streamed response")
 
+UNKNOWN_PROVIDER: Final = "custom"
+"""The provider of a model that the program does not name."""
+
 PROVIDER_NAMES: Final = {
     # prefix of a model -> gen_ai.provider.name, where they differ
     "azure": "azure.ai.openai",

@@ -59,7 +59,7 @@ def start(
     fact = _NAMES.get(kind, _OTHER)[0]
     facts: dict[str, Any] = {fact: name} if fact and name else {}
     if kind in OF_MODELS:
-        facts = {sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(model.provider, model.provider) or responses.UNKNOWN_PROVIDER}
+        facts = {sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(model.provider, model.provider) or sc.UNKNOWN_PROVIDER}
         if model.name:
             facts[sc.REQUEST_MODEL] = model.name
     if kind is Operation.TOOL:

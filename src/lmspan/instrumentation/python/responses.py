@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 is_response: Final = clients.is_response
 
 OF_MODELS: Final = (Operation.LM, Operation.EMBEDDING)
-UNKNOWN_PROVIDER: Final = "custom"
 _PROGRAM: Final = "program"
 # keyword of `add_response` -> attribute, its type
 _FACTS: Final = {
@@ -76,7 +75,7 @@ def add_response(
 def take(call: LiveCall, response: Any, *, whole: bool = True) -> None:
     """Add the facts of a response, or of an event of a stream; subscribers read a whole one as `call.response`."""
     facts = clients.response_facts(response)
-    if call.facts.get(sc.PROVIDER_NAME) == UNKNOWN_PROVIDER and (provider := clients.provider_of(response)):
+    if call.facts.get(sc.PROVIDER_NAME) == sc.UNKNOWN_PROVIDER and (provider := clients.provider_of(response)):
         facts[sc.PROVIDER_NAME] = provider
     call.late_facts.update(facts)
     if whole and call.operation is Operation.LM and clients.is_whole(response):
