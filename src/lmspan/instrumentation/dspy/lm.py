@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
+from lmspan.instrumentation.dspy import typed
 from lmspan.instrumentation.dspy.responses import response_facts
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument, keywords
@@ -32,6 +33,8 @@ class DSPyLMKept(LMKept):
     """Of an LM call of DSPy: its settings, and what `execution` sees of its result."""
 
     settings: dict[str, Any] = field(default_factory=dict)
+    request: Any = None
+    """The typed request of DSPy 3.4, if the call has one."""
     result: Any = None
     """The result as DSPy's own object."""
     adaptations: Sequence[dict[str, Any]] = ()
@@ -57,7 +60,8 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     facts = identity(model, text(fields.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = keywords(args, kwargs)
     call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
-    call.kept = DSPyLMKept(settings=settings)
+    request = typed.request_of(args, kwargs)
+    call.kept = DSPyLMKept(settings=settings if request is None else typed.settings_of(request), request=request)
     return call
 
 
@@ -80,12 +84,25 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
     if sys.modules["dspy"].settings.get("send_stream") is not None:
         call.late_facts[sc.REQUEST_STREAM] = True
     _add_origin(call)
-    if recorder.captures(call):
+    if not recorder.captures(call):
+        return
+    if own is not None and own.request is not None:
+        _capture_request(recorder, call, own.request)
+    else:
         prompt = argument(args, kwargs, 0, "prompt")
         payload = {sc.INPUT_MESSAGES: input_messages(kwargs.get("messages"), prompt)}
         if settings.get("tools"):
             payload[sc.TOOL_DEFINITIONS] = tool_definitions(settings["tools"])
         recorder.capture(call, payload)
+
+
+def _capture_request(recorder: Recorder, call: LiveCall, request: Any) -> None:
+    payload: dict[str, Any] = {sc.INPUT_MESSAGES: typed.messages_of(request)}
+    if instructions := typed.instructions_of(request):
+        payload[sc.SYSTEM_INSTRUCTIONS] = instructions
+    if tools := typed.tools_of(request):
+        payload[sc.TOOL_DEFINITIONS] = tools
+    recorder.capture(call, payload)
 
 
 def _add_origin(call: LiveCall) -> None:
@@ -117,7 +134,8 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
         recorder.add_event(call, Event.ADAPTATION, adaptation)
     if recorder.captures(call):
         reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(outputs, reasons)})
+        messages = typed.response_messages if typed.is_response(outputs) else output_messages
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: messages(outputs, reasons)})
 
 
 def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:

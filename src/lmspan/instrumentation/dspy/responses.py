@@ -5,11 +5,19 @@ They are read from DSPy 3.4's `CallResult`, or from the response in OpenAI's sha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.facts import field, put, text_of
 from lmspan.instrumentation.kit.usage import usage_facts
+
+# field of the provider's own answer -> attribute
+_SERVED: Final = (
+    ("id", sc.RESPONSE_ID),
+    ("responseId", sc.RESPONSE_ID),
+    ("model", sc.RESPONSE_MODEL),
+    ("modelVersion", sc.RESPONSE_MODEL),
+)
 
 
 def response_facts(result: Any) -> dict[str, Any]:
@@ -19,6 +27,11 @@ def response_facts(result: Any) -> dict[str, Any]:
     put(facts, sc.RESPONSE_MODEL, field(result, "response_model") or field(raw, "model"), str)
     responses = field(result, "responses") or ()
     put(facts, sc.RESPONSE_ID, field(responses[0] if responses else raw, "id"), str)
+    served = (
+        field(responses[0], "provider_data") if responses else None
+    )  # DSPy has the request's own model in its place
+    for name, attribute in _SERVED:
+        put(facts, attribute, field(served, name), str)
     reasons = [_reason(field(each, "finish_reason")) for each in responses or field(raw, "choices") or ()]
     if reasons and all(type(reason) is str for reason in reasons):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
