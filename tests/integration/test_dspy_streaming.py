@@ -10,9 +10,12 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from lmspan import semconv as sc
+from lmspan.demo.server import Reply, ScriptedServer
+from lmspan.demo.wires import Wire
 from lmspan.testing import recording
 from support.processes import lines_of_ours, run_python
 from support.programs import fields, model, serving
+from support.wires import tokens
 
 LONG = " ".join("abcdefghijklmnopqrstuvwxyz")
 PREDICT = """
@@ -64,6 +67,38 @@ async def test_streamify_is_one_trace_with_chunks_and_time_to_first_chunk(listen
     assert attributes[sc.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
     assert attributes[sc.USAGE_OUTPUT_TOKENS] > 0
     assert attributes[sc.RESPONSE_FINISH_REASONS] == ("stop",)
+
+
+class Silent(Wire):
+    """Streams usage only if the request asks for it, as OpenAI does."""
+
+    def chunks(self, request, reply):
+        *events, usage = super().chunks(request, reply)
+        yield from events
+        if (request.get("stream_options") or {}).get("include_usage"):
+            yield usage
+
+
+class SilentServer(ScriptedServer):
+    wires = (Silent(),)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync program", "async program"])
+@pytest.mark.parametrize("tracked", [False, True])
+async def test_a_stream_of_litellm_has_its_chunks_and_the_usage_that_the_server_reports(tracked, asynchronous):
+    reply = Reply(fields(answer="yes").text, usage=tokens(100, 50))
+    with SilentServer(lambda _: reply) as server, recording() as recorded:
+        lm = model(server, extra_headers={"x-team": "a"})
+        with dspy.context(lm=lm, track_usage=tracked):
+            program = dspy.Predict("question -> answer")
+            await read(dspy.streamify(program, is_async_program=asynchronous, async_streaming=True))
+    recorded.assert_conventions()
+    found = recorded.attributes("chat gpt-4o-mini")
+    assert found[sc.STREAM_CHUNK_COUNT] > 1
+    assert found[sc.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
+    counts = [found.get(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
+    assert counts == ([100, 50] if tracked else [None, None])
+    assert (sc.COST_AMOUNT in found, sc.COST_UNKNOWN_REASON in found) == (tracked, not tracked)
 
 
 def test_a_sync_stream_gives_the_same_tree():

@@ -105,3 +105,13 @@ def test_an_answer_has_the_id_and_the_model_that_the_server_names(prefix):
     found = recorded.attributes("chat asked")
     assert found[sc.RESPONSE_MODEL] == "served-1"
     assert found[sc.RESPONSE_ID]
+
+
+@pytest.mark.parametrize("settings", [{}, {"extra_headers": {"x-team": "a"}}], ids=["native", "litellm"])
+def test_the_tool_calls_of_an_answer_are_the_same_over_both_roads(settings):
+    with serving(called(("call_1", "weather", {"city": "Graz"}))) as server, recording() as recorded:
+        function = {"name": "weather", "parameters": SCHEMA}
+        model(server, **settings)("?", tools=[{"type": "function", "function": function}])
+    part = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Graz"}}
+    (message,) = json.loads(recorded.attributes("chat gpt-4o-mini")[sc.OUTPUT_MESSAGES])
+    assert message["parts"] == [part]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TRAJECTORY: Final = "trajectory"
 _TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
+_CLIENTS: Final = ("litellm.types.", "openai.types.")  # reading an attribute of theirs runs no code of the program
 _MOST: Final = 1_000  # messages or fields: a larger value is described like any other, not as a conversation
 _FINISHED: Final = {"finish_reason": "stop"}  # the conventions require a reason, and an agent that returns has ended
 
@@ -205,4 +206,11 @@ def _tool_call(call: Any) -> dict[str, Any]:
 def _fields(value: Any) -> dict[str, Any]:
     if issubclass(type(value), dict):
         return dict(dict.items(value))
-    return stored_dict(value, type(value)) or {}
+    fields = stored_dict(value, type(value)) or {}
+    return {**fields, **_undeclared(value)} if type(value).__module__.startswith(_CLIENTS) else fields
+
+
+def _undeclared(value: Any) -> dict[str, Any]:
+    """Return the fields that the class of a client's object does not declare: pydantic keeps them apart."""
+    fields = getattr(value, "__pydantic_extra__", None)
+    return fields if type(fields) is dict else {}

@@ -1,7 +1,8 @@
 """The result of an LM call, its attempts and its chunks, which DSPy's callbacks do not have.
 
-DSPy 3.4 runs every call through `dspy.clients.execution`, DSPy 3.3 through LiteLLM. The functions that a release has
-decide which are patched, not its version. They add to the innermost call if that is an LM call of DSPy.
+DSPy 3.4 runs every call through `dspy.clients.execution`, DSPy 3.3 through LiteLLM; both stream LiteLLM alike. The
+functions that a release has decide which are patched, not its version. They add to the innermost call if that is an LM
+call of DSPy.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def patch(patches: Patches) -> None:
     except ImportError:
         _patch_litellm(patches)
         return
+    patches.wrap(sys.modules["dspy.clients.lm"], "_get_stream_completion_fn", _stream_completion)
     patches.wrap(execution, "finalize", _finalize)
     patches.wrap(execution, "_attempt", _attempt)
     patches.wrap(execution, "_aattempt", _aattempt)
@@ -137,6 +139,40 @@ def _count_chunk(call: LiveCall | None, chunk: Any) -> None:
         recording.active.add_chunk(call, text_of(at(choice, ("delta", "content"))), first=own.chunks == 1)
 
 
+# streams of LiteLLM -----------------------------------------------------------------------------------------------
+
+
+def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Count the chunks of a stream: DSPy sends each chunk of LiteLLM's to `settings.send_stream`."""
+    settings = sys.modules["dspy"].settings
+    stream = settings.get("send_stream")
+    call = _lm_call()
+    own = kept(call, DSPyLMKept)
+    if stream is None or call is None or own is None:
+        return wrapped(*args, **kwargs)
+    own.estimated = True
+    with settings.context(send_stream=_CountedStream(stream, call, own)):
+        return wrapped(*args, **kwargs)
+
+
+class _CountedStream:
+    """A send stream that counts each chunk on the call, and sends it to the program's own stream."""
+
+    def __init__(self, stream: Any, call: LiveCall, own: DSPyLMKept) -> None:
+        self._stream = stream
+        self._call = call
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def send(self, chunk: Any) -> None:
+        _count_chunk(self._call, chunk)
+        if getattr(chunk, "usage", None) is not None:
+            self._own.estimated = False
+        await self._stream.send(chunk)
+
+
 # DSPy 3.3 ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,29 +229,3 @@ def _try_again_async(call: LiveCall, original: Callable[..., Any]) -> Callable[.
             raise
 
     return acompletion
-
-
-def _stream_completion(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
-    """Count the chunks of a stream: DSPy 3.3 sends each chunk to `settings.send_stream`."""
-    settings = sys.modules["dspy"].settings
-    stream = settings.get("send_stream")
-    call = _lm_call()
-    if stream is None or call is None:
-        return wrapped(*args, **kwargs)
-    with settings.context(send_stream=_CountedStream(stream, call)):
-        return wrapped(*args, **kwargs)
-
-
-class _CountedStream:
-    """A send stream that counts each chunk on the call, and sends it to the program's own stream."""
-
-    def __init__(self, stream: Any, call: LiveCall) -> None:
-        self._stream = stream
-        self._call = call
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def send(self, chunk: Any) -> None:
-        _count_chunk(self._call, chunk)
-        await self._stream.send(chunk)

@@ -39,6 +39,8 @@ class DSPyLMKept(LMKept):
     """The result as DSPy's own object."""
     adaptations: Sequence[dict[str, Any]] = ()
     """How DSPy has changed the request or the answer, each as the attributes of an event."""
+    estimated: bool = False
+    """Whether the usage of the result is LiteLLM's estimate, because no chunk of its stream had one."""
     chunks: int = 0
     """How many chunks of a stream have come."""
 
@@ -127,7 +129,7 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     _count(recorder, call)
     own = kept(call, DSPyLMKept)
     if own is not None and own.result is not None:
-        call.late_facts.update(response_facts(own.result))
+        call.late_facts.update(response_facts(own.result, estimated=own.estimated))
     if call.late_facts.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     for adaptation in own.adaptations if own is not None else ():

@@ -11,6 +11,7 @@ from lmspan import semconv as sc
 from lmspan.instrumentation.kit.facts import field, put, text_of
 from lmspan.instrumentation.kit.usage import usage_facts
 
+_NO_USAGE: Final = "the stream reported no usage"
 # field of the provider's own answer -> attribute
 _SERVED: Final = (
     ("id", sc.RESPONSE_ID),
@@ -20,8 +21,11 @@ _SERVED: Final = (
 )
 
 
-def response_facts(result: Any) -> dict[str, Any]:
-    """Return the attributes of an answer. `result` is DSPy's own object, so `getattr` runs no code of the program."""
+def response_facts(result: Any, *, estimated: bool = False) -> dict[str, Any]:
+    """Return the attributes of an answer. `result` is DSPy's own object, so `getattr` runs no code of the program.
+
+    The usage of a result may be `estimated` by LiteLLM, and its cost with it: neither was billed.
+    """
     raw = field(result, "raw") if field(result, "outputs") is not None else result
     facts: dict[str, Any] = {}
     put(facts, sc.RESPONSE_MODEL, field(result, "response_model") or field(raw, "model"), str)
@@ -40,6 +44,8 @@ def response_facts(result: Any) -> dict[str, Any]:
         if saved := sum(_tokens(field(each, "usage")) for each in responses):
             facts[sc.CACHE_SAVED_TOKENS] = saved
         return facts
+    if estimated:
+        return {**facts, sc.COST_UNKNOWN_REASON: _NO_USAGE}
     usage_facts(facts, field(result, "usage"))
     facts.update(cost_facts(result))
     return facts
