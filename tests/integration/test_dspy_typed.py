@@ -9,7 +9,7 @@ from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.testing import recording
 from support.programs import KEY, model
-from support.wires import called, serving
+from support.wires import called, serving, tokens
 
 lm15 = pytest.importorskip("dspy.lm15")
 
@@ -115,3 +115,18 @@ def test_the_tool_calls_of_an_answer_are_the_same_over_both_roads(settings):
     part = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Graz"}}
     (message,) = json.loads(recorded.attributes("chat gpt-4o-mini")[sc.OUTPUT_MESSAGES])
     assert message["parts"] == [part]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_call_that_fails_has_the_usage_of_the_requests_that_were_answered(asynchronous):
+    answered, failed = Reply("A drink.", usage=tokens(11, 7)), Reply(status=400)
+    with serving(answered, answered, failed) as server, recording() as recorded:
+        lm = model(server, num_retries=0)
+        with pytest.raises(Exception, match="scripted"):
+            await lm.acall("?", n=3, temperature=0.5) if asynchronous else lm("?", n=3, temperature=0.5)
+    recorded.assert_conventions()
+    _, _, found = facts(recorded)
+    assert (found[sc.USAGE_INPUT_TOKENS], found[sc.USAGE_OUTPUT_TOKENS]) == (22, 14)
+    assert found[sc.COST_AMOUNT] > 0
+    totals = recorded.totals("chat gpt-4o-mini")
+    assert (totals["input_tokens"], totals["output_tokens"], totals["errors"]) == (22, 14, 1)

@@ -43,6 +43,8 @@ def patch(patches: Patches) -> None:
     patches.wrap(execution, "_attempt", _attempt)
     patches.wrap(execution, "_aattempt", _aattempt)
     patches.wrap(execution, "_delay", _delay)
+    if hasattr(execution, "_account_failed_call"):
+        patches.wrap(execution, "_account_failed_call", _account_failed_call)
     bridge = getattr(execution, "ListenerBridge", None)
     if bridge is not None:
         patches.wrap(bridge, "chunk", _chunk)
@@ -92,6 +94,18 @@ def _note_result(result: Any) -> None:
         for response in field(result, "responses") or ()
         for each in field(response, "adaptations") or ()
     ]
+
+
+def _account_failed_call(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    _note_billed(argument(args, kwargs, 1, "results"))
+    return wrapped(*args, **kwargs)
+
+
+@guarded
+def _note_billed(results: Any) -> None:
+    own = kept(_lm_call(), DSPyLMKept)
+    if own is not None and type(results) is list:
+        own.billed = tuple(results)
 
 
 def _attempt(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:

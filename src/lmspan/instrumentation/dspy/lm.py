@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import semconv as sc
 from lmspan.content.messages import input_messages, output_messages, tool_definitions
 from lmspan.instrumentation.dspy import typed
-from lmspan.instrumentation.dspy.responses import response_facts
+from lmspan.instrumentation.dspy.responses import billed_facts, response_facts
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument, keywords
 from lmspan.instrumentation.kit.around import Steps
@@ -37,6 +37,8 @@ class DSPyLMKept(LMKept):
     """The typed request of DSPy 3.4, if the call has one."""
     result: Any = None
     """The result as DSPy's own object."""
+    billed: Sequence[Any] = ()
+    """The results of the requests that succeeded before another one failed the call."""
     adaptations: Sequence[dict[str, Any]] = ()
     """How DSPy has changed the request or the answer, each as the attributes of an event."""
     estimated: bool = False
@@ -141,8 +143,11 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 
 
 def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
-    """Add the last attempt, if there was more than one."""
+    """Add the last attempt, if there was more than one, and the usage of the requests that were answered."""
     _count(recorder, call)
+    own = kept(call, DSPyLMKept)
+    if own is not None and own.billed:
+        call.late_facts.update(billed_facts(own.billed))
     attempts.last_failed(recorder, call)
 
 

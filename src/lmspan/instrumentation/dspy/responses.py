@@ -5,11 +5,14 @@ They are read from DSPy 3.4's `CallResult`, or from the response in OpenAI's sha
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.instrumentation.kit.facts import field, put, text_of
 from lmspan.instrumentation.kit.usage import usage_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NO_USAGE: Final = "the stream reported no usage"
 # field of the provider's own answer -> attribute
@@ -48,6 +51,18 @@ def response_facts(result: Any, *, estimated: bool = False) -> dict[str, Any]:
         return {**facts, sc.COST_UNKNOWN_REASON: _NO_USAGE}
     usage_facts(facts, field(result, "usage"))
     facts.update(cost_facts(result))
+    return facts
+
+
+def billed_facts(results: Sequence[Any]) -> dict[str, Any]:
+    """Return the usage and the cost of several answers, each the sum of those that are known."""
+    facts: dict[str, Any] = {}
+    for result in results:
+        each: dict[str, Any] = {}
+        usage_facts(each, field(result, "usage"))
+        each.update(cost_facts(result))
+        facts.update({name: facts.get(name, 0) + value for name, value in each.items() if type(value) in (int, float)})
+        facts.update({name: value for name, value in each.items() if type(value) is str})
     return facts
 
 
