@@ -245,6 +245,9 @@ def recording(
 ) -> Iterator[Recorded]:
     """Record the body of the `with`, and restore the previous configuration of lmspan afterwards.
 
+    A program that calls `lmspan.init()` in there is recorded here, and not by its own exporters; the options of this
+    recording apply.
+
     `instrument` names libraries; None selects every supported library that is installed. `environ` holds the secrets to
     redact. The other options are those of `init()`. Two threads must not record at once, because a process has one
     recorder.
@@ -268,7 +271,7 @@ def recording(
     )
     loaded = [instrumentation.load(name) for name in instrumentation.choose(instrument)]
     fresh = [each for each in loaded if not each.is_instrumented_by_opentelemetry]
-    before = recorder.install(in_memory)
+    recorder.hold(in_memory)
     propagation.install()
     try:
         for each in fresh:
@@ -278,6 +281,6 @@ def recording(
         for each in fresh:
             each.uninstrument()
         propagation.uninstall()
-        recorder.install(before)
+        recorder.let_go(in_memory)
         in_memory.close()
         provider.force_flush(1000)

@@ -481,12 +481,34 @@ active: Recorder = Recorder(NoOpTracer())
 """The recorder of the sources: that of `lmspan.session.default`, and of a session while there is one."""
 
 
+_installed: Recorder = active
+_held: list[Recorder] = []
+
+
 def install(recorder: Recorder) -> Recorder:
-    """Make a recorder the one of the sources; return the one before."""
-    global active  # noqa: PLW0603 - the one of this process
-    before = active
-    active = recorder
+    """Make a recorder the one of the sources, once none is held in front of it; return the one before."""
+    global _installed  # noqa: PLW0603 - the one of this process
+    before = _installed
+    _installed = recorder
+    _choose()
     return before
+
+
+def hold(recorder: Recorder) -> None:
+    """Make a recorder the one of the sources until `let_go()`, also where a program installs another one meanwhile."""
+    _held.append(recorder)
+    _choose()
+
+
+def let_go(recorder: Recorder) -> None:
+    """Undo `hold()`."""
+    _held.remove(recorder)
+    _choose()
+
+
+def _choose() -> None:
+    global active  # noqa: PLW0603 - the one of this process
+    active = _held[-1] if _held else _installed
 
 
 def _leave_to_the_parent() -> None:
