@@ -221,9 +221,8 @@ def _unlike_its_shape(span: ReadableSpan, attributes: Mapping[str, Any]) -> list
     shape = SHAPES[operation]
     differences = []
     if not shape.genai:
-        differences += [
-            f"{span.name}: {name} on an operation of our own" for name in attributes if name[:7] == "gen_ai."
-        ]
+        theirs = [name for name in attributes if (meaning := sc.attribute_of(name)) and meaning.source == sc.GENAI]
+        differences += [f"{span.name}: {name} on an operation of our own" for name in theirs]
     kinds = {shape.kind, *_ALSO.get(operation, ())}
     if span.kind not in kinds:
         differences.append(f"{span.name}: {span.kind.name}, not {shape.kind.name}")

@@ -14,14 +14,14 @@ INTS: Final = "int[]"
 SCALAR: Final = "string, int, double or boolean"
 
 OWN: Final = "lmspan"
-_GENAI: Final = "GenAI conventions"
+GENAI: Final = "GenAI conventions"
 _OTEL: Final = "OpenTelemetry conventions"
 _OPENINFERENCE: Final = "OpenInference"
 
 _SOURCES: Final = {
     # the first part of a name -> the document that defines it
     "lmspan": OWN,
-    "gen_ai": _GENAI,
+    "gen_ai": GENAI,
     "mcp": "MCP conventions",
     "code": _OTEL,
     "error": _OTEL,
