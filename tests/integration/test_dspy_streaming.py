@@ -12,6 +12,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply, ScriptedServer
 from lmspan.demo.wires import Wire
+from lmspan.instrumentation.dspy import execution
+from lmspan.instrumentation.dspy.lm import DSPyLMKept
+from lmspan.lifecycle import Operation
+from lmspan.recording import recorder
 from lmspan.testing import recording
 from support.processes import lines_of_ours, run_python
 from support.programs import fields, model, serving
@@ -99,6 +103,23 @@ async def test_a_stream_of_litellm_has_its_chunks_and_the_usage_that_the_server_
     counts = [found.get(name) for name in (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS)]
     assert counts == ([100, 50] if tracked else [None, None])
     assert (sc.COST_AMOUNT in found, sc.COST_UNKNOWN_REASON in found) == (tracked, not tracked)
+
+
+class Asks(dspy.Module):
+    def forward(self, question):
+        return dspy.Prediction(answer=dspy.settings.lm(question))
+
+
+def test_the_first_chunk_of_a_stream_is_its_first_event_also_without_a_text():
+    with recording() as recorded:
+        call = recorder.active.start(Operation.LM, "m", "dspy")
+        call.kept = DSPyLMKept()
+        assert execution._chunk(lambda event: None, None, ("start",), {}) is None
+        first = call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK]
+        assert execution._chunk(lambda event: event, None, ("text",), {}) == "text"
+        recorder.active.end(call)
+    assert first > 0
+    assert recorded.attributes("chat m")[sc.RESPONSE_TIME_TO_FIRST_CHUNK] == first
 
 
 def test_a_sync_stream_gives_the_same_tree():

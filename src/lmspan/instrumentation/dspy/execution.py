@@ -16,7 +16,14 @@ from lmspan.content.payload import qualified_name
 from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.dspy.lm import DSPyLMKept
 from lmspan.instrumentation.kit.arguments import argument
-from lmspan.instrumentation.kit.attempts import current_lm_call, note_failure, patch_client, retrying, try_again
+from lmspan.instrumentation.kit.attempts import (
+    current_lm_call,
+    note_failure,
+    note_first_chunk,
+    patch_client,
+    retrying,
+    try_again,
+)
 from lmspan.instrumentation.kit.facts import at, field, text_of
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.recording import recorder as recording
@@ -133,6 +140,7 @@ def _delay(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keyword
 
 
 def _chunk(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    note_first_chunk(_lm_call())  # every event of the stream comes here, also those before the first text
     chunk = wrapped(*args, **kwargs)
     if chunk is not None:
         _count_chunk(_lm_call(), chunk)
@@ -145,9 +153,7 @@ def _count_chunk(call: LiveCall | None, chunk: Any) -> None:
     if call is None or own is None:
         return
     own.chunks += 1
-    if own.chunks == 1:
-        first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
-        call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+    note_first_chunk(call)
     if call.watchers:
         choice = next(iter(field(chunk, "choices") or ()), None)
         recording.active.add_chunk(call, text_of(at(choice, ("delta", "content"))), first=own.chunks == 1)

@@ -109,3 +109,11 @@ def _failure(response: Any) -> str:
     if type(status) is int:
         return str(status)
     return qualified_name(type(caught)) if caught is not None else "_OTHER"
+
+
+@guarded
+def note_first_chunk(call: LiveCall | None) -> None:
+    """Record the time to the first event of a stream, whatever it holds; later events have no effect."""
+    if call is not None and sc.RESPONSE_TIME_TO_FIRST_CHUNK not in call.late_facts:
+        first = (recording.active.clock() - call.start_time_unix_nano) / 1e9
+        call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first

@@ -169,7 +169,7 @@ class Stream:
             return
         if self._items == 1 and call.operation is Operation.LM:
             first = (self._recorder.clock() - call.start_time_unix_nano) / 1e9
-            call.late_facts[sc.RESPONSE_TIME_TO_FIRST_CHUNK] = first
+            call.late_facts.setdefault(sc.RESPONSE_TIME_TO_FIRST_CHUNK, first)
         if call.operation is Operation.LM and call.watchers:
             self._recorder.add_chunk(call, item, first=self._items == 1)
             self._texts += [item] if type(item) is str else []

@@ -11,6 +11,7 @@ from lmspan.content.payload import qualified_name
 from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
+from lmspan.instrumentation.kit.attempts import note_first_chunk
 from lmspan.instrumentation.kit.facts import field
 from lmspan.instrumentation.kit.kept import kept
 from lmspan.instrumentation.logillm.embeddings import see_answer
@@ -80,6 +81,7 @@ def _keep_event(event: Any) -> None:
     own = kept(current_call(), LogiLLMKept)
     if own is None or own.streamed is None:
         return
+    note_first_chunk(current_call())
     answer = own.answer = own.answer or {}
     message = field(event, "message")
     delta = field(event, "delta")
