@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from support.processes import TESTS, run_lmspan
+from support.scenarios.core import NATIVE
 
+pytestmark = pytest.mark.skipif(not NATIVE, reason="the page shows a day on DSPy 3.4")
 PAGE = (TESTS.parent / "docs" / "how-to" / "read-a-trace.md").read_text()
 SECTIONS = dict(re.findall(r"^## ([^\n]+\?)\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE))
 NOT_OF_THE_DAY = "Is it still running, and how far is it?"
