@@ -54,11 +54,21 @@ class _Function(wrapt.FunctionWrapper):  # type: ignore[type-arg] # the same
         return self
 
 
+class _Generation:
+    """The patches between two calls of `restore()`: a wrapper that stays below another package's stays disabled."""
+
+    def __init__(self) -> None:
+        self.active = True
+
+    def is_active(self) -> bool:
+        return self.active
+
+
 class Patches:
     """A set of patches that are undone together."""
 
     def __init__(self) -> None:
-        self._active = False
+        self._generation = _Generation()
         self._applied: list[tuple[Any, str, Any, Any]] = []
         self._awaited: dict[str, list[Callable[[Any], None]]] = {}
 
@@ -70,8 +80,7 @@ class Patches:
         original = vars(owner).get(name)
         if original is None:
             return False
-        self._active = True
-        proxy = _Function(original, wrapper, enabled=self._is_active)
+        proxy = _Function(original, wrapper, enabled=self._generation.is_active)
         setattr(owner, name, proxy)
         self._applied.append((owner, name, original, proxy))
         return True
@@ -97,16 +106,14 @@ class Patches:
 
     def restore(self) -> None:
         """Undo the patches, the last one first, except those that another package has wrapped."""
-        self._active = False
+        self._generation.active = False
+        self._generation = _Generation()
         for owner, name, original, patched in reversed(self._applied):
             if vars(owner).get(name) is patched:
                 _set(owner, name, original)
         self._applied.clear()
         for awaited in self._awaited.values():
             awaited.clear()
-
-    def _is_active(self) -> bool:
-        return self._active
 
 
 def _set(owner: Any, name: str, original: Any) -> None:

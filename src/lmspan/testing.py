@@ -277,7 +277,7 @@ def recording(
             each.instrument()
         yield Recorded(exporter)
     finally:
-        for each in fresh:
+        for each in reversed(fresh):
             each.uninstrument()
         propagation.uninstall()
         recorder.let_go(in_memory)

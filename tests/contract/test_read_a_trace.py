@@ -27,7 +27,7 @@ ANSWERS = {
     ],
     "Which example got a wrong answer?": [r"17 +3 +0 question: q3 +answer: no +answer: yes +expected no"],
     "Which example raised an exception?": [
-        r"example: ValueError: no gold answer for q2\n +\S+day.py:\d+ in \S*measure"
+        r"example: ValueError: no gold answer for q2\n +\S+day.py:\d+ in\s+\S*measure"
     ],
     "Did the optimizer help?": [r"1 \w{8} .*optimize GEPA.* 0 → 1", r"2 \w{8} .*optimize GEPA.* 0 → 0"],
     "What did it change?": [

@@ -122,7 +122,7 @@ find("tea")
 
 def test_run_ends_with_one_line_on_a_terminal_and_none_for_a_script(tmp_path):
     program = tmp_path / "shop.py"
-    environ = {"LMSPAN_DIR": str(tmp_path / "t")}
+    environ = {"LMSPAN_DIR": str(tmp_path / "t"), "PYTHON_COLORS": "0"}  # Python 3.13 colors tracebacks
     program.write_text(RECORDED)
     status, text = in_terminal("run", str(program), environ=environ)
     trace = json.loads(run_lmspan("show", "--json", environ=environ).stdout)["trace_id"]

@@ -44,6 +44,23 @@ def test_restore_sets_the_very_object_and_leaves_a_later_patch_of_another_packag
         Owner.method = original
 
 
+def test_a_patch_that_stays_below_another_one_does_not_come_back_with_the_next_one():
+    original = Owner.__dict__["method"]
+    first, second = Patches(), Patches()
+    try:
+        for _ in range(3):
+            first.wrap(Owner, "method", louder)
+            second.wrap(Owner, "method", louder)
+            first.restore()  # below the second one, so that it stays
+            second.restore()
+        assert Owner().method() == "original"
+        first.wrap(Owner, "method", louder)
+        assert Owner().method() == "original!"
+    finally:
+        first.restore()
+        Owner.method = original
+
+
 def test_a_missing_attribute_is_not_patched():
     assert Patches().wrap(Owner, "nothing", louder) is False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
 from lmspan.errors import LmspanError
@@ -128,8 +128,12 @@ def moment(when: float | str | None) -> int | None:
     if _SPAN_OF_TIME.fullmatch(when.strip()):
         return int((time.time() - _seconds(when)) * 1e9)
     try:
-        return int(datetime.fromisoformat(when).astimezone().timestamp() * 1e9)
-    except (ValueError, OverflowError) as error:
+        parsed = datetime.fromisoformat(when)
+    except ValueError as error:
         raise LmspanError(
             f"{when!r} is no time; write 2h, 3d, today, yesterday, 2026-11-26 or '2026-11-26 14:30'"
         ) from error
+    try:
+        return int(parsed.timestamp() * 1e9)
+    except (ValueError, OverflowError):  # next to the first or the last year of the calendar
+        return int(parsed.replace(tzinfo=UTC).timestamp() * 1e9)
