@@ -12,7 +12,7 @@ from lmspan.traces import figures
 from lmspan.traces.evaluations import Evaluation, evaluations
 from lmspan.traces.optimizers import OptimizerRun, optimizer_runs
 from lmspan.traces.rows import Row, row_of
-from lmspan.traces.spans import MODEL_CALLS, State, StoredSpan
+from lmspan.traces.spans import State, StoredSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -146,10 +146,6 @@ class Trace:
     def is_whole(self) -> bool:
         """Whether the trace has a root, and the parent of every span that has one in the same process."""
         return all(span.is_outermost for span in self.roots) and bool(self.roots)
-
-    def model_calls(self) -> list[StoredSpan]:
-        """Return the spans of LM and embedding calls."""
-        return [span for span in self.spans if span.operation in MODEL_CALLS]
 
     @cached_property
     def rows(self) -> Mapping[str, Row]:
