@@ -7,6 +7,7 @@ import enum
 import json
 import pickle
 import threading
+import time
 from typing import Any
 
 import dspy
@@ -252,7 +253,8 @@ def test_turns_are_told_though_modules_are_not_sampled() -> None:
     assert [each.name for each in recorded.spans if each.name == "turn"] == ["turn"] * 3
 
 
-def test_two_searches_for_the_same_string_have_an_embedding_each() -> None:
+@pytest.mark.parametrize("shared", [False, True], ids=["own embedders", "one embedder"])
+def test_two_searches_for_the_same_string_have_an_embedding_each(shared: bool) -> None:
     both = threading.Barrier(2)
 
     class Together(dspy.Embeddings):  # type: ignore[misc]
@@ -260,7 +262,8 @@ def test_two_searches_for_the_same_string_have_an_embedding_each() -> None:
             both.wait(10)
             return super().forward(query)
 
-    searchers = [Together(["a", "bb"], dspy.Embedder(vectors), k=1) for _ in range(2)]
+    embedder = dspy.Embedder(vectors)
+    searchers = [Together(["a", "bb"], embedder if shared else dspy.Embedder(vectors), k=1) for _ in range(2)]
     query = "one object"
     with recording() as recorded:
         threads = [threading.Thread(target=searcher, args=(query,)) for searcher in searchers]
@@ -268,8 +271,45 @@ def test_two_searches_for_the_same_string_have_an_embedding_each() -> None:
             each.start()
         for each in threads:
             each.join(10)
-    assert recorded.tree().splitlines() == ["retrieval Together", "  embeddings vectors"] * 2
+    trees = recorded.tree().splitlines()
+    # a search with a shared embedder may have ended before the other embeds the string that both look for
+    assert sorted(trees) == sorted(["retrieval Together", "  embeddings vectors"] * 2)
+    assert shared or trees == ["retrieval Together", "  embeddings vectors"] * 2
     assert embeddings._searches == {}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own embedders", "one embedder"])
+def test_a_search_that_waits_for_its_embedding_gets_it_after_an_equal_one_has_ended(shared: bool) -> None:
+    first_has_ended = threading.Event()
+
+    class Last(dspy.Embeddings):  # type: ignore[misc]
+        def _batch_forward(self, queries: list[str]) -> Any:
+            assert first_has_ended.wait(10)
+            return super()._batch_forward(queries)
+
+    class First(dspy.Embeddings):  # type: ignore[misc]
+        def __call__(self, query: str) -> Any:
+            try:
+                return super().__call__(query)
+            finally:
+                first_has_ended.set()
+
+    embedder = dspy.Embedder(vectors)
+    last = Last(["a", "bb"], embedder if shared else dspy.Embedder(vectors), k=1)
+    first = First(["a", "bb"], embedder if shared else dspy.Embedder(vectors), k=1)
+    query = "one object"
+    with recording() as recorded:
+        waiting = threading.Thread(target=last, args=(query,))
+        waiting.start()
+        while not embeddings._searches:
+            time.sleep(0.001)
+        first(query)
+        waiting.join(10)
+    lines = recorded.tree().splitlines()
+    if shared:  # the first embedding of the string belongs to the search that has waited longest
+        assert lines == ["retrieval Last", "  embeddings vectors", "  embeddings vectors", "retrieval First"]
+    else:
+        assert lines == ["retrieval Last", "  embeddings vectors", "retrieval First", "  embeddings vectors"]
 
 
 def test_a_function_of_a_tool_call_may_call_a_tool_of_its_name() -> None:

@@ -35,25 +35,28 @@ class EmbeddingKept:
     requests: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SearchKept:
-    """Of a search in the process itself: the identity of the query that is to be embedded."""
+    """Of a search in the process itself: the embedder and the query, and how often that has been embedded."""
 
-    query: int
+    search: LiveCall
+    query: tuple[int, int]
+    embeddings: int = 0
 
 
-_searches: dict[int, list[LiveCall]] = {}
-"""Searches whose query is not embedded yet, by the identity of its string: `dspy.Embeddings` embeds on a thread of its
-own, whose context does not have the search."""
+_searches: dict[tuple[int, int], list[SearchKept]] = {}
+"""Running searches, by the identities of the embedder and of the query's string: `dspy.Embeddings` embeds on a thread
+of its own, whose context does not have the search."""
 
 _lock = Lock()
 
 
 def await_query(query: str, search: LiveCall) -> None:
     """Let the embedding of this very string be under the search, until `forget_query`."""
-    search.kept = SearchKept(id(query))
+    own = SearchKept(search, (id(stored(search.instance).get("embedder")), id(query)))
+    search.kept = own
     with _lock:
-        _searches.setdefault(id(query), []).append(search)
+        _searches.setdefault(own.query, []).append(own)
 
 
 def forget_query(search: LiveCall) -> None:
@@ -62,20 +65,24 @@ def forget_query(search: LiveCall) -> None:
     if own is None:
         return
     with _lock:
-        waiting = _searches.get(own.query, [])
-        if search in waiting:
-            waiting.remove(search)
-        if not waiting:
-            _searches.pop(own.query, None)
+        running = _searches[own.query]
+        running.remove(own)
+        if not running:
+            del _searches[own.query]
 
 
-def _search_for(inputs: Any) -> LiveCall | None:
-    """Return the search that has waited longest for one of these texts, and remove it from those that wait."""
+def _search_for(embedder: Any, inputs: Any) -> LiveCall | None:
+    """Return the search for one of these texts by this embedder, the one with the fewest embeddings of several.
+
+    A search stays until it ends: of two searches for one string, either may be embedded first.
+    """
     with _lock:
         for query in inputs if type(inputs) is list else ():
-            waiting = _searches.get(id(query))
-            if waiting:
-                return waiting.pop(0)
+            running = _searches.get((id(embedder), id(query)))
+            if running:
+                own = min(running, key=lambda each: each.embeddings)
+                own.embeddings += 1
+                return own.search
     return None
 
 
@@ -91,7 +98,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     name = model if hosted else metric_name(model)
     address = text(settings.get("api_base") or settings.get("base_url"))
     facts = {**identity(text(name), "", address, "openai" if hosted else "custom"), sc.OPERATION_NAME: "embeddings"}
-    search = _search_for(inputs) if current_call() is None else None
+    search = _search_for(instance, inputs) if current_call() is None else None
     call = recorder.start(
         Operation.EMBEDDING,
         facts[sc.REQUEST_MODEL],
