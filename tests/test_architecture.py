@@ -21,7 +21,7 @@ ROWS = (
     {"__init__"},
     {"session"},
     {"callbacks", "instrumentation"},
-    {"recording", "subscribers", "terminal"},
+    {"page", "recording", "subscribers", "terminal"},
     {"content", "context", "export", "traces"},
     {"semconv"},
     {"config"},
@@ -47,6 +47,9 @@ NEVER = (
     # a reader needs nothing of what writes
     ("traces", "export"),
     ("terminal", "recording"),
+    ("page", "recording"),
+    # two views on the same traces
+    ("page", "terminal"),
 )
 SDK = {"session", "subscribers", "export", "testing"}
 TOUCHES = {

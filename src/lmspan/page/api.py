@@ -1,0 +1,144 @@
+"""The queries of the page: each returns JSON data. `server.py` runs them on the reader's thread."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.errors import LmspanError, TraceFileError
+from lmspan.page import compare as comparing
+from lmspan.page import optimizers, spans, tree
+from lmspan.traces.filters import Filter
+from lmspan.traces.statistics import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from lmspan.page.reader import Reader
+    from lmspan.traces.spans import StoredSpan
+    from lmspan.traces.store import Summary
+    from lmspan.traces.trace import Trace
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
+_SPAN_ID: Final = re.compile(r"[0-9a-f]{1,16}")
+_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_TEXTS: Final = ("slow", "since", "until", "service", "name", "session", "model", "text", "trace")
+_LONGEST: Final = 1000
+_PAGE: Final = 100
+_LARGEST_PAGE: Final = 1000
+
+
+def traces(reader: Reader, request: Request) -> Any:
+    """Return the rows of a list from an offset on."""
+    offset = _number(request, "offset", 0)
+    limit = min(_number(request, "limit", _PAGE), _LARGEST_PAGE)
+    listed = reader.store.list(_filter(request), limit=offset + limit + 1)
+    return {
+        "traces": [_summary(each) for each in listed[offset : offset + limit]],
+        "more": len(listed) > offset + limit,
+        "path": str(reader.store.path),
+        "troubles": reader.store.troubles,
+        "stored": reader.store.count(),
+    }
+
+
+def trace(reader: Reader, request: Request) -> Any:
+    """Return the rows of a trace's tree."""
+    found = _trace(reader, request)
+    return {**_summary(reader.summary(found.trace_id)), **tree.document(found)}
+
+
+def span(reader: Reader, request: Request) -> Any:
+    """Return one span in full."""
+    found = _trace(reader, request)
+    return spans.document(found, _span(found, request))
+
+
+def run(reader: Reader, request: Request) -> Any:
+    """Return an optimizer run."""
+    found = _trace(reader, request)
+    return optimizers.document(found, _span(found, request))
+
+
+def difference(reader: Reader, request: Request) -> Any:
+    """Return the difference between two candidates of a run, which are named by their places."""
+    found = _trace(reader, request)
+    before, after = _number(request, "before", -1), _number(request, "after", -1)
+    return optimizers.difference(found, _span(found, request), before, after)
+
+
+def evaluation(reader: Reader, request: Request) -> Any:
+    """Return the examples of an evaluation."""
+    found = _trace(reader, request)
+    return spans.evaluation_document(found, _span(found, request))
+
+
+def statistics(reader: Reader, request: Request) -> Any:
+    """Return statistics by the kinds of `by`, which can be repeated."""
+    kinds = request.query_params.getlist("by") or ["model"]
+    tables = {kind: reader.store.statistics(kind, _filter(request)).to_dicts() for kind in kinds[: len(KINDS)]}
+    return {"kinds": KINDS, "tables": tables, "troubles": reader.store.troubles}
+
+
+def compare(reader: Reader, request: Request) -> Any:
+    """Return two traces side by side."""
+    ids = [_identified(request.query_params.get(side, ""), _TRACE_ID, "trace") for side in ("left", "right")]
+    left, right = (reader.trace(each) for each in ids)
+    return {
+        "left": _summary(reader.summary(left.trace_id)),
+        "right": _summary(reader.summary(right.trace_id)),
+        "tables": comparing.tables(left, right),
+    }
+
+
+QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
+    "/api/traces": traces,
+    "/api/traces/{trace}": trace,
+    "/api/traces/{trace}/spans/{span}": span,
+    "/api/traces/{trace}/runs/{span}": run,
+    "/api/traces/{trace}/runs/{span}/difference": difference,
+    "/api/traces/{trace}/evaluations/{span}": evaluation,
+    "/api/statistics": statistics,
+    "/api/compare": compare,
+}
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    """Return a row of the list; times are milliseconds since 1970, because JavaScript has no 64-bit integers."""
+    data = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
+    return {**data, "start": summary.start.timestamp() * 1e3}
+
+
+def _trace(reader: Reader, request: Request) -> Trace:
+    return reader.trace(_identified(request.path_params["trace"], _TRACE_ID, "trace"))
+
+
+def _span(found: Trace, request: Request) -> StoredSpan:
+    span_id = _identified(request.path_params["span"], _SPAN_ID, "span")
+    if span_id not in found.by_id:
+        raise TraceFileError(f"span {span_id}: no such span in trace {found.trace_id}")
+    return found.by_id[span_id]
+
+
+def _identified(text: str, pattern: re.Pattern[str], kind: str) -> str:
+    if not pattern.fullmatch(text):
+        raise LmspanError(f"this is no id of a {kind}")
+    return text
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    if text and not _NUMBER.fullmatch(text):
+        raise LmspanError(f"{name} is no number")
+    return int(text or default)
+
+
+def _filter(request: Request) -> Filter:
+    """Return the filter of a query. Raises LmspanError for one that cannot be read."""
+    query = request.query_params
+    given = {name: query[name] for name in _TEXTS if query.get(name)}
+    if any(len(text) > _LONGEST for text in given.values()):
+        raise LmspanError(f"a filter is longer than {_LONGEST} characters")
+    return Filter(failed=query.get("failed") == "1", **given)

@@ -1,0 +1,113 @@
+"""Read the store for the server: on one thread, because an index belongs to one, with the last traces kept."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import hashlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from lmspan.errors import TraceFileError
+from lmspan.liveness import JOURNAL_GLOB, is_alive
+from lmspan.traces.filters import Filter
+from lmspan.traces.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lmspan.traces.store import Summary
+    from lmspan.traces.trace import Trace
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+_MOST_KEPT: Final = 4
+_SUFFIXES: Final = (".jsonl", ".json")
+
+
+class Reader:
+    """The traces of a directory or a file. Functions that `run` calls use the store and all methods but `run`."""
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        """Read a directory or file; without one, the directory where `lmspan.init()` stores traces.
+
+        Raises:
+            TraceFileError: there is no such file.
+        """
+        self.store: Store = Store(path)
+        self._kept: dict[str, tuple[Summary, Trace]] = {}
+        self._thread = ThreadPoolExecutor(1, "lmspan-reader")
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function on the reader's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(_call, function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Wait for what runs on the thread, and end it."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def trace(self, trace_id: str) -> Trace:
+        """Return a whole trace; a kept one while its summary is the same.
+
+        Raises:
+            TraceFileError: there is no such trace.
+        """
+        summary = self.summary(trace_id)
+        kept = self._kept.pop(trace_id, None)
+        trace = kept[1] if kept is not None and kept[0] == summary else self.store.find(trace_id)
+        self._kept[trace_id] = summary, trace
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        return trace
+
+    def summary(self, trace_id: str) -> Summary:
+        """Return the row of a trace in the list, without its number.
+
+        Raises:
+            TraceFileError: there is no such trace.
+        """
+        listed = self.store.list(Filter(trace=trace_id))
+        found = next((each for each in listed if each.trace_id == trace_id), None)
+        if found is None:
+            raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.path}")
+        return dataclasses.replace(found, number=None)
+
+    def version(self) -> str:
+        """Return a text that changes when a program has written, and each second while one runs an operation."""
+        path = self.store.path
+        parts: list[object] = []
+        if path.is_dir():
+            with suppress(OSError), os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.endswith(_SUFFIXES):
+                        with suppress(OSError):
+                            parts.append((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns))
+            alive = [is_alive(journal) for journal in path.glob(JOURNAL_GLOB)]
+            parts += [*alive, int(time.time()) if any(alive) else 0]
+        else:
+            with suppress(OSError):
+                parts.append((path.stat().st_size, path.stat().st_mtime_ns))
+        return hashlib.blake2b(repr(sorted(map(str, parts))).encode(), digest_size=8).hexdigest()
+
+
+def _call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    with _without_collections():
+        return function(*args, **kwargs)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Disable the garbage collector: looking for cycles would take a third of the time of reading a large trace."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
