@@ -1,0 +1,39 @@
+// Ask the server. The browser keeps answers and asks whether they have changed.
+export class Refused extends Error {}
+
+export async function get(path, query = {}) {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value]) if (each) parameters.append(name, each);
+  }
+  const search = parameters.toString();
+  const answer = await fetch(`/api/${path}${search && "?"}${search}`, { cache: "no-cache" });
+  const data = await answer.json();
+  if (!answer.ok) throw new Refused(data.error);
+  return Object.assign(data, { tag: answer.headers.get("etag") });
+}
+
+// Call `changed` when programs have written. A question each 0.7 s is no connection that stays open: browsers allow six
+// of those to a server, for all tabs together.
+export function watch(changed, lost) {
+  let known = null;
+  async function ask() {
+    let pause = 700;
+    if (!document.hidden) {
+      try {
+        const { version } = await get("version");
+        lost(false);
+        if (known !== null && version !== known) {
+          const begin = performance.now();
+          await changed();
+          pause = Math.max(pause, 3 * (performance.now() - begin));  // a large trace that grows is read less often
+        }
+        known = version;
+      } catch {
+        lost(true);
+      }
+    }
+    setTimeout(ask, pause);
+  }
+  ask();
+}

@@ -1,0 +1,53 @@
+// Elements from plain data. A text becomes a text node and nothing else: no string is ever read as HTML.
+import { visible } from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function filled(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") for (const [event, run] of Object.entries(value)) element.addEventListener(event, run);
+    else if (name === "style") for (const [key, each] of Object.entries(value)) element.style.setProperty(key, each);
+    else if (name === "value" || name === "checked") element[name] = value;
+    else if (name === "href" && !String(value).startsWith("#")) throw new Error("a link leads to this page only");
+    else element.setAttribute(name, value === true ? "" : name === "title" ? visible(String(value)) : value);
+  }
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === undefined || child === null || child === false || child === "") continue;
+    element.append(child instanceof Node ? child : document.createTextNode(visible(String(child))));
+  }
+}
+
+export const el = (tag, properties = {}, ...children) => filled(document.createElement(tag), properties, children);
+
+export const svg = (tag, properties = {}, ...children) =>
+  filled(document.createElementNS(SVG, tag), properties, children);
+
+export function replace(element, ...children) {
+  const fragment = document.createDocumentFragment();
+  append(fragment, children);
+  element.replaceChildren(fragment);
+}
+
+export const table = (titles, rows, properties = {}) =>
+  el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": properties.label || "table" },
+    el("table", { class: properties.class },
+      el("thead", {}, el("tr", {}, titles.map((title) =>
+        el("th", { scope: "col", class: title.startsWith(" ") ? "right" : null }, title.trim())))),
+      el("tbody", {}, rows)));
+
+export const copyButton = (text) =>
+  el("button", { class: "quiet", type: "button", title: "Copy", on: {
+    click: async (event) => {
+      event.stopPropagation();
+      const button = event.currentTarget;
+      await navigator.clipboard.writeText(text());
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = "copy"; }, 1200);
+    },
+  } }, "copy");

@@ -1,0 +1,69 @@
+// The frame of the page: which view an address means, and what happens when programs write.
+import { el, replace } from "./dom.js";
+import { watch } from "./api.js";
+
+const ID = "([0-9a-f]{32})";
+const SPAN = "([0-9a-f]{1,16})";
+const ROUTES = [
+  [/^\/?$/, "list", "Traces"],
+  [new RegExp(`^/trace/${ID}(?:/${SPAN})?$`), "trace", "Trace"],
+  [new RegExp(`^/run/${ID}/${SPAN}$`), "run", "Optimizer run"],
+  [new RegExp(`^/evaluation/${ID}/${SPAN}$`), "evaluation", "Evaluation"],
+  [/^\/statistics$/, "statistics", "Statistics"],
+  [new RegExp(`^/compare/${ID}/${ID}$`), "compare", "Comparison"],
+];
+const main = document.getElementById("main");
+const live = document.getElementById("live");
+let current = null;
+
+function route() {
+  const [path, search = ""] = location.hash.slice(1).split("?");
+  for (const [pattern, name, title] of ROUTES) {
+    const match = pattern.exec(path);
+    if (match) return { name, title, parts: match.slice(1), query: Object.fromEntries(new URLSearchParams(search)) };
+  }
+  return null;
+}
+
+function message(text) {
+  replace(main, el("p", { class: "empty", role: "alert" }, text));
+}
+
+async function show() {
+  if (location.hash === "#main") return main.focus();
+  const to = route();
+  if (!to) return message("There is no such page.");
+  for (const link of document.querySelectorAll("nav a")) {
+    const here = link.getAttribute("href") === (to.name === "statistics" ? "#/statistics" : "#/");
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (current?.name === to.name && current.view?.moved?.(to)) return;
+  current?.view?.leave?.();
+  const next = { name: to.name, view: null };
+  current = next;
+  document.title = `${to.title} · lmspan`;
+  try {
+    const module = await import(`./${to.name}.js`);
+    const view = await module.view(main, to, () => current === next);
+    if (current === next) next.view = view;
+  } catch (error) {
+    if (current === next) message(error.message);
+  }
+}
+
+addEventListener("hashchange", show);
+watch(
+  async () => {
+    try {
+      await current?.view?.refresh?.();
+    } catch (error) {
+      live.textContent = error.message;
+    }
+  },
+  (isLost) => {
+    live.textContent = isLost ? "The server does not answer. Is lmspan ui still running?" : "";
+    live.classList.toggle("lost", isLost);
+  },
+);
+show();
