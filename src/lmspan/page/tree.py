@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -26,6 +27,7 @@ _PHASES: Final = (
 _FLAGS: Final = {"failed": 1, "recovered": 2, "running": 4, "not_ended": 8, "phase": 16, "cache_hit": 32}
 _MOST_WITH_WORDS: Final = 2000  # spans of a trace whose rows show the first words of their inputs
 _MOST_FAILURES: Final = 50
+_MOST_EVALUATIONS: Final = 50
 _WORDS: Final = 80
 
 
@@ -70,8 +72,7 @@ def document(trace: Trace) -> dict[str, Any]:
         "failures": list(_failures(trace)),
         "runs": [{"span": each.span.span_id, "name": each.name, "first": each.first_score, "best": each.best_score,
                   "candidates": len(each.candidates), "state": each.state} for each in trace.optimizer_runs],
-        "evaluations": [{"span": each.span.span_id, "metric": each.metric, "score": each.score,
-                         "examples": len(each.examples)} for each in trace.evaluations[:_MOST_FAILURES]],
+        "evaluations": list(islice(_evaluations(trace), _MOST_EVALUATIONS)),
     }  # fmt: skip
 
 
@@ -123,3 +124,16 @@ def _failures(trace: Trace) -> Iterator[dict[str, Any]]:
             "times": times,
             "tool": failure.span.facts.get(sc.TOOL_NAME, ""),
         }
+
+
+def _evaluations(trace: Trace) -> Iterator[dict[str, Any]]:
+    """Yield the evaluations without reading their examples, which takes longer than all the rest of a large trace."""
+    for span in trace.spans:
+        if span.operation is Operation.EVALUATE:
+            children = trace.children.get(span.span_id, ())
+            yield {
+                "span": span.span_id,
+                "metric": span.facts.get(sc.EVALUATION_NAME, span.name),
+                "score": span.facts.get(sc.EVALUATION_SCORE),
+                "examples": sum(each.operation is Operation.EXAMPLE for each in children),
+            }

@@ -33,13 +33,14 @@ export function scores(points, chosen, choose) {
 // Bars over time: `bars` have a value, a title and perhaps a share that is bad.
 export function bars(values, label) {
   const most = Math.max(...values.map((each) => each.value), 0) || 1;
-  const wide = (WIDTH - EDGE.left - EDGE.right) / values.length;
   const height = 120;
+  const edge = 84;
+  const wide = (WIDTH - edge - EDGE.right) / values.length;
   const tall = (value) => ((height - 30) * value) / most;
   return svg("svg", { class: "plot small", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
-    svg("text", { class: "tick", x: EDGE.left - 8, y: 18, "text-anchor": "end" }, values.most),
-    svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: height - 18, y2: height - 18 }),
-    values.map((each, place) => svg("rect", { class: "bar-value", x: EDGE.left + place * wide + 1, width: Math.max(wide - 2, 1),
+    svg("text", { class: "tick", x: edge - 8, y: 18, "text-anchor": "end" }, values.most),
+    svg("line", { class: "grid", x1: edge, x2: WIDTH - EDGE.right, y1: height - 18, y2: height - 18 }),
+    values.map((each, place) => svg("rect", { class: "bar-value", x: edge + place * wide + 1, width: Math.max(wide - 2, 1),
       y: height - 18 - tall(each.value), height: tall(each.value) }, svg("title", {}, each.title))),
-    svg("text", { class: "tick", x: EDGE.left, y: height - 3 }, values.from), svg("text", { class: "tick", x: WIDTH - EDGE.right, y: height - 3, "text-anchor": "end" }, values.to));
+    svg("text", { class: "tick", x: edge, y: height - 3 }, values.from), svg("text", { class: "tick", x: WIDTH - EDGE.right, y: height - 3, "text-anchor": "end" }, values.to));
 }

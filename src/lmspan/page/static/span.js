@@ -5,6 +5,7 @@ import { clock, duration, figures, kind, number } from "./format.js";
 const IMAGE = /^image\/(png|jpeg|gif|webp)$/;
 const BASE64 = /^[A-Za-z0-9+/\s]+=*\s*$/;
 const LONG = 1500;
+const SHORT = 400;  // of system messages, which are the same in each call
 const CONTENT = /^(gen_ai\.(input|output)\.messages|gen_ai\.system_instructions|gen_ai\.tool\.call\.(arguments|result)|lmspan\.(module|operation)\.(inputs|outputs))$/;
 
 export function spanView(span, close) {
@@ -14,7 +15,7 @@ export function spanView(span, close) {
       el("h2", { class: `k-${kind(span.operation)}` }, el("span", { class: "dot", "aria-hidden": "true" }), span.name),
       span.state !== "ended" && el("span", { class: `badge ${span.state === "running" ? "running" : "warn"}` }, span.state),
       el("button", { class: "quiet", type: "button", "aria-label": "Close the span", on: { click: close } }, "✕")),
-    el("p", { class: "facts" }, [span.label && span.label !== span.name ? span.label : "", clock(span.start), duration(span.duration_s), own,
+    el("p", { class: "facts" }, [span.label && !span.name.includes(span.label) ? span.label : "", clock(span.start), duration(span.duration_s), own,
       span.first_chunk_s !== null && `first chunk after ${duration(span.first_chunk_s)}`, ...figures(span.figures)].filter(Boolean).map((each) => el("span", {}, each))),
     span.above.length > 0 && el("p", { class: "path" }, span.above.map((each, place) => [place > 0 && " › ", el("a", { href: `#/trace/${span.trace_id}/${each.span}` }, each.name)])),
     jumps(span),
@@ -55,11 +56,11 @@ function contentView(span) {
 function messageView(message) {
   return el("article", { class: `message r-${["system", "user", "assistant", "tool"].includes(message.role) ? message.role : "other"}` },
     el("header", {}, el("span", { class: "role" }, message.role || "message"), copyButton(() => message.parts.map((part) => part.text).join("\n"))),
-    message.parts.map(partView));
+    message.parts.map((part) => partView(part, message.role === "system" ? SHORT : LONG)));
 }
 
-function partView(part) {
-  if (part.kind === "text" || part.kind === "") return long(part.text);
+function partView(part, most) {
+  if (part.kind === "text" || part.kind === "") return long(part.text, most);
   if (part.kind === "blob" && IMAGE.test(part.name) && BASE64.test(part.text)) {
     return el("img", { class: "media", alt: `image of the message (${part.name})`, src: `data:${part.name};base64,${part.text.replace(/\s/g, "")}` });
   }
@@ -78,9 +79,9 @@ function pretty(text) {
 }
 
 // A text that is long is cut, until it is asked for.
-export function long(text) {
-  if (text.length <= LONG) return el("div", { class: "content" }, text);
-  const shown = el("div", { class: "content" }, `${text.slice(0, LONG)}…`);
+export function long(text, most = LONG) {
+  if (text.length <= most * 1.2) return el("div", { class: "content" }, text);
+  const shown = el("div", { class: "content" }, `${text.slice(0, most)}…`);
   const button = el("button", { class: "quiet", type: "button", on: { click: () => { shown.replaceWith(el("div", { class: "content" }, text)); button.remove(); } } },
     `show all ${text.length.toLocaleString("en")} characters`);
   return [shown, button];

@@ -1,0 +1,336 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from support.page import serving
+from support.stored import otlp, write
+
+pytestmark = pytest.mark.e2e
+
+A = "aa" * 16
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHAT = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 40,
+        "lmspan.cost.amount": 0.25}  # fmt: skip
+SCORE = "gen_ai.evaluation.score.value"
+HOSTILE = (
+    "<img src=x onerror='window.harmed=1'><script>window.harmed=1</script> javascript:window.harmed=1 \u202egnp.exe"
+)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("no chromium on the PATH; `apt-get install chromium` brings it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """Open the page of a directory; every message of the browser's console is a failure."""
+
+    @contextmanager
+    def open_page(directory, **options):
+        complaints = []
+        with serving(directory) as address:
+            context = chromium.new_context(viewport={"width": 1280, "height": 800}, **options)
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(address)
+            yield page
+            context.close()
+        assert complaints == []
+
+    return open_page
+
+
+def messages(*listed):
+    return json.dumps([{"role": role, "parts": parts} for role, parts in listed])
+
+
+def text(content):
+    return {"type": "text", "content": content}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A program that answers with a tool, and one that failed."""
+    call = {"type": "tool_call", "name": "find", "id": "1", "arguments": {"query": "tea"}}
+    result = {"type": "tool_call_response", "id": "1", "response": "green tea"}
+    asked = messages(("user", [text("Which tea?")]), ("assistant", [call]), ("tool", [result]))
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("3", "2", "chat gpt-4o-mini", 1, 2, "aa", {**CHAT, "gen_ai.input.messages": asked,
+             "gen_ai.output.messages": messages(("assistant", [text("Green tea.")]))}),
+        otlp("4", "2", "parse ChatAdapter", 2, 2.5, "aa"),
+        otlp("5", "2", "execute_tool find", 2, 2.5, "aa", {"error.type": "shop.Empty"}, status=2),
+        otlp("2", "1", "module Predict", 1, 3, "aa", {"lmspan.module.path": "answer"}),
+        otlp("1", "", "invoke_workflow shop", 0, 4, "aa", {"lmspan.operation.inputs": {"question": "Which tea?"}}),
+        otlp("1", "", "execute_tool order", 5, 6, "bb", {"error.type": "shop.Closed"}, status=2,
+             events=[("exception", 5.5, {"exception.type": "shop.Closed", "exception.message": "closed on Mondays"})]),
+    )  # fmt: skip
+    return tmp_path
+
+
+@pytest.fixture
+def night(tmp_path):
+    """An optimizer run with three candidates, and the evaluation of the last one."""
+
+    def candidate(number, score, instructions, **more):
+        facts = {"index": number, "id": f"c{number}", "score": score, "scope": "full",
+                 "instructions": {"answer": instructions}, **more}  # fmt: skip
+        return {f"lmspan.optimizer.candidate.{name}": value for name, value in facts.items()}
+
+    def example(number, score, question, answer):
+        span_id, program = f"{number}e", f"{number}f"
+        return [
+            otlp(span_id, "9", f"example #{number}", 7, 8, "aa", {
+                "lmspan.evaluation.example.index": number, SCORE: score,
+                "lmspan.operation.inputs": {"question": question, "answer": "green"}}),
+            otlp(program, span_id, "module Predict", 7, 8, "aa", {
+                "lmspan.module.inputs": {"question": question}, "lmspan.module.outputs": {"answer": answer}}),
+            otlp(f"{number}c", program, "chat gpt-4o-mini", 7, 8, "aa", {
+                **CHAT, "gen_ai.input.messages": messages(("user", [text(f"Answer: {question}")]))}),
+        ]  # fmt: skip
+
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("1", "", "optimize GEPA", 0, 9, "aa"),
+        otlp("2", "1", "candidate #0", 1, 2, "aa", candidate(0, 0.5, "Answer briefly.", accepted=True)),
+        otlp("3", "1", "candidate #1", 3, 4, "aa", candidate(1, 0.25, "Answer.", accepted=False, reason="not better")),
+        otlp("4", "1", "candidate #2", 6, 8, "aa", candidate(2, 0.75, "Answer kindly.", parent_ids=["c0"])),
+        otlp("9", "4", "evaluate exact", 6, 8, "aa", {SCORE: 0.75}),
+        *example(0, 1.0, "Which tea?", "green"),
+        *example(1, 0.0, "Which cup?", "blue"),
+    )
+    return tmp_path
+
+
+def test_the_list_is_searched_filtered_and_opened(opened, shop):
+    with opened(shop) as page:
+        names = page.locator(".traces .name a")
+        expect(names).to_have_text(["execute_tool order", "shop"])
+        expect(page.locator(".traces tr.failed")).to_have_count(1)
+        page.get_by_label("Search in full text").fill("Mondays")
+        expect(names).to_have_text(["execute_tool order"])
+        assert page.url.endswith("#/?text=Mondays")
+        page.get_by_label("Search in full text").fill("no such word")
+        expect(page.get_by_text("No trace matches.")).to_be_visible()
+        page.get_by_role("link", name="Show all traces").click()
+        expect(names).to_have_count(2)
+        page.get_by_label("failed only").check()
+        expect(names).to_have_text(["execute_tool order"])
+        page.reload()
+        expect(names).to_have_text(["execute_tool order"])
+        names.first.click()
+        expect(page.locator("h1")).to_have_text("execute_tool order")
+        expect(page.locator(".failures li")).to_have_text("execute_tool order: shop.Closed: closed on Mondays")
+
+
+def test_a_conversation_is_shown_with_its_tools(opened, shop):
+    with opened(shop) as page:
+        page.get_by_role("link", name="shop", exact=True).click()
+        rows = page.locator(".row")
+        expect(rows).to_have_count(4)  # the adapter's phase is not shown
+        page.locator(".row .text", has_text="chat").click()
+        assert page.url.endswith(f"#/trace/{A}/3")
+        expect(page.locator(".pane h2")).to_have_text("chat gpt-4o-mini")
+        expect(page.locator(".role")).to_have_text(["user", "assistant", "tool", "assistant"])
+        expect(page.locator(".part-title")).to_have_text(["calls find", "result 1"])
+        expect(page.locator(".message .content")).to_have_text(
+            ["Which tea?", '{\n  "query": "tea"\n}', "green tea", "Green tea."]
+        )
+        page.get_by_label("adapter phases").check()
+        expect(rows).to_have_count(5)
+
+
+def test_the_tree_is_walked_with_the_keyboard(opened, shop):
+    with opened(shop) as page:
+        page.goto(f"{page.url}#/trace/{A}")
+        active = page.locator(".row.active .text")
+        expect(active).to_have_text("invoke_workflow shop")
+        for key, expected in (("ArrowDown", "module Predict"), ("ArrowDown", "chat gpt-4o-mini"),
+                              ("ArrowLeft", "module Predict"), ("End", "execute_tool find"),
+                              ("Home", "invoke_workflow shop"), ("e", "execute_tool find")):  # fmt: skip
+            page.keyboard.press(key)
+            expect(active).to_have_text(expected)
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".row")).to_have_count(2)
+        expect(page.locator(".row.active")).to_have_attribute("aria-expanded", "false")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".row")).to_have_count(4)
+        page.keyboard.press("Enter")
+        expect(page.locator(".pane h2")).to_have_text("module Predict")
+        page.keyboard.press("Escape")
+        expect(page.locator(".pane")).to_be_hidden()
+        page.keyboard.press("/")
+        page.keyboard.type("find")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("1 of 1")).to_be_visible()
+        expect(active).to_have_text("execute_tool find")
+
+
+def test_from_an_optimizer_run_to_the_prompt_of_a_failed_example(opened, night):
+    with opened(night) as page:
+        page.locator(".traces .name a").click()
+        page.get_by_role("link", name="GEPA: 0.5 → 0.75, 3 evaluations").click()
+        expect(page.locator(".verdict")).to_have_text("0.5 → 0.75")
+        expect(page.locator(".plot .point")).to_have_count(3)
+        expect(page.locator(".candidates tr.chosen td").first).to_have_text("2")
+        expect(page.locator(".diff del")).to_have_text("briefly")
+        expect(page.locator(".diff ins")).to_have_text("kindly")
+        expect(page.locator(".candidates .wide").nth(1)).to_have_text("not better")
+        page.locator(".plot .point").nth(1).click()
+        expect(page.locator(".candidates tr.chosen td").first).to_have_text("1")
+        page.get_by_label("Compare with").select_option("2")
+        expect(page.locator(".diff del")).to_have_text(" kindly")
+        page.get_by_role("link", name="examples").click()
+        expect(page.locator(".examples tbody tr")).to_have_count(2)
+        expect(page.locator(".examples tbody tr").first.locator("td")).to_have_text(
+            ["1", "0", "Which cup?\n", "green\n", "blue\n", ""]
+        )
+        page.locator(".examples tbody a").first.click()
+        expect(page.locator(".pane h2")).to_have_text("example #1")
+        page.locator(".row.chosen ~ .row .text", has_text="chat").first.click()
+        expect(page.locator(".message .content")).to_have_text("Answer: Which cup?")
+
+
+def test_statistics_and_two_traces_side_by_side(opened, shop):
+    with opened(shop) as page:
+        for number in range(2):
+            page.locator(".traces input").nth(number).check()
+        page.get_by_role("link", name="Compare the two").click()
+        expect(page.locator(".pair a")).to_have_text(["invoke_workflow shop", "execute_tool order"])
+        page.get_by_role("link", name="Statistics").click()
+        expect(page.get_by_role("heading", level=2)).to_have_text(["By model", "By module", "By tool", "By service"])
+        page.get_by_role("button", name="Tokens").click()
+        expect(page.get_by_role("img", name="Tokens over time")).to_be_visible()
+        page.get_by_role("link", name="gpt-4o-mini").click()
+        expect(page.locator(".traces .name a")).to_have_text(["shop"])
+
+
+def test_what_programs_write_appears_by_itself(opened, tmp_path):
+    with opened(tmp_path) as page:
+        expect(page.get_by_text("No trace is stored yet.")).to_be_visible()
+        write(tmp_path / "traces.jsonl", otlp("2", "1", "module first", 1, 2, "aa"))
+        expect(page.locator(".traces .name a")).to_have_text(["first"])
+        expect(page.get_by_text("not ended")).to_be_visible()
+        page.locator(".traces .name a").click()
+        expect(page.locator(".row")).to_have_count(1)
+        write(tmp_path / "traces.jsonl", otlp("1", "", "module whole", 0, 3, "aa"))
+        expect(page.locator(".row .text")).to_have_text(["module whole", "module first"])
+        expect(page.locator("h1")).to_have_text("module whole")
+
+
+def test_hostile_content_is_text(opened, tmp_path):
+    parts = [text(HOSTILE), {"type": HOSTILE, "name": HOSTILE, "content": HOSTILE},
+             {"type": "blob", "mime_type": "image/svg+xml", "content": "PHN2Zz4="},
+             {"type": "uri", "uri": "javascript:window.harmed=1"}]  # fmt: skip
+    facts = {**CHAT, "gen_ai.request.model": HOSTILE, HOSTILE: HOSTILE, "session.id": HOSTILE,
+             "gen_ai.input.messages": messages((HOSTILE, parts)), "exception.type": HOSTILE}  # fmt: skip
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("1", "", f"chat {HOSTILE}", 0, 1, "aa", facts, status=2,
+             events=[("exception", 0.5, {"exception.message": HOSTILE, "exception.stacktrace": HOSTILE})]),
+        service=HOSTILE,
+    )  # fmt: skip
+    with opened(tmp_path) as page:
+        expect(page.locator(".traces .name a")).to_contain_text("<img src=x onerror='window.harmed=1'>")
+        page.locator(".traces .name a").click()
+        page.locator(".row").first.click()
+        expect(page.locator(".message .content").first).to_have_text(HOSTILE.replace("\u202e", "·"))
+        page.goto(page.url.partition("#")[0] + "#/statistics")
+        expect(page.get_by_role("heading", name="By model")).to_be_visible()
+        assert page.evaluate("window.harmed") is None
+        assert page.locator("main img, main script, a[href^='javascript']").count() == 0
+
+
+@pytest.mark.parametrize("address", [
+    "#/trace/../../x", "#/trace/" + "zz" * 16, "#/nothing", "#/trace/" + "cc" * 16, f"#/run/{A}/1",
+    f"#/trace/{A}/%3Cimg%3E", "#<img src=x onerror=window.harmed=1>",
+])  # fmt: skip
+def test_an_address_without_meaning_says_so(chromium, shop, address):
+    with serving(shop) as entrance:
+        page = chromium.new_context().new_page()
+        page.goto(entrance)
+        page.goto(page.url.partition("#")[0] + address)
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert page.evaluate("window.harmed") is None
+        page.context.close()
+
+
+def test_no_script_of_the_page_can_write_html(opened, shop):
+    with opened(shop) as page:
+        expect(page.locator(".traces")).to_be_visible()
+    with serving(shop) as entrance, _context(page) as other:
+        other.goto(entrance)
+        refused = (
+            "() => { try { document.body.innerHTML = '<b>x</b>'; return '' } catch (error) { return error.name } }"
+        )
+        assert other.evaluate(refused) == "TypeError"
+
+
+@contextmanager
+def _context(page):
+    context = page.context.browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def test_a_trace_of_20_000_spans_has_elements_only_for_the_rows_in_sight(opened, tmp_path):
+    spans = [otlp("f" * 15 + "1", "", "module root", 0, 20_000)]
+    spans += [otlp(f"{number:x}", "f" * 15 + "1", f"chat {number}", number, number + 1) for number in range(1, 20_001)]
+    write(tmp_path / "traces.jsonl", *spans)
+    with opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        expect(page.locator(".row").first).to_be_visible()
+        assert page.locator(".row").count() < 100
+        page.keyboard.press("End")
+        expect(page.locator(".row.active .text")).to_have_text("chat 20000")
+        assert page.locator(".row").count() < 100
+        page.get_by_label("Find in this trace").fill("chat 12345")
+        page.keyboard.press("Enter")
+        expect(page.locator(".row.active .text")).to_have_text("chat 12345")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_it_is_light_or_dark_and_never_wider_than_the_window(opened, night, scheme, width):
+    with opened(night, color_scheme=scheme) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        colors = set()
+        for address in ("#/", f"#/trace/{A}/9", f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics"):
+            page.goto(page.url.partition("#")[0] + address)
+            expect(page.locator("main > *").first).to_be_visible()
+            expect(page.locator("h1, .traces").first).to_be_attached()
+            colors.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert colors == {"rgb(251, 251, 250)" if scheme == "light" else "rgb(21, 24, 27)"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_accessibility_checker_finds_nothing_serious(opened, night, scheme):
+    with opened(night, color_scheme=scheme, bypass_csp=True) as page:  # the checker is a script of its own
+        found = []
+        for address in ("#/", f"#/trace/{A}", f"#/trace/{A}/1c", f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics",
+                        f"#/compare/{A}/{A}"):  # fmt: skip
+            page.goto(page.url.partition("#")[0] + address)
+            expect(page.locator("h1").first).to_be_attached()
+            page.wait_for_load_state("networkidle")
+            found += [
+                (address, each["id"], [node["html"] for node in each["nodes"]][:3])
+                for each in Axe().run(page).response["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
+        assert found == []
