@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -99,7 +100,7 @@ def listen(port: int = 0) -> socket.socket:
     try:
         listening = socket.create_server((HOST, port))
     except OSError as failed:
-        raise ConfigurationError(f"port {port} of {HOST} cannot be used: {failed.strerror or failed}") from failed
+        raise ConfigurationError(f"port {port} of {HOST} cannot be used: {os.strerror(failed.errno or 0)}") from failed
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small response waits for 40 ms
     return listening
 
