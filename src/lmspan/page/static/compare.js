@@ -23,6 +23,6 @@ export async function view(main, route, isCurrent) {
 
 function totals(name, left, right, text) {
   const isKnown = typeof left === "number" && typeof right === "number";
-  const change = isKnown && left ? `${right >= left ? "+" : "−"}${number(Math.abs((100 * (right - left)) / left))} %` : "";
-  return el("tr", {}, el("td", {}, name), el("td", { class: "right" }, text(left) || "–"), el("td", { class: "right" }, text(right) || "–"), el("td", { class: "right dim" }, left === right ? "same" : change));
+  const change = isKnown && left ? `${right >= left ? "+" : "−"}${Number(Math.abs((100 * (right - left)) / left).toPrecision(2))} %` : "";
+  return el("tr", {}, el("td", {}, name), el("td", { class: "right" }, text(left) || "–"), el("td", { class: "right" }, text(right) || "–"), el("td", { class: "right dim" }, left === right ? (left === null ? "" : "same") : change));
 }

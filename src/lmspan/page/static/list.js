@@ -34,7 +34,7 @@ export async function view(main, route) {
     }
     if (asked !== query) return;
     const focused = document.activeElement?.dataset?.trace;
-    replace(rows, results(data, chosen, query, draw => refresh(), () => { limit += PAGE; refresh(); }));
+    replace(rows, results(data, chosen, query, () => { limit += PAGE; refresh(); }));
     if (focused) rows.querySelector(`[data-trace="${focused}"]`)?.focus();
   }
   await refresh();
@@ -82,7 +82,7 @@ function filters(query, apply) {
   return form;
 }
 
-function results(data, chosen, query, redraw, more) {
+function results(data, chosen, query, more) {
   const troubles = data.troubles.map((each) => el("p", { class: "trouble" }, each));
   if (!data.traces.length) {
     const isFiltered = Object.values(query).some(Boolean);
@@ -103,7 +103,7 @@ function results(data, chosen, query, redraw, more) {
   const longest = Math.max(...data.traces.map((each) => each.duration_s));
   return [
     troubles,
-    el("div", { class: "bar" }, el("span", { class: "dim" }, `${plural(data.traces.length, "trace")}${data.more ? " of more" : ""}`), compare),
+    el("div", { class: "bar" }, el("span", { class: "dim" }, data.more ? `the newest ${plural(data.traces.length, "trace")}` : plural(data.traces.length, "trace")), compare),
     table(TITLES, data.traces.map((each) => row(each, longest, chosen, choose)), { class: "traces", label: "Traces" }),
     data.more && el("button", { class: "button", type: "button", on: { click: more } }, "Show more"),
   ];

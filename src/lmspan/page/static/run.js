@@ -98,7 +98,7 @@ function difference(run, data, compareWith) {
   if (data.before !== null) select.value = String(data.before);
   const texts = [...data.instructions.map((each) => [`Instructions of ${each.name}`, each.changes]), ...data.demos.map((each) => [`Demonstrations of ${each.name}`, each.changes])];
   return [
-    el("div", { class: "title" }, el("h2", {}, `What ${title(data.after)} is`), el("label", {}, "beside ", select)),
+    el("div", { class: "title" }, el("h2", {}, title(data.after).replace("c", "C")), el("label", {}, "changes from ", select)),
     texts.length ? texts.map(([name, changes]) => el("section", { class: "section" }, el("h3", {}, name), changesView(changes)))
       : el("p", { class: "dim" }, data.diff ? "" : "Its texts are not recorded."),
     !texts.length && data.diff && el("pre", {}, data.diff),

@@ -77,7 +77,7 @@ function header(data, id) {
 function failures(list, id) {
   const bad = list.filter((each) => !each.recovered);
   const title = [bad.length && plural(bad.length, "failure"), list.length > bad.length && `${list.length - bad.length} recovered`].filter(Boolean).join(", ");
-  return el("details", { class: "failures", open: bad.length > 0 && bad.length < 4 }, el("summary", {}, title),
+  return el("details", { class: "failures", open: bad.length > 0 && bad.length < 4 }, el("summary", { class: bad.length ? null : "warn" }, title),
     el("ul", {}, list.map((each) => el("li", { class: each.recovered ? "recovered" : "bad" },
       el("a", { href: `#/trace/${id}/${each.span}` }, each.name), each.times > 1 && ` ×${each.times}`,
       `: ${each.type}${each.message ? `: ${each.message}` : ""}`))));
