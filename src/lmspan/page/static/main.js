@@ -32,7 +32,11 @@ function message(text) {
 async function show() {
   if (location.hash === "#main") return main.focus();
   const to = route();
-  if (!to) return message("There is no such page.");
+  if (!to) {
+    current?.view?.leave?.();
+    current = null;  // a view that is still loading does not draw over the message
+    return message("There is no such page.");
+  }
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.getAttribute("href") === (to.name === "statistics" ? "#/statistics" : "#/");
     if (here) link.setAttribute("aria-current", "page");
@@ -45,8 +49,10 @@ async function show() {
   document.title = `${to.title} · lmspan`;
   try {
     const module = await import(`./${to.name}.js`);
+    if (current !== next) return;
     const view = await module.view(main, to, () => current === next);
     if (current === next) next.view = view;
+    else view?.leave?.();
   } catch (error) {
     if (current === next) message(error.message);
   }
