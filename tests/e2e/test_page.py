@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from support.page import serving
+from support.processes import run_lmspan
 from support.stored import otlp, write
 
 pytestmark = pytest.mark.e2e
@@ -334,3 +335,37 @@ def test_an_accessibility_checker_finds_nothing_serious(opened, night, scheme):
                 if each["impact"] in ("serious", "critical")
             ]
         assert found == []
+
+
+def test_a_trace_is_exported_as_one_page_without_a_server(chromium, night, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("exported")
+    done = run_lmspan("ui", str(night), "--export", str(directory / "trace.html"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (directory / "trace.html").stat().st_mode & 0o777 == 0o600
+    page = chromium.new_context(offline=True).new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((directory / "trace.html").as_uri())
+    expect(page.locator("h1")).to_have_text("optimize GEPA")
+    page.locator(".row .text", has_text="chat").first.click()
+    expect(page.locator(".message .content")).to_have_text("Answer: Which tea?")
+    page.locator(".head .links a").first.click()
+    expect(page.locator(".diff ins")).to_have_text("kindly")
+    page.get_by_role("link", name="examples").click()
+    expect(page.locator(".examples tbody tr")).to_have_count(2)
+    assert complaints == []
+    page.context.close()
+
+
+def test_an_exported_page_shows_hostile_content_as_text(chromium, tmp_path):
+    hostile = f"</script>{HOSTILE}<!--"
+    facts = {**CHAT, "gen_ai.input.messages": messages(("user", [text(hostile)]))}
+    write(tmp_path / "traces.jsonl", otlp("1", "", f"chat {hostile}", 0, 1, "aa", facts), service=hostile)
+    assert run_lmspan("ui", str(tmp_path), "--export", str(tmp_path / "trace.html")).returncode == 0
+    page = chromium.new_context(offline=True).new_page()
+    page.goto((tmp_path / "trace.html").as_uri())
+    page.locator(".row").click()
+    expect(page.locator(".message .content")).to_have_text(hostile.replace("\u202e", "·"))
+    assert page.evaluate("window.harmed") is None
+    page.context.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
+from pathlib import Path
 
 import click
 
@@ -13,12 +15,16 @@ from lmspan.errors import LmspanError
 @click.argument("path", required=False, metavar="[DIRECTORY|FILE]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; default: a free one.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def ui(path: str | None, port: int, no_browser: bool) -> int:
+@click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html",
+              help="Write one trace as one page that needs no server, and end.")  # fmt: skip
+@click.option("--trace", default="last", show_default=True, help="The trace to export, named as for `lmspan show`.")
+def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace: str) -> int:
     """Show the stored traces as a page in the browser, until Ctrl-C.
 
     The page is served to this machine only, and only to a browser that opens the printed address.
     """
     try:
+        from lmspan.page.export import page
         from lmspan.page.reader import Reader
         from lmspan.page.server import listen, server
     except ImportError as error:
@@ -26,6 +32,10 @@ def ui(path: str | None, port: int, no_browser: bool) -> int:
             f"the page needs Starlette and uvicorn ({error}); install them with: pip install 'lmspan[ui]'"
         ) from error
     reader = Reader(path)
+    if export is not None:
+        _write(export, page(reader, trace))
+        click.echo(f"written to {export}, with the content of the trace")
+        return 0
     listening = listen(port)
     running, address = server(reader, listening)
     click.echo(f"lmspan: traces of {reader.store.path}; Ctrl-C ends it\n{address}")
@@ -38,3 +48,12 @@ def ui(path: str | None, port: int, no_browser: bool) -> int:
     finally:
         reader.close()
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only the user can read, because it holds prompts and answers."""
+    try:
+        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(text)
+    except OSError as error:
+        raise LmspanError(f"{path} cannot be written: {error.strerror or error}") from error

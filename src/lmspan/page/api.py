@@ -46,8 +46,7 @@ def traces(reader: Reader, request: Request) -> Any:
 
 def trace(reader: Reader, request: Request) -> Any:
     """Return the rows of a trace's tree."""
-    found = _trace(reader, request)
-    return {**_summary(reader.summary(found.trace_id)), **tree.document(found)}
+    return trace_document(reader, _trace(reader, request))
 
 
 def span(reader: Reader, request: Request) -> Any:
@@ -103,6 +102,11 @@ QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
     "/api/statistics": statistics,
     "/api/compare": compare,
 }
+
+
+def trace_document(reader: Reader, found: Trace) -> dict[str, Any]:
+    """Return a trace's row of the list, and the rows of its tree."""
+    return {**_summary(reader.summary(found.trace_id)), **tree.document(found)}
 
 
 def _summary(summary: Summary) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // The frame of the page: which view an address means, and what happens when programs write.
 import { el, replace } from "./dom.js";
-import { watch } from "./api.js";
+import { stored, watch } from "./api.js";
 
 const ID = "([0-9a-f]{32})";
 const SPAN = "([0-9a-f]{1,16})";
@@ -59,7 +59,11 @@ async function show() {
 }
 
 addEventListener("hashchange", show);
-watch(
+if (stored) {
+  document.querySelector("nav").hidden = true;
+  document.querySelector(".brand").setAttribute("href", `#/trace/${stored.only}`);
+  if (!location.hash) history.replaceState(null, "", `#/trace/${stored.only}`);
+} else watch(
   async () => {
     try {
       await current?.view?.refresh?.();
