@@ -221,6 +221,16 @@ def test_statistics_and_two_traces_side_by_side(opened, shop):
         expect(page.locator(".traces .name a")).to_have_text(["shop"])
 
 
+def test_the_statistics_of_one_trace(opened, shop):
+    with opened(shop) as page:
+        page.get_by_role("link", name="shop", exact=True).click()
+        page.get_by_role("link", name="Statistics of this trace").click()
+        expect(page.locator("h1")).to_have_text("Statistics of one trace")
+        expect(page.locator("tbody td.wide")).to_have_text(["gpt-4o-mini", "answer", "find", "shop"])
+        page.get_by_role("link", name="trace", exact=True).click()
+        expect(page.locator("h1")).to_have_text("invoke_workflow shop")
+
+
 def test_what_programs_write_appears_by_itself(opened, tmp_path):
     with opened(tmp_path) as page:
         expect(page.get_by_text("No trace is stored yet.")).to_be_visible()

@@ -16,13 +16,14 @@ export async function view(main, route, isCurrent) {
   const measure = { name: "cost" };
   const over = el("section", { class: "over" });
   const tables = el("section", {});
-  replace(main, el("div", { class: "page" }, el("h1", {}, "Statistics"), over, tables));
+  replace(main, el("div", { class: "page" }, el("h1", {}, route.query.trace ? "Statistics of one trace" : "Statistics"),
+    route.query.trace && el("p", { class: "path" }, el("a", { href: `#/trace/${/^[0-9a-f]{32}$/.test(route.query.trace) ? route.query.trace : ""}` }, "trace")), over, tables));
   let traces = [];
   function draw() {
     const [, value, text] = MEASURES[measure.name];
     replace(over, el("div", { class: "tabs", role: "group", "aria-label": "Measure" }, Object.entries(MEASURES).map(([name, [title]]) =>
       el("button", { class: "quiet", type: "button", "aria-pressed": String(name === measure.name), on: { click: () => { measure.name = name; draw(); } } }, title))),
-      traces.length > 0 && bars(buckets(traces, value, text), `${MEASURES[measure.name][0]} over time`));
+      traces.length > 1 && bars(buckets(traces, value, text), `${MEASURES[measure.name][0]} over time`));
   }
   async function refresh() {
     const [listed, data] = await Promise.all([get("traces", { ...route.query, limit: String(MOST) }), get("statistics", { ...route.query, by: SHOWN })]);

@@ -1,6 +1,6 @@
 // A trace: its figures, its tree with a waterfall, and the span that is chosen.
 import { el, replace } from "./dom.js";
-import { get } from "./api.js";
+import { get, stored } from "./api.js";
 import { clock, duration, figures, number, plural } from "./format.js";
 import { states } from "./list.js";
 import { Tree } from "./tree.js";
@@ -65,11 +65,12 @@ function header(data, id) {
     el("p", { class: "facts" }, [data.service, clock(data.start), duration(data.length / 1e6), plural(data.columns.id.length, "span"), ...sums,
       data.session && `session ${data.session}`].filter(Boolean).map((each) => el("span", {}, each)),
       el("code", { class: "dim", title: "trace id" }, id)),
-    (data.runs.length || data.evaluations.length) > 0 && el("p", { class: "links" },
+    el("p", { class: "links" },
       data.runs.map((run) => el("a", { class: "button", href: `#/run/${id}/${run.span}` },
         `${run.name}: ${number(run.first)} → ${number(run.best)}, ${plural(run.candidates, "evaluation")}`)),
       (data.runs.length ? [] : data.evaluations).map((each) => el("a", { class: "button", href: `#/evaluation/${id}/${each.span}` },
-        `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`))),
+        `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`)),
+      !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace")),
     data.failures.length > 0 && failures(data.failures, id),
   ];
 }
