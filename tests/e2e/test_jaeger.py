@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -103,3 +105,54 @@ def test_all_that_was_sent_is_stored(stack, spans, characters, protocol):
     if characters:
         texts = [len(span.attributes["gen_ai.tool.call.arguments"]) for span in found.spans if span.parent_id]
         assert min(texts) > min(characters, 30_000)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*pages.commands("jaeger.md", "--from http"),
+     *(f"lmspan {arguments} --from http://localhost:16686" for arguments in
+       ("list --json", "show", "show 1 --full", "show {trace}", "show {short} --errors", "show last 7", "stats",
+        "stats last --by tool", "list --since today --service lmspan-demo --text Lisbon"))],
+)  # fmt: skip
+def test_a_command_prints_of_jaeger_what_it_prints_of_the_local_file(read_from, command):
+    jaeger, directory, trace_id = read_from
+    command = command.replace("shop", "lmspan-demo").format(trace=trace_id, short=trace_id[:8])
+    local, remote = (lmspan(command.replace("http://localhost:16686", place)) for place in (str(directory), jaeger))
+    assert local == remote
+    assert local.stdout
+
+
+def test_programs_read_from_jaeger_as_from_the_local_file(read_from):
+    jaeger, directory, trace_id = read_from
+    remote, local = Store(jaeger), Store(directory)
+    assert spans(remote.find(trace_id)) == spans(local.find(trace_id))
+    assert list(remote.list()) == list(local.list())
+    assert list(remote.statistics("module")) == list(local.statistics("module"))
+    assert remote.troubles == []
+
+
+@pytest.fixture(scope="module")
+def read_from(tmp_path_factory):
+    """The address of a Jaeger that has a demo with its content, the directory that has it too, and its id."""
+    directory = tmp_path_factory.mktemp("read")
+    with Jaeger(directory / "jaeger") as jaeger:
+        content = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY"}
+        _, sent = demo(ALONE, jaeger.http, directory / "traces", **content)
+        eventually(lambda: jaeger.trace(sent.trace_id), lambda trace: trace and len(trace.spans) == len(sent.spans))
+        yield jaeger.ui, directory / "traces", sent.trace_id
+
+
+@dataclasses.dataclass
+class Ended:
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def lmspan(command):
+    """Run a command line in a process of its own."""
+    arguments = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=60)
+    return Ended(done.returncode, done.stdout, done.stderr)

@@ -34,6 +34,10 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 width_option: Final = click.option(
     "--width", type=click.IntRange(1, _WIDEST), metavar="N", help="Columns to use; default: the terminal's."
 )
+from_option: Final = click.option(
+    "--from", "place", metavar="PLACE",
+    help="Read from there: a directory, a file, or a Jaeger (http://localhost:16686).",
+)  # fmt: skip
 _FILTERS: Final = (
     click.option("--failed", is_flag=True, help="Only with a failure that ended the trace or was not recovered."),
     click.option("--slow", metavar="2s", help="Only traces that took at least so long (500ms, 2s, 5min)."),
@@ -68,10 +72,17 @@ def is_path(argument: str) -> bool:
     return path.exists() or "/" in argument or os.sep in argument or path.suffix in (".jsonl", ".json")
 
 
-def store_of(path: str | None) -> Store:
-    """Return the store of a directory or file; of None, where programs store their traces."""
+def one_place(path: str | None, place: str | None) -> str | None:
+    """Return the place that an argument or `--from` names. Raises UsageError if both do."""
+    if path is not None and place is not None:
+        raise click.UsageError(f"{path} and --from {place} name two places")
+    return path if place is None else place
+
+
+def store_of(place: str | None) -> Store:
+    """Return the store of a directory, file or Jaeger; of None, where programs store their traces."""
     gc.disable()  # the process reads, prints and ends: looking for cycles would take a third of its time
-    return Store(path)
+    return Store(place)
 
 
 def report(troubles: Sequence[str]) -> int:
@@ -81,10 +92,13 @@ def report(troubles: Sequence[str]) -> int:
     return 1 if troubles else 0
 
 
-def read(which: str) -> tuple[list[Trace], int]:
-    """Return the traces that an argument names, in order of time, and the exit status; print what cannot be read."""
-    if not is_path(which):
-        store = store_of(None)
+def read(which: str, place: str | None = None) -> tuple[list[Trace], int]:
+    """Return the traces that an argument names, in order of time, and the exit status; print what cannot be read.
+
+    A trace is looked for at a place; without one, where programs store their traces.
+    """
+    if place is not None or not is_path(which):
+        store = store_of(place)
         trace = store.find(which)
         return [trace], report(store.troubles)
     gc.disable()

@@ -17,18 +17,19 @@ from lmspan.terminal.tree import render
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Only N levels below the root.")
 @click.option("--only", metavar="WORDS", help="Only spans of these operations or names: chat,execute_tool")
 @click.option("--errors", is_flag=True, help="Only what failed, and the way to it.")
+@reading.from_option
 @reading.json_option
 @reading.width_option
 def show(
-    which: str, span: str | None, full: bool, depth: int | None, only: str | None, errors: bool, as_json: bool,
-    width: int | None,
+    which: str, span: str | None, full: bool, depth: int | None, only: str | None, errors: bool, place: str | None,
+    as_json: bool, width: int | None,
 ) -> int:  # fmt: skip
     """Show a trace as a tree; with SPAN, one span in full.
 
     TRACE is the beginning of an id, a number of `lmspan list`, 'last' (the default) or 'last~2'; of a file or directory
     all traces are shown. SPAN is a number of the tree, or the beginning of an id.
     """
-    traces, status = reading.read(which)
+    traces, status = reading.read(which, place)
     words = tuple(word.strip() for word in (only or "").split(",") if word.strip())
     view = View(full=full, depth=depth, only=words, errors=errors)
     if span is not None:

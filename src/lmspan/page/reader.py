@@ -77,12 +77,12 @@ class Reader:
         listed = self.store.list(Filter(trace=trace_id))
         found = next((each for each in listed if each.trace_id == trace_id), None)
         if found is None:
-            raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.path}")
+            raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.place}")
         return dataclasses.replace(found, number=None)
 
     def version(self) -> str:
         """Return a text that changes when a program has written, and each second while one runs an operation."""
-        path = self.store.path
+        path = self.store.place.path
         parts: list[object] = []
         if path.is_dir():
             with suppress(OSError), os.scandir(path) as entries:

@@ -219,7 +219,8 @@ def _facts(_: Trace, span: StoredSpan) -> Iterator[RenderableType]:
     if shown:
         yield Text("\nattributes", style="bold")
         rows = [
-            (text(f"  {safe_text(name)}", "dim"), text(safe_text(as_text(value), 400))) for name, value in shown.items()
+            (text(f"  {safe_text(name)}", "dim"), text(safe_text(as_text(value), 400)))
+            for name, value in sorted(shown.items())  # a backend does not keep their order
         ]
         yield Lines((Column(), Column(cut=True)), rows)
 
@@ -230,7 +231,9 @@ def _events(_: Trace, span: StoredSpan) -> Iterator[RenderableType]:
         yield Text("\nevents", style="bold")
     for event in events:
         after = duration(max(event.time_unix_nano - span.start_unix_nano, 0) / 1e9)
-        facts = "  ".join(f"{name.rsplit('.', 1)[-1]}={as_text(value)}" for name, value in event.attributes.items())
+        facts = "  ".join(
+            f"{name.rsplit('.', 1)[-1]}={as_text(value)}" for name, value in sorted(event.attributes.items())
+        )
         yield Text(f"  +{after}  {safe_text(event.name)}  ").append(safe_text(facts, 400), style="dim")
 
 

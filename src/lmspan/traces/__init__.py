@@ -7,8 +7,8 @@
     traces.find("8206").optimizer_runs[0].best.instructions
     traces.statistics("model", service="shop")
 
-Every function takes `path=`, a directory or a file of OTLP JSON; without it, it reads the directory where
-`lmspan.init()` stores traces. `Store` does the same for several queries on one place.
+Every function takes `path=`, a directory, a file of OTLP JSON or the address of a Jaeger; without it, it reads the
+directory where `lmspan.init()` stores traces. `Store` does the same for several queries on one place.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Find traces in the files of a directory, or in one file."""
+"""Find traces in the files of a directory, in one file, or in a Jaeger."""
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -11,10 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.directories import trace_directory
 from lmspan.errors import TraceFileError
 from lmspan.traces.content import first_words, texts_of
 from lmspan.traces.files import Troubles, newest_first, open_file, pieces, read_chunk, spans_in
@@ -22,6 +19,7 @@ from lmspan.traces.filters import Filter, moment, nanoseconds
 from lmspan.traces.index import Index, identity
 from lmspan.traces.journal import open_spans
 from lmspan.traces.otlp import spans_of
+from lmspan.traces.places import ANY, Place, place_of
 from lmspan.traces.rows import row_of
 from lmspan.traces.spans import State, StoredSpan
 from lmspan.traces.statistics import Statistic, statistics
@@ -30,6 +28,7 @@ from lmspan.traces.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lmspan.traces.index import Chunk
 
@@ -38,10 +37,9 @@ if TYPE_CHECKING:
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _NUMBER: Final = re.compile(r"[1-9]\d{0,2}")
 _BACK: Final = re.compile(r"last(?:~(\d{1,9}))?")
+_ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
 _NUMBERED: Final = 999
 _ATTEMPTS: Final = 3
-_SINK: Final = ("traces*.jsonl",)
-_ANY: Final = ("*.jsonl", "*.json")
 _COLUMNS: Final = (
     "trace_id, start, end, service, name, words, whole, spans, lm_calls, input_tokens, output_tokens, cost, failed,"
     " recovered, root_failed, session, score, first_score"
@@ -83,53 +81,43 @@ class Store:
     def __init__(self, path: Path | str | None = None) -> None:
         """Read a directory or file; without one, the directory where `lmspan.init()` stores traces.
 
-        The index of a directory of lmspan's own files is kept beside them, any other index is temporary.
+        The index of a directory of lmspan's own files is kept beside them, any other index is temporary. The address of
+        a Jaeger (http://localhost:16686) reads from there: the newest 100 traces of each service, or `limit` of them.
 
         Raises:
             TraceFileError: there is no such file.
         """
-        place = trace_directory() if path is None else Path(path)
-        if path is not None and not place.exists():
-            raise TraceFileError(f"{place} cannot be read: No such file or directory")
-        self.path: Path = place
-        if path is None or place.is_dir():
-            self._directory = place
-            own = path is None or any(place.glob(_SINK[0]))
-            self._patterns = _SINK if own else _ANY
-        else:
-            open_file(place).close()
-            self._directory, own = place.parent, False
-            self._patterns = (glob.escape(place.name),)
-        self._is_journaled = path is None or place.is_dir()
-        self._beside = own and place.is_dir()
+        self.place: Place = _place(path)
+        """Where the traces are; its `str` names it for a person."""
+        self.path: Path = self.place.path
         self._index: Index | None = None
         self.troubles: list[str] = []
-        """Messages of the last query: files and lines that cannot be read."""
+        """Messages of the last query: files and lines that cannot be read, traces that were left out."""
 
     @contextmanager
-    def _refreshed(self) -> Iterator[Index]:
+    def _refreshed(self, troubles: Sequence[str] = ()) -> Iterator[Index]:
         self._index = index = self._index or self._made_index()
         try:
             index.refresh()
-            self.troubles = index.troubles
+            self.troubles = [*troubles, *index.troubles]
             yield index
         except sqlite3.DatabaseError as error:
             self._index = None
             if isinstance(error, sqlite3.OperationalError):
-                raise TraceFileError(f"the index of {self.path} cannot be used: {error}") from error
+                raise TraceFileError(f"the index of {self.place} cannot be used: {error}") from error
             index.discard()
-            raise TraceFileError(f"the index of {self.path} is broken and was removed; try again") from error
+            raise TraceFileError(f"the index of {self.place} is broken and was removed; try again") from error
 
     def _made_index(self) -> Index:
-        return Index(self._directory, self._patterns, beside=self._beside)
+        return Index(self.place.directory, self.place.patterns, beside=self.place.keeps_index)
 
     def _open_spans(self, trace_id: str = "") -> Opened:
-        return open_spans(self._directory, trace_id) if self._is_journaled else {}
+        return open_spans(self.place.directory, trace_id) if self.place.is_journaled else {}
 
     def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002
         """Return the traces that a filter selects, the newest first."""
         wanted = filter or Filter()
-        with self._refreshed() as index:
+        with self._refreshed(self.place.fetch(wanted, limit)) as index:
             running = self._running(index)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
@@ -198,8 +186,9 @@ class Store:
         Raises:
             LmspanError: `by` is none of model, module, tool, name, session, user, service.
         """
-        with self._refreshed() as index:
-            conditions, values = _conditions(index, filter or Filter())
+        wanted = filter or Filter()
+        with self._refreshed(self.place.fetch(wanted, None)) as index:
+            conditions, values = _conditions(index, wanted)
             rows = index.span_rows(" AND ".join(conditions) or "1", values, "ORDER BY spans.trace")
             return Table(Statistic, statistics(rows, by))
 
@@ -209,8 +198,9 @@ class Store:
         Raises:
             TraceFileError: no trace, or more than one, is meant.
         """
-        with self._refreshed() as index:
-            return self._trace(index, self._trace_id(index, str(reference).strip().lower()))
+        named = str(reference).strip().lower()
+        with self._refreshed(self.place.fetch_trace(named)) as index:
+            return self._trace(index, self._trace_id(index, named))
 
     def last(self) -> Trace:
         """Return the newest trace. Raises TraceFileError if there is none."""
@@ -238,19 +228,19 @@ class Store:
         found = {trace_id for (trace_id,) in rows} | set(self._open_spans(reference))
         if len(found) != 1:
             mistake = f"{len(found)} traces begin with it" if found else "no such trace"
-            raise TraceFileError(f"trace {reference}: {mistake} in {self.path}")
+            raise TraceFileError(f"trace {reference}: {mistake} in {self.place}")
         return found.pop()
 
     def _numbered(self, index: Index, number: int, reference: str) -> str:
         newest = list(self._newest(index, self._running(index)))
         if not newest:
             raise TraceFileError(
-                f"no trace is stored in {self.path}; run `lmspan demo`, or a program with lmspan.init(); "
+                f"no trace is stored in {self.place}; run `lmspan demo`, or a program with lmspan.init(); "
                 "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
                 "and to no file"
             )
         if number > len(newest):
-            raise TraceFileError(f"there is no trace {reference!r}: {len(newest)} are stored in {self.path}")
+            raise TraceFileError(f"there is no trace {reference!r}: {len(newest)} are stored in {self.place}")
         return newest[number - 1]
 
     def _trace(self, index: Index, trace_id: str) -> Trace:
@@ -259,7 +249,15 @@ class Store:
                 spans = _read(index.chunks(trace_id), trace_id)
                 return Trace(trace_id, [*spans, *self._open_spans(trace_id).get(trace_id, ())])
             index.refresh()
-        raise TraceFileError(f"trace {trace_id}: its file in {self.path} cannot be read")
+        raise TraceFileError(f"trace {trace_id}: its file in {self.place} cannot be read")
+
+
+def _place(path: Path | str | None) -> Place:
+    if not _ADDRESS.match(str(path)):
+        return place_of(path)
+    from lmspan.traces.jaeger import JaegerPlace  # its HTTP client takes long to import
+
+    return JaegerPlace(str(path))
 
 
 def is_place(reference: str) -> bool:
@@ -365,7 +363,7 @@ def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:
     """
     spans: list[StoredSpan] = []
     messages: list[str] = []
-    paths = newest_first(each for pattern in _ANY for each in path.glob(pattern)) if path.is_dir() else [path]
+    paths = newest_first(each for pattern in ANY for each in path.glob(pattern)) if path.is_dir() else [path]
     for each in paths:
         try:
             messages += _read_whole(each, trace_id, spans)
