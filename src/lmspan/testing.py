@@ -21,7 +21,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import textwrap
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.resources import Resource
@@ -268,17 +268,16 @@ def recording(
         openinference=openinference,
         clock=lambda: _EPOCH + next(ticks) * _MILLISECOND,
     )
-    loaded = [instrumentation.load(name) for name in instrumentation.choose(instrument)]
-    fresh = [each for each in loaded if not each.is_instrumented_by_opentelemetry]
+    names = instrumentation.choose(instrument)
+    patched = ExitStack()
     recorder.hold(in_memory)
     propagation.install()
     try:
-        for each in fresh:
-            each.instrument()
+        for name in names:
+            patched.callback(instrumentation.use(name))
         yield Recorded(exporter)
     finally:
-        for each in reversed(fresh):
-            each.uninstrument()
+        patched.close()
         propagation.uninstall()
         recorder.let_go(in_memory)
         in_memory.close()

@@ -1,5 +1,7 @@
 """`recording()` records a program that calls `lmspan.init()` itself, the first time as every other time."""
 
+from contextlib import ExitStack
+
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -82,3 +84,30 @@ print(recorded.tree())
 """
     done = run_python(program)
     assert (done.returncode, done.stdout.strip()) == (0, "execute_tool search"), done.stderr
+
+
+@pytest.mark.parametrize("session_is_first", [True, False])
+def test_a_session_and_a_recording_share_the_patches_until_both_have_ended(session_is_first):
+    """Each instruments the library for as long as it lasts, whichever of them ends first."""
+    import dspy  # noqa: PLC0415 - no other test here needs it
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+
+    def start():
+        exporters = [SimpleSpanProcessor(exporter)]
+        return lmspan.init("app", exporters=exporters, instrument=["dspy"], tracer_provider=provider)
+
+    with ExitStack() as outer:
+        session = outer.enter_context(start()) if session_is_first else None
+        with recording(instrument=("dspy",)) as recorded:
+            session = session or outer.enter_context(start())
+            if session_is_first:
+                session.shutdown()
+            dspy.LabeledFewShot(k=1).compile(dspy.Predict("question -> answer"), trainset=[dspy.Example()])
+        recorded.assert_tree("optimize LabeledFewShot")
+        dspy.LabeledFewShot(k=1).compile(dspy.Predict("question -> answer"), trainset=[dspy.Example()])
+    names = [span.name for span in exporter.get_finished_spans()]
+    assert names == ([] if session_is_first else ["optimize LabeledFewShot"])
+    dspy.LabeledFewShot(k=1).compile(dspy.Predict("question -> answer"), trainset=[dspy.Example()])
+    assert [span.name for span in exporter.get_finished_spans()] == names

@@ -6,6 +6,7 @@ Another library is one more line in `LIBRARIES`. Which versions of it can be ins
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,6 +15,8 @@ from lmspan.errors import InstrumentationError
 from lmspan.guard import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmspan.instrumentation.kit.instrumentor import Instrumentor
 
 
@@ -59,6 +62,29 @@ def load(name: str) -> Instrumentor:
     library = LIBRARIES[name]
     instrumentor: Instrumentor = getattr(import_module(library.instrumentor), library.class_name)()
     return instrumentor
+
+
+_users: Counter[str] = Counter()
+"""How many sessions and recordings use the patches of a library, by its name."""
+
+
+def use(name: str) -> Callable[[], None]:
+    """Instrument a library until the returned function is called; the last of several users takes the patches away.
+
+    A library that the program has instrumented by itself stays instrumented.
+    """
+    instrumentor = load(name)
+    if instrumentor.is_instrumented_by_opentelemetry and not _users[name]:
+        return lambda: None
+    _users[name] += 1
+    instrumentor.instrument()
+
+    def leave() -> None:
+        _users[name] -= 1
+        if not _users[name]:
+            instrumentor.uninstrument()
+
+    return leave
 
 
 def instrument_others() -> None:

@@ -373,11 +373,7 @@ def _instrument(session: Session, names: tuple[str, ...]) -> None:
     """Instrument the chosen libraries until the session is shut down."""
     propagation.install()
     session._undo.append(propagation.uninstall)
-    for name in names:
-        instrumentor = instrumentation.load(name)
-        if not instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.instrument()
-            session._undo.append(instrumentor.uninstrument)
+    session._undo += [instrumentation.use(name) for name in names]
     session.instrumented = names
 
 
