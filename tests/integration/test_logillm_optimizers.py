@@ -144,6 +144,7 @@ def test_a_grid_in_full():
         sc.OPTIMIZER_BEST_SCORE: 1.0,
         sc.OPTIMIZER_IMPROVEMENT: 0.0,
         sc.OPTIMIZER_CANDIDATE_COUNT: 3,
+        sc.OPTIMIZER_EVALUATION_COUNT: 3,
         sc.OPTIMIZER_ITERATIONS: 2,
         sc.OPERATION_INPUTS: '{"program":"Predict","predictors":{"self":{"instructions":"","demos":0}},"trainset":2}',
         sc.OPERATION_OUTPUTS: '{"first_score":1.0,"best_score":1.0,"program":"Predict",'

@@ -42,12 +42,30 @@ class OpenCalls:
         return self._calls.pop(span.context.span_id, None) if span.context is not None else None
 
 
+class _Copy(ReadableSpan):
+    """A copy of a span with other attributes and events; what the SDK's limits have dropped is counted as before."""
+
+    original: ReadableSpan
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self.original.dropped_attributes
+
+    @property
+    def dropped_events(self) -> int:
+        return self.original.dropped_events
+
+    @property
+    def dropped_links(self) -> int:
+        return self.original.dropped_links
+
+
 def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSpan:
     """Return a copy of a span with its local content."""
     if content is None:
         return span
     status = span.status
-    return ReadableSpan(
+    copy = _Copy(
         name=span.name,
         context=span.context,
         parent=span.parent,
@@ -61,6 +79,8 @@ def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSp
         start_time=span.start_time,
         end_time=span.end_time,
     )
+    copy.original = span
+    return copy
 
 
 def _event(event: Event, content: LocalContent) -> Event:

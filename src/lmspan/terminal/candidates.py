@@ -40,7 +40,10 @@ def optimizer_table(run: OptimizerRun, *, full: bool = False) -> RenderableType:
 
 def _title(run: OptimizerRun, shown: int) -> Text:
     title = Text("\n").append(safe_text(run.span.name), style="bold")
-    title.append(f"  {count(len(run.candidates), 'evaluation')} of {count(_programs(run), 'candidate')}")
+    evaluations = max(run.evaluation_count or 0, len(run.candidates))
+    title.append(f"  {count(evaluations, 'evaluation')} of {count(_programs(run), 'candidate')}")
+    if evaluations > len(run.candidates):
+        title.append(f", {evaluations - len(run.candidates)} of them not stored", style="yellow")
     if run.first_score is not None and run.best_score is not None:
         is_better = run.best_score != run.first_score
         title.append(f"  {number(run.first_score)} → {number(run.best_score)}", style="green" if is_better else "")

@@ -13,7 +13,7 @@ from lmspan.lifecycle import Operation
 from lmspan.terminal.candidates import optimizer_table
 from lmspan.terminal.columns import Column, Lines, text
 from lmspan.terminal.failures import place_of
-from lmspan.terminal.figures import clock, duration, number, sums
+from lmspan.terminal.figures import clock, count, duration, number, sums
 from lmspan.terminal.text import safe_lines, safe_text
 from lmspan.traces.content import as_text, conversation, fields, inputs_of, outputs_of, readable
 from lmspan.traces.evaluations import evaluation, example_of
@@ -227,8 +227,12 @@ def _facts(_: Trace, span: StoredSpan) -> Iterator[RenderableType]:
 
 def _events(_: Trace, span: StoredSpan) -> Iterator[RenderableType]:
     events = [event for event in span.events if event.name not in _IN_SECTIONS]
-    if events:
+    if events or span.dropped_events:
         yield Text("\nevents", style="bold")
+    if span.dropped_events:
+        dropped = count(span.dropped_events, "earlier event")
+        were = "was" if span.dropped_events == 1 else "were"
+        yield Text(f"  {dropped} {were} dropped: the span's limit is {len(span.events)}", style="yellow")
     for event in events:
         after = duration(max(event.time_unix_nano - span.start_unix_nano, 0) / 1e9)
         facts = "  ".join(

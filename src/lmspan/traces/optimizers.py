@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -141,9 +141,15 @@ class OptimizerRun:
         return self.span.facts.get(sc.OPTIMIZER_FIRST_SCORE, next(iter(self._scores()), None))
 
     @property
+    def evaluation_count(self) -> int | None:
+        """How many evaluations it has made, None if it has not ended; `candidates` has those that are stored."""
+        return self.span.facts.get(sc.OPTIMIZER_EVALUATION_COUNT)
+
+    @property
     def best_score(self) -> float | None:
-        """The best score on the whole data set, as the optimizer's span has it, otherwise the greatest one so far."""
-        return self.span.facts.get(sc.OPTIMIZER_BEST_SCORE, max(self._scores(), default=None))
+        """The best score on the whole data set, as the optimizer's span has it, otherwise the best one so far."""
+        better = min if self.span.facts.get(sc.OPTIMIZER_MINIMIZES) else max
+        return self.span.facts.get(sc.OPTIMIZER_BEST_SCORE, better(self._scores(), default=None))
 
     @property
     def best(self) -> Candidate | None:
@@ -191,18 +197,15 @@ def _optimizer_above(trace: Trace, span: StoredSpan) -> str:
 
 
 def _candidates(trace: Trace, run: StoredSpan, spans: Sequence[StoredSpan]) -> Iterator[Candidate]:
-    """Yield the candidates of the spans, with what the events of the run add, and those that only events report."""
-    events: defaultdict[str, deque[Any]] = defaultdict(deque)
-    for event in run.events:
-        if event.name == sc.EVENT_OPTIMIZER_CANDIDATE:
-            events[str(event.facts.get(sc.CANDIDATE_ID))].append(event)
-    listed: list[Candidate] = []
-    for span in spans:
-        reported = events[str(span.facts.get(sc.CANDIDATE_ID))]
-        facts = reported.popleft().facts if reported else {}
-        listed.append(Candidate({**facts, **span.facts}, span.start_unix_nano, span, trace))
-    for left in events.values():
-        listed += (Candidate(event.facts, event.time_unix_nano, None, trace) for event in left)
+    """Yield the candidates: those that have spans, and those that only an event of the run reports.
+
+    A span has all facts of its candidate. The SDK keeps the last events of a span only, so they complete nothing.
+    """
+    listed = [Candidate(span.facts, span.start_unix_nano, span, trace) for span in spans]
+    known = {each.id for each in listed}
+    reported = (each for each in run.events if each.name == sc.EVENT_OPTIMIZER_CANDIDATE)
+    alone = (each for each in reported if str(each.facts.get(sc.CANDIDATE_ID)) not in known)
+    listed += [Candidate(each.facts, each.time_unix_nano, None, trace) for each in alone]
     yield from sorted(listed, key=lambda each: each.time_unix_nano)
 
 

@@ -49,6 +49,7 @@ def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
         links=tuple(_link(each) for each in span.get("links") or ()),
         state=State.ENDED if end else State.NOT_ENDED,
         has_remote_parent=bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
+        dropped_events=max(_integer(span.get("droppedEventsCount") or 0), 0),
     )
 
 

@@ -103,6 +103,8 @@ class StoredSpan:
     state: State = State.ENDED
     has_remote_parent: bool = False
     """Whether its parent is in another process, whose spans this file may not have."""
+    dropped_events: int = 0
+    """The number of events that the limit of the SDK has cut: `events` are the last ones."""
 
     @property
     def duration_s(self) -> float:

@@ -10,7 +10,7 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.dspy.candidates import search
 from lmspan.instrumentation.kit.arguments import argument, by_name
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.candidates import capture_result, capture_start, sum_up
+from lmspan.instrumentation.kit.candidates import capture_result, capture_start, direction, sum_up
 from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import OptimizeKept
 from lmspan.instrumentation.kit.search import Expected, search_of
@@ -30,7 +30,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         return None
     inputs = by_name(args, kwargs, "student")
     name = type(instance).__name__
-    facts = {sc.OPTIMIZER_NAME: name}
+    facts = {sc.OPTIMIZER_NAME: name, **direction(instance)}
     return recorder.start(Operation.OPTIMIZE, name, "dspy", facts, instance=instance, inputs=inputs)
 
 
@@ -40,7 +40,7 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
         if type(kwargs.get(name)) is list:
             call.late_facts[fact] = len(kwargs[name])
     tried = search(recorder.content, argument(args, kwargs, 0, "student"))
-    tried.minimizes = stored(call.instance).get("optimize_for") == "min"
+    tried.minimizes = sc.OPTIMIZER_MINIMIZES in call.facts
     call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
     capture_start(recorder, call, argument(args, kwargs, 0, "student"))
     if type(call.instance).__name__ == "BootstrapFewShotWithRandomSearch":

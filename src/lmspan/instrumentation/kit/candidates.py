@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.context.current import current_call
-from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.facts import put, stored
 from lmspan.instrumentation.kit.kept import CandidateKept, kept
 from lmspan.instrumentation.kit.search import search_of
 from lmspan.lifecycle import Event, Operation
@@ -73,6 +73,7 @@ def conclude(recorder: Recorder, call: LiveCall, score: float | None) -> None:
     search = search_of(call.parent)
     if call.parent is None or search is None:
         return
+    search.evaluation_count += 1
     if score is not None and own.scope == "full":
         accepted = search.score(own.candidate, score)
         if not search.decides:
@@ -93,6 +94,11 @@ def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     if own is not None:
         own.scores = ()
     conclude(recorder, call, None)
+
+
+def direction(optimizer: Any) -> dict[str, Any]:
+    """Return the fact that an optimizer looks for the lowest score, which is known before it starts."""
+    return {sc.OPTIMIZER_MINIMIZES: True} if stored(optimizer).get("optimize_for") == "min" else {}
 
 
 def capture_start(recorder: Recorder, call: LiveCall, student: Any) -> None:
@@ -121,6 +127,7 @@ def sum_up(_: Recorder, call: LiveCall, __: Any) -> None:
     if search is None or not len(search):
         return
     call.late_facts[sc.OPTIMIZER_CANDIDATE_COUNT] = len(search)
+    call.late_facts[sc.OPTIMIZER_EVALUATION_COUNT] = search.evaluation_count
     put(call.late_facts, sc.OPTIMIZER_FIRST_SCORE, search.first, float)
     put(call.late_facts, sc.OPTIMIZER_BEST_SCORE, search.best, float)
     put(call.late_facts, sc.OPTIMIZER_IMPROVEMENT, search.improvement(), float)

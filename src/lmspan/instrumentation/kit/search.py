@@ -106,6 +106,8 @@ class Search:
         self._first_is_students = False
         self.expected: deque[Expected] = deque()
         """The evaluations that the optimizer has announced, in order."""
+        self.evaluation_count = 0
+        """The number of evaluations of candidates that have ended."""
         self.decides = False
         """Whether the optimizer announces itself which candidates it accepts."""
         self.undecided: list[tuple[Candidate, str, LiveCall]] = []

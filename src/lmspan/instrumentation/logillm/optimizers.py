@@ -9,7 +9,7 @@ from lmspan.context.current import current_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
-from lmspan.instrumentation.kit.candidates import capture_result, capture_start, sum_up
+from lmspan.instrumentation.kit.candidates import capture_result, capture_start, direction, sum_up
 from lmspan.instrumentation.kit.examples import number
 from lmspan.instrumentation.kit.facts import is_inside, put, stored, text
 from lmspan.instrumentation.kit.kept import OptimizeKept
@@ -40,7 +40,7 @@ def optimize(search: Callable[[Any, Any], Search]) -> Steps:
     def describe_one(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         describe(recorder, call, args, kwargs)
         tried = search(recorder.content, call.inputs["student"])
-        tried.minimizes = stored(call.instance).get("optimize_for") == "min"
+        tried.minimizes = sc.OPTIMIZER_MINIMIZES in call.facts
         call.kept = OptimizeKept(tried, call.late_facts.get(sc.OPTIMIZER_DATASET_SIZE))
         capture_start(recorder, call, call.inputs["student"])
 
@@ -57,7 +57,7 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
         "valset": argument(args, kwargs, 2, "validation_set", "valset"),
     }
     name = type(instance).__name__
-    facts = {sc.OPTIMIZER_NAME: name}
+    facts = {sc.OPTIMIZER_NAME: name, **direction(instance)}
     return recorder.start(Operation.OPTIMIZE, name, "logillm", facts, instance=instance, inputs=inputs)
 
 
