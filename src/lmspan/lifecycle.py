@@ -25,6 +25,10 @@ LISTENING: Final = "lmspan-listening"
 """The key under which a context holds the subscriptions that hear only what runs in it."""
 
 
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""The positional and the keyword arguments of a call of the program."""
+
+
 class Operation(StrEnum):
     """A kind of step with a start and an end. The value is lmspan's own word; the span follows the conventions."""
 
@@ -124,8 +128,8 @@ class LocalContent:
 class Call:
     """One operation in flight, as a subscriber reads it.
 
-    `instance`, `inputs`, `outputs` and `response` are the program's own objects, never copied, and are released when
-    the call has ended. Every field may be read on any thread; a subscriber sets none.
+    `instance`, `inputs`, `arguments`, `outputs` and `response` are the program's own objects, never copied, and are
+    released when the call has ended. Every field may be read on any thread; a subscriber sets none.
     """
 
     # Fields that most calls never change stand on the class, because a call is made on the hot path.
@@ -145,6 +149,8 @@ class Call:
     """Whether something went wrong in this call itself, and not only in one below it."""
     orphan: bool = False
     """Whether it names a parent that is not open."""
+    arguments: Arguments | None = None
+    """The arguments of the library's method as the program passes them, if the source keeps them."""
     response: Any = None
     """The library's own response object, of an LM call or of a turn."""
     tool_results: Any = None

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, Tracer
 
+    from lmspan.lifecycle import Arguments
     from lmspan.recording.metrics import Metrics
 
 
@@ -118,6 +119,7 @@ class Recorder:
         *,
         instance: Any = None,
         inputs: Any = None,
+        arguments: Arguments | None = None,
         call_id: str = "",
         parent_id: str = "",
         owned: bool = True,
@@ -130,6 +132,7 @@ class Recorder:
         """
         call = LiveCall(operation, name, source, instance, inputs)
         call.call_id = call_id
+        call.arguments = arguments
         call.start_time_unix_nano = start_time or self.clock()
         try:
             self._place(call, parent_id, facts or {}, links)
@@ -356,7 +359,8 @@ class Recorder:
         finally:
             self._measure(call, missing=missing)
             call.observed = False
-            call.instance = call.inputs = call.outputs = call.response = call.tool_results = None
+            call.instance = call.inputs = call.arguments = None
+            call.outputs = call.response = call.tool_results = None
             call.attempt_error = None
             call.kept = call.failure_below = call.event_content = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:

@@ -17,7 +17,7 @@ from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Event, Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import LiveCall
+    from lmspan.lifecycle import Arguments, LiveCall
     from lmspan.recording.recorder import Recorder
 
 
@@ -28,7 +28,7 @@ def start_format(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwarg
         "demos": argument(args, kwargs, 1, "demos"),
         "inputs": argument(args, kwargs, 2, "inputs"),
     }
-    return _start(recorder, Operation.ADAPTER_FORMAT, instance, inputs)
+    return _start(recorder, Operation.ADAPTER_FORMAT, instance, inputs, (args, kwargs))
 
 
 def describe_format(recorder: Recorder, call: LiveCall, *_: Any) -> None:
@@ -43,7 +43,7 @@ def start_parse(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs
         "signature": argument(args, kwargs, 0, "signature"),
         "completion": argument(args, kwargs, 1, "completion"),
     }
-    return _start(recorder, Operation.ADAPTER_PARSE, instance, inputs)
+    return _start(recorder, Operation.ADAPTER_PARSE, instance, inputs, (args, kwargs))
 
 
 def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
@@ -52,11 +52,18 @@ def describe_parse(_: Recorder, call: LiveCall, *__: Any) -> None:
     adapters.add_parse(call)
 
 
-def _start(recorder: Recorder, operation: Operation, instance: Any, inputs: dict[str, Any]) -> LiveCall | None:
+def _start(
+    recorder: Recorder,
+    operation: Operation,
+    instance: Any,
+    inputs: dict[str, Any],
+    arguments: Arguments,
+) -> LiveCall | None:
     if is_inside(instance, operation):  # a nested announcement is no attempt
         return None
     attempt = _attempt(recorder, type(instance).__name__, operation)
-    return adapters.start(recorder, "dspy", operation, instance, inputs, **{sc.ADAPTER_ATTEMPT: attempt})
+    facts = {sc.ADAPTER_ATTEMPT: attempt}
+    return adapters.start(recorder, "dspy", operation, instance, inputs, arguments, **facts)
 
 
 def _attempt(recorder: Recorder, adapter: str, operation: Operation) -> int:

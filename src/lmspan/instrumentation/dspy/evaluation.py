@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
+_PARAMETERS: Final = (
+    "program", "metric", "devset", "num_threads", "display_progress", "display_table", "callback_metadata",
+)  # fmt: skip
 _DSPYS_SCALE: Final = 100
 _DIGITS: Final = 6  # more than DSPy has, and none that only the division has made
 
@@ -26,12 +29,13 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     metric = inputs.get("metric")
     name = metric_name(metric)
     facts = {sc.SPAN_METRIC: name}
-    call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs)
+    passed = (args, kwargs)
+    call = recorder.start(Operation.EVALUATE, name, "dspy", facts, instance=instance, inputs=inputs, arguments=passed)
     call.kept = EvaluationKept(metric, failure_score=inputs.get("failure_score"))
     return call
 
 
-def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:
     """Add the size of the data set, the number of threads, and the caller's metadata."""
     inputs = call.inputs
     call.late_facts[sc.EVALUATION_SCOPE] = "dataset"
@@ -39,13 +43,13 @@ def describe(recorder: Recorder, call: LiveCall, _: tuple[Any, ...], kwargs: dic
         call.late_facts[sc.EVALUATION_EXAMPLE_COUNT] = len(inputs["devset"])
     put(call.late_facts, sc.EVALUATION_NUM_THREADS, inputs.get("num_threads"), int)
     capture_start(recorder, call)
-    if recorder.captures(call) and kwargs.get("callback_metadata") is not None:
-        recorder.capture(call, {sc.EVALUATION_METADATA: kwargs["callback_metadata"]})
+    if recorder.captures(call) and inputs.get("callback_metadata") is not None:
+        recorder.capture(call, {sc.EVALUATION_METADATA: inputs["callback_metadata"]})
 
 
 def _inputs(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of the call; those that it does not pass are the attributes of the instance."""
-    passed = by_name(args, kwargs, "program", "metric", "devset", "num_threads")
+    passed = by_name(args, kwargs, *_PARAMETERS)
     return {**stored(instance), **{name: value for name, value in passed.items() if value is not None}}
 
 

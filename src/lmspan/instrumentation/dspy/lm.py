@@ -63,7 +63,10 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     model = text(fields.get("model")) or type(instance).__name__
     facts = identity(model, text(fields.get("model_type")), text(address), _default_provider(type(instance)))
     inputs = keywords(args, kwargs)
-    call = recorder.start(Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts, instance=instance, inputs=inputs)
+    call = recorder.start(
+        Operation.LM, facts[sc.REQUEST_MODEL], "dspy", facts,
+        instance=instance, inputs=inputs, arguments=(args, kwargs),
+    )  # fmt: skip
     request = typed.request_of(args, kwargs)
     call.kept = DSPyLMKept(settings=settings if request is None else typed.settings_of(request), request=request)
     return call

@@ -36,7 +36,8 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     """Start `module(**inputs)`, before DSPy looks at the inputs."""
     if rivals.waiting:
         rivals.check()
-    return modules.start(recorder, "dspy", instance, keywords(args, kwargs), loops=LOOPS, base=base())
+    inputs = keywords(args, kwargs)
+    return modules.start(recorder, "dspy", instance, inputs, (args, kwargs), loops=LOOPS, base=base())
 
 
 def describe(recorder: Recorder, call: LiveCall, *_: Any) -> None:

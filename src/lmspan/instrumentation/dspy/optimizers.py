@@ -31,7 +31,8 @@ def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict
     inputs = by_name(args, kwargs, "student")
     name = type(instance).__name__
     facts = {sc.OPTIMIZER_NAME: name, **direction(instance)}
-    return recorder.start(Operation.OPTIMIZE, name, "dspy", facts, instance=instance, inputs=inputs)
+    passed = (args, kwargs)
+    return recorder.start(Operation.OPTIMIZE, name, "dspy", facts, instance=instance, inputs=inputs, arguments=passed)
 
 
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("long_text", "text", "content", "passage")
 
 
-def start_retrieve(recorder: Recorder, instance: Any, *_: Any) -> LiveCall:
+def start_retrieve(recorder: Recorder, instance: Any, *arguments: Any) -> LiveCall:
     """Start a retrieval by `dspy.Retrieve`, which DSPy announces as a module."""
-    return _start(recorder, _retriever(type(instance), sys.modules["dspy"].settings.get("rm")), instance)
+    return _start(recorder, _retriever(type(instance), sys.modules["dspy"].settings.get("rm")), instance, arguments)
 
 
 def _retriever(kind: type, rm: Any) -> str:
@@ -34,28 +34,30 @@ def _retriever(kind: type, rm: Any) -> str:
     return text(rm.__name__) if type(rm).__name__ == "function" else type(rm).__name__
 
 
-def start_colbert(recorder: Recorder, instance: Any, *_: Any) -> LiveCall | None:
+def start_colbert(recorder: Recorder, instance: Any, *arguments: Any) -> LiveCall | None:
     """Start a search of a ColBERTv2 server; if `dspy.Retrieve` makes it, add the server to that retrieval instead."""
     facts = server_facts(text(stored(instance).get("url")))
     call = current_call()
     if call is not None and call.operation is Operation.RETRIEVAL:
         call.late_facts.update(facts)
         return None
-    return _start(recorder, type(instance).__name__, instance, facts)
+    return _start(recorder, type(instance).__name__, instance, arguments, facts)
 
 
 def start_local(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall:
     """Start a search in the process itself."""
-    call = _start(recorder, type(instance).__name__, instance)
+    call = _start(recorder, type(instance).__name__, instance, (args, kwargs))
     query = argument(args, kwargs, 0, "query")
     if type(query) is str:
         embeddings.await_query(query, call)
     return call
 
 
-def _start(recorder: Recorder, source: str, instance: Any, facts: dict[str, Any] | None = None) -> LiveCall:
+def _start(
+    recorder: Recorder, source: str, instance: Any, arguments: Any, facts: dict[str, Any] | None = None
+) -> LiveCall:
     named = {sc.DATA_SOURCE_ID: source, **(facts or {})}
-    return recorder.start(Operation.RETRIEVAL, source, "dspy", named, instance=instance)
+    return recorder.start(Operation.RETRIEVAL, source, "dspy", named, instance=instance, arguments=arguments)
 
 
 def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

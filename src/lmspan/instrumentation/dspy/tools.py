@@ -36,7 +36,7 @@ class ToolKept:
     executes: Any
 
 
-def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
+def start(recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LiveCall | None:
     """Start a tool call, whose arguments are keywords."""
     name = text(stored(instance).get("name")) or "tool"
     caller = current_call()
@@ -50,7 +50,9 @@ def start(recorder: Recorder, instance: Any, _: tuple[Any, ...], kwargs: dict[st
     agent = agent_of(caller)
     if agent is not None:
         facts[sc.AGENT_NAME] = agent.name
-    call = recorder.start(Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs)
+    call = recorder.start(
+        Operation.TOOL, name, "dspy", facts, instance=instance, inputs=kwargs, arguments=(args, kwargs)
+    )
     count_tool(caller)
     _add_id(call, kept(caller, TurnKept))
     return call

@@ -13,21 +13,27 @@ from lmspan.instrumentation.kit.facts import is_inside
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import LiveCall
+    from lmspan.lifecycle import Arguments, LiveCall
     from lmspan.recording.recorder import Recorder
 
 _PHASES = {Operation.ADAPTER_FORMAT: "format", Operation.ADAPTER_PARSE: "parse"}
 
 
 def start(
-    recorder: Recorder, source: str, operation: Operation, instance: Any, inputs: dict[str, Any], **facts: Any
+    recorder: Recorder,
+    source: str,
+    operation: Operation,
+    instance: Any,
+    inputs: dict[str, Any],
+    arguments: Arguments | None = None,
+    **facts: Any,
 ) -> LiveCall | None:
     """Start a phase. `inputs` has `signature`, and `demos` and `inputs` for a format or `completion` for a parse."""
     if is_inside(instance, operation):
         return None
     name = type(instance).__name__
     phase = {sc.ADAPTER_NAME: name, sc.ADAPTER_PHASE: _PHASES[operation], **facts}
-    return recorder.start(operation, name, source, phase, instance=instance, inputs=inputs)
+    return recorder.start(operation, name, source, phase, instance=instance, inputs=inputs, arguments=arguments)
 
 
 def add_format(recorder: Recorder, call: LiveCall) -> None:

@@ -14,14 +14,21 @@ from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from lmspan.instrumentation.kit.turns import Loop
-    from lmspan.lifecycle import LiveCall
+    from lmspan.lifecycle import Arguments, LiveCall
     from lmspan.recording.recorder import Recorder
 
 _NAMED: Final = {Operation.AGENT: sc.AGENT_NAME, Operation.WORKFLOW: sc.WORKFLOW_NAME}
 
 
 def start(
-    recorder: Recorder, source: str, instance: Any, inputs: dict[str, Any], *, loops: dict[str, Loop], base: type
+    recorder: Recorder,
+    source: str,
+    instance: Any,
+    inputs: dict[str, Any],
+    arguments: Arguments | None = None,
+    *,
+    loops: dict[str, Loop],
+    base: type,
 ) -> LiveCall:
     """Start a module call. `loops` has the library's agents, `base` is the base class of its modules."""
     turns.advance(recorder, instance)
@@ -31,7 +38,9 @@ def start(
     facts: dict[str, Any] = {sc.MODULE_NAME: kind.__name__}
     if operation in _NAMED:
         facts[_NAMED[operation]] = kind.__name__
-    call = recorder.start(operation, kind.__name__, source, facts, instance=instance, inputs=inputs)
+    call = recorder.start(
+        operation, kind.__name__, source, facts, instance=instance, inputs=inputs, arguments=arguments
+    )
     call.kept = ModuleKept(loop)
     examples.adopt(recorder, call)
     return call

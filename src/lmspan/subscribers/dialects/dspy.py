@@ -5,6 +5,8 @@ Source: `dspy.utils.callback.BaseCallback` of DSPy 3.4, whose handlers are calle
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
@@ -17,30 +19,65 @@ if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
 
 
+_METHODS: Final = {
+    Operation.ADAPTER_FORMAT: "format",
+    Operation.ADAPTER_PARSE: "parse",
+    Operation.OPTIMIZE: "compile",
+    Operation.INTERPRETER_EXECUTE: "execute",
+    Operation.INTERPRETER_STARTUP: "start",
+    Operation.INTERPRETER_SHUTDOWN: "shutdown",
+}
+"""The method of DSPy that an operation is a call of; `__call__` for all others."""
+
+_BY_PARAMETER: Final = frozenset(
+    (Operation.ADAPTER_FORMAT, Operation.ADAPTER_PARSE, Operation.EVALUATE, Operation.OPTIMIZE)
+)
+
+
 def _inputs(moment: Moment) -> Any:
-    """Return the inputs in the shape that DSPy passes: the arguments of its method, by parameter."""
-    call, inputs = moment.call, moment.call.inputs
+    """Return the inputs as DSPy passes them: the arguments of its method by parameter, with the defaults."""
+    call = moment.call
+    if call.source != "dspy" or call.arguments is None:
+        return _alike(call)
+    args, kwargs = call.arguments
+    try:
+        bound = _signature(_method(call)).bind(call.instance, *args, **kwargs)
+    except TypeError:  # the program's call is wrong, and raises by itself
+        return _alike(call)
+    bound.apply_defaults()
+    _, *arguments = bound.arguments.items()
+    return dict(arguments)
+
+
+def _method(call: LiveCall) -> Any:
+    """Return the method that DSPy announces: its own, and of optimizers the one that the program defines."""
+    name = "invoke_tool" if _by_interpreter(call) else _METHODS.get(call.operation, "__call__")
+    defining = [base for base in type(call.instance).__mro__ if name in vars(base)]
+    if call.operation is not Operation.OPTIMIZE:
+        defining = [base for base in defining if base.__module__.startswith("dspy.")] or defining
+    return vars(defining[0])[name]
+
+
+@functools.lru_cache(maxsize=256)
+def _signature(method: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(method)
+
+
+def _alike(call: LiveCall) -> Any:
+    """Return the inputs of another library's call in the shape of DSPy's."""
+    inputs = call.inputs
     if type(inputs) is not dict:
         return {"kwargs": {}} if inputs is None else {"args": (inputs,), "kwargs": {}}
-    rest = {name: value for name, value in inputs.items() if name != "args"}
-    if call.operation is Operation.LM:
-        prompt, messages = rest.pop("prompt", None), rest.pop("messages", None)
-        positional = inputs.get("args", ())
-        return {"prompt": positional[0] if positional else prompt, "messages": messages, "kwargs": rest}
-    if call.operation is Operation.TOOL:
-        return {"kwargs": rest}
-    if call.operation is Operation.EVALUATE and call.source == "dspy":
-        return {**_EVALUATE, **inputs}
     if call.operation in _BY_PARAMETER:
         return inputs
-    return {"args": inputs.get("args", ()), "kwargs": rest}
-
-
-_EVALUATE: Final = dict.fromkeys((
-    "program", "metric", "devset", "num_threads", "display_progress", "display_table", "callback_metadata",
-    "save_as_csv", "save_as_json",
-))  # fmt: skip
-"""The parameters of `Evaluate.__call__`: the inputs have all of them, passed or not."""
+    if call.operation is Operation.TOOL:
+        return {"kwargs": inputs}
+    positional = inputs["args"] if type(inputs.get("args")) is tuple else ()
+    rest = {name: value for name, value in inputs.items() if name != "args" or value is not positional}
+    if call.operation is Operation.LM:
+        prompt, messages = rest.pop("prompt", None), rest.pop("messages", None)
+        return {"prompt": positional[0] if positional else prompt, "messages": messages, "kwargs": rest}
+    return {"args": positional, "kwargs": rest}
 
 
 class Tool:
@@ -68,9 +105,6 @@ _END: Final = (
     _CALL_ID,
     Argument("outputs", lambda moment: moment.call.outputs),
     Argument("exception", lambda moment: moment.call.error),
-)
-_BY_PARAMETER: Final = frozenset(
-    (Operation.ADAPTER_FORMAT, Operation.ADAPTER_PARSE, Operation.EVALUATE, Operation.OPTIMIZE)
 )
 
 
