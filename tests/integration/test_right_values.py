@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import dspy
 import pytest
 from llmproc.callbacks import CallbackEvent as Theirs
+from logillm.core.types import Prediction
 
 import lmspan
 from lmspan.callbacks import dspy_ex
@@ -94,18 +95,17 @@ def test_the_outputs_of_a_module_are_its_outputs_by_name(run):
     ]
 
 
-def test_a_prediction_that_says_so_is_a_failure():
+def test_the_end_of_a_module_has_the_success_of_its_prediction():
     heard = []
     listening = type("Ends", (AbstractCallback,), {"on_module_end": lambda self, event: heard.append(event.success)})()
 
-    async def failing(*_, **__):
-        raise ValueError("no")
+    async def unsure(*_, **__):
+        return Prediction(outputs={}, success=False)
 
     module = predict(mock())
-    module.forward = failing
+    module.forward = unsure
     with recording(), lmspan.subscribed(listening):
-        with contextlib.suppress(Exception):
-            asyncio.run(module(question="?"))
+        asyncio.run(module(question="?"))
         with lmspan.operation("module", "m"):
             pass
     assert heard == [False, True]

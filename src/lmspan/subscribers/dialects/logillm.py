@@ -1,7 +1,13 @@
 """LogiLLM's callbacks: `on_module_start(event)`, sync or async, each with one event object.
 
 Source: LogiLLM's documentation of its callbacks, and `logillm.core.callbacks` of release 0.2.17. These hooks also hear
-hyperparameter updates, ends of modules that failed, and the optimizers that LogiLLM itself never reports.
+hyperparameter updates, and the optimizers and evaluations that LogiLLM itself never reports. After a failure they hear
+what the release sends:
+
+    a module            an `ErrorEvent`, and no end
+    a provider          a `ProviderErrorEvent` for each attempt, and no response
+    an optimizer run    an `OptimizationEndEvent` with `success` False, if `_reports_failure` says so
+    an evaluation, a tool, an adapter; and whatever is cancelled or stopped    nothing
 """
 
 from __future__ import annotations
@@ -23,9 +29,6 @@ _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGEN
 _LM: Final = frozenset((Operation.LM,))
 _OPTIMIZE: Final = frozenset((Operation.OPTIMIZE,))
 _EVALUATE: Final = frozenset((Operation.EVALUATE,))
-_OTHERS: Final = frozenset(Operation) - _MODULE - _LM
-"""The operations whose failures are neither those of a module nor those of a provider."""
-
 
 _NO_PARAMETERS: Final = frozenset(("messages", "prompt", "api_key", "args"))
 _PLAIN: Final = frozenset((str, int, float, bool))
@@ -63,9 +66,9 @@ def _outputs(call: LiveCall) -> Any:
 
 
 def _succeeded(call: LiveCall) -> bool:
-    """Return whether a module has worked: it raised nothing, and its prediction says no other."""
+    """Return whether the prediction of a module says that it succeeded; one of another library does not say."""
     fields = getattr(call.outputs, "__dict__", {}) if call.source == "logillm" else {}
-    return call.error is None and fields.get("success") is not False
+    return fields.get("success") is not False
 
 
 def _module_of(call: LiveCall) -> Any:
@@ -108,10 +111,6 @@ def _messages(call: LiveCall) -> list[Any]:
     inputs = call.inputs if type(call.inputs) is dict else {}
     messages = inputs.get("messages")
     return messages if type(messages) is list else [{"role": "user", "content": inputs.get("prompt")}]
-
-
-def _stage(call: LiveCall) -> str:
-    return "forward" if call.operation in _MODULE else call.operation.value
 
 
 def _request_parameters(call: LiveCall) -> dict[str, Any]:
@@ -167,7 +166,7 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
         _succeeded(moment.call), _duration(moment.call), moment.call.inputs or {},
     ),
     "error": lambda moment: logillm.ErrorEvent(
-        _context(moment), moment.call.error, moment.call.instance, _stage(moment.call)
+        _context(moment), moment.call.error, moment.call.instance, "forward"
     ),
     "provider_request": lambda moment: logillm.ProviderRequestEvent(
         _context(moment), moment.call.instance, _messages(moment.call), _request_parameters(moment.call)
@@ -201,15 +200,23 @@ _EVENTS: Final[dict[str, Callable[[Moment], Any]]] = {
 
 
 def _failed(call: LiveCall) -> bool:
-    return call.error is not None
+    return isinstance(call.error, Exception)
 
 
 def _worked(call: LiveCall) -> bool:
     return call.error is None
 
 
-def _failed_here(call: LiveCall) -> bool:
-    return call.failed and call.error is not None
+def _reports_end(call: LiveCall) -> bool:
+    return _worked(call) or (_failed(call) and _reports_failure(call))
+
+
+def _reports_failure(call: LiveCall) -> bool:
+    """Return whether a run that fails has an end event: not that of `BootstrapOptimizer`, or of the program's own."""
+    if call.source != "logillm":
+        return True
+    defining = next((base for base in type(call.instance).__mro__ if "optimize" in vars(base)), object)
+    return defining.__module__.startswith("logillm.") and defining.__name__ != "BootstrapOptimizer"
 
 
 def _tries_again(call: LiveCall) -> bool:
@@ -227,11 +234,8 @@ DIALECT: Final = Dialect(
     "logillm",
     {  # in this order at one moment: a retry is an error, then a request
         "on_module_start": (_hook("module_start", _MODULE, Phase.START),),
-        "on_module_end": (_hook("module_end", _MODULE, Phase.END),),
-        "on_error": (
-            _hook("error", _MODULE, Phase.END, _failed),
-            _hook("error", _OTHERS, Phase.END, _failed_here),
-        ),
+        "on_module_end": (_hook("module_end", _MODULE, Phase.END, _worked),),
+        "on_error": (_hook("error", _MODULE, Phase.END, _failed),),
         "on_provider_response": (_hook("provider_response", _LM, Phase.END, _worked),),
         "on_provider_error": (
             _hook("provider_error", _LM, Phase.END, _failed),
@@ -242,9 +246,9 @@ DIALECT: Final = Dialect(
             _hook("provider_request", _LM, Phase.EVENT, _tries_again, Event.RETRY),
         ),
         "on_optimization_start": (_hook("optimization_start", _OPTIMIZE, Phase.START),),
-        "on_optimization_end": (_hook("optimization_end", _OPTIMIZE, Phase.END),),
+        "on_optimization_end": (_hook("optimization_end", _OPTIMIZE, Phase.END, _reports_end),),
         "on_evaluation_start": (_hook("evaluation_start", _EVALUATE, Phase.START),),
-        "on_evaluation_end": (_hook("evaluation_end", _EVALUATE, Phase.END),),
+        "on_evaluation_end": (_hook("evaluation_end", _EVALUATE, Phase.END, _worked),),
         "on_hyperparameter_update": (
             _hook("hyperparameter_update", _OPTIMIZE, Phase.EVENT, event=Event.HYPERPARAMETER_UPDATE),
         ),

@@ -108,7 +108,7 @@ class ModuleStartEvent(CallbackEvent):
 
 @dataclass
 class ModuleEndEvent(CallbackEvent):
-    """A module has ended; `success` is False if it failed."""
+    """A module has ended without an exception; `success` is that of its prediction."""
 
     module: Any
     outputs: Any = None
@@ -120,10 +120,7 @@ class ModuleEndEvent(CallbackEvent):
 
 @dataclass
 class ErrorEvent(CallbackEvent):
-    """A module failed, at each level that the failure ended, or another call, where the failure happened.
-
-    `stage` is "forward" for a module, else the kind of the call. The failure of an LM call is a `ProviderErrorEvent`.
-    """
+    """A module has raised an exception: one event for each module that the exception passes, the innermost first."""
 
     error: BaseException | None
     module: Any = None
@@ -153,7 +150,7 @@ class ProviderResponseEvent(CallbackEvent):
 
 @dataclass
 class ProviderErrorEvent(CallbackEvent):
-    """An LM call has ended with an error."""
+    """An attempt of an LM call has failed."""
 
     provider: Any
     error: BaseException | None
@@ -192,7 +189,7 @@ class EvaluationStartEvent(CallbackEvent):
 
 @dataclass
 class EvaluationEndEvent(CallbackEvent):
-    """An evaluation has ended."""
+    """An evaluation has ended with a score."""
 
     optimizer: Any
     module: Any
@@ -285,4 +282,4 @@ class AbstractCallback:
         """Handle the parameters that an optimizer tries next."""
 
     def on_error(self, event: ErrorEvent) -> Any:
-        """Handle the failure of a module, or of a tool, an evaluation or an optimizer run."""
+        """Handle the failure of a module, which has no end."""
