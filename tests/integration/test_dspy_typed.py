@@ -92,7 +92,7 @@ def test_media_are_described_and_not_recorded():
     ((said,),) = [json.loads(recorded.attributes("chat gpt-4o-mini")[sc.INPUT_MESSAGES])]
     known = {"modality": "image", "mime_type": "image/png"}
     assert said["parts"] == [
-        text("?"), {"type": "blob", **known, "content": "<8 characters>"},
+        text("?"), {"type": "blob", **known, "content": "<5 bytes, sha256:2cf24dba5fb0a30e>"},
         {"type": "uri", **known, "uri": "https://example.org/a.png"},
     ]  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan.content.encoded import without_payloads
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,10 +17,11 @@ _OVERLAP: Final = 8_192  # the search for secrets reads past a cut, to find a se
 
 
 def clip(text: str, limit: int, redactor: Redactor) -> str:
-    """Return valid Unicode without secrets, of about `limit` characters at most."""
-    if len(text) <= limit:
-        return well_formed(redactor.secrets(text))
-    return cut(text, limit, redactor.secrets(text[: limit + _OVERLAP]) if limit else "")
+    """Return valid Unicode without secrets and without base64 of binary data, of about `limit` characters at most."""
+    shown, is_whole = without_payloads(text, limit + _OVERLAP)
+    if is_whole and len(shown) <= limit:
+        return well_formed(redactor.secrets(shown))
+    return cut(text, limit, redactor.secrets(shown) if limit else "")
 
 
 def cut(text: str, limit: int, shown: str | None = None) -> str:
@@ -26,7 +29,7 @@ def cut(text: str, limit: int, shown: str | None = None) -> str:
 
     `shown` is the beginning of the text without secrets, to be cut in place of the text itself.
     """
-    if len(text) > limit:
+    if shown is not None or len(text) > limit:
         text = f"{(text if shown is None else shown)[:limit]}…[{len(text)} characters, blake2b {digest(text)}]"
     return well_formed(text)
 

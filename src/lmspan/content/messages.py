@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 _TRAJECTORY: Final = "trajectory"
 _TRANSLATED: Final = ("role", "content", "tool_calls", "finish_reason", "name", "tool_call_id")
+_TEXT: Final = ("text", {"content": "text"})
+# type of a block, of OpenAI's or Anthropic's -> type of the conventions' part, and the name of each field
+_PARTS: Final = {
+    "text": _TEXT,
+    "input_text": _TEXT,
+    "output_text": _TEXT,
+    "thinking": ("reasoning", {"content": "thinking"}),
+    "tool_use": ("tool_call", {"id": "id", "name": "name", "arguments": "input"}),
+    "tool_result": ("tool_call_response", {"id": "tool_use_id", "response": "content"}),
+}
 _CLIENTS: Final = ("litellm.types.", "openai.types.")  # reading an attribute of theirs runs no code of the program
 _MOST: Final = 1_000  # messages or fields: a larger value is described like any other, not as a conversation
 _FINISHED: Final = {"finish_reason": "stop"}  # the conventions require a reason, and an agent that returns has ended
@@ -154,29 +164,20 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
 
 def _content(content: Any) -> list[Any]:
     if type(content) is list:
-        return [_part(part) for part in content]
-    return [] if content is None else [{"type": "text", "content": content}]
+        return [part_of(part) for part in content]
+    return [] if content is None else [part_of(content)]
 
 
-def _part(part: Any) -> Any:
-    if type(part) is not dict:
-        return {"type": "text", "content": part}
-    kind = part.get("type")
-    if type(kind) is not str:
-        return part
-    if kind == "text":
-        return {"type": "text", "content": part.get("text")}
-    if kind == "image_url":
-        image = part.get("image_url")
-        return _image(image.get("url") if type(image) is dict else image)
-    return part
-
-
-def _image(address: Any) -> dict[str, Any]:
-    if type(address) is str and not address.startswith("data:"):
-        return {"type": "uri", "modality": "image", "uri": address}
-    length = len(address) if type(address) is str else 0
-    return {"type": "blob", "modality": "image", "content": f"<{length} characters>"}
+def part_of(block: Any) -> Any:
+    """Return a block of a message in the form of the conventions; media stay as they are, for `content.media`."""
+    if type(block) is not dict:
+        is_object = type(block) is not str and type(stored_fields(block, type(block))) is dict
+        return block if is_object else {"type": "text", "content": block}
+    kind = block.get("type", "text" if "text" in block else None)  # Gemini's parts have no type
+    if type(kind) is not str or kind not in _PARTS:
+        return block
+    word, fields = _PARTS[kind]
+    return {"type": word, **{name: block.get(theirs) for name, theirs in fields.items()}}
 
 
 def _answer(candidate: Any) -> list[Any]:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.content.clipping import clip, cut, well_formed
+from lmspan.content.encoded import MARK, measure
+from lmspan.content.media import part_of
 from lmspan.content.numbers import plain_number
 from lmspan.content.redaction import REDACTED, Redactor
 from lmspan.content.secret_names import hides, hides_named
@@ -200,8 +202,7 @@ class _Walk:
         if issubclass(kind, str):
             return self.string(str.__str__(value))
         if issubclass(kind, (bytes, bytearray)):
-            base = bytes if issubclass(kind, bytes) else bytearray
-            return f"<{base.__name__} of {base.__len__(value)}>"
+            return _bytes(value)
         if type(kind) is EnumType:
             return self.describe(value.__dict__.get("_value_"), (id(value),))
         if any(kind is known for known in _PLAIN_BY_STR):
@@ -213,7 +214,8 @@ class _Walk:
 
     def mapping(self, items: Any, path: tuple[int, ...]) -> dict[str, Any]:
         described: dict[str, Any] = {}
-        for key, item in items:
+        part = part_of(items, _read)
+        for key, item in items if part is None else part.items():
             if not self.node():
                 described["..."] = "<more>"
                 break
@@ -241,7 +243,7 @@ class _Walk:
         return self.nodes_left >= 0
 
     def string(self, value: str) -> str:
-        if len(value) > min(_SHORT, self.bytes_left):
+        if len(value) > min(_SHORT, self.bytes_left) or MARK in value:
             return self.redactor.hook(self.cut(value))
         self.bytes_left -= len(value)
         return well_formed(self.redactor.name(value))
@@ -250,6 +252,18 @@ class _Walk:
         text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
         self.bytes_left -= len(text)
         return text
+
+
+def _bytes(value: bytes | bytearray) -> str:
+    """Describe bytes; a short value is no medium, and a digest would give it away."""
+    payload = measure(value)
+    if payload.size < _SHORT:
+        return f"<{'bytes' if isinstance(value, bytes) else 'bytearray'} of {payload.size}>"
+    return payload.phrase(payload.mime_type)
+
+
+def _read(value: Any) -> Any:
+    return stored_fields(value, type(value))
 
 
 def stored_fields(value: Any, kind: type) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
@@ -23,6 +24,8 @@ _OUTPUTS: Final = (
 _MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
 _TEXT_OF: Final = ("content", "text", "result", "response", "arguments", "uri", "file_id")
 _WORDS: Final = 200
+_MEDIA: Final = {"blob": "content", "uri": "uri", "file": "file_id"}
+_BLOB: Final = re.compile(r"<(\d+) bytes, (sha256:[0-9a-f]{8})[0-9a-f]*>")
 
 
 class Part(NamedTuple):
@@ -97,8 +100,10 @@ def _message(message: dict[str, Any]) -> Message:
 def _parts(value: Any) -> Iterator[Part]:
     for part in value if type(value) is list else [value]:
         if type(part) is dict:
-            name = part.get("name") or part.get("mime_type") or part.get("id")
-            yield Part(str(part.get("type", "")), _part_text(part), name if type(name) is str else "")
+            medium = medium_of(part)
+            name = part.get("name") or (medium is None and part.get("mime_type")) or part.get("id")
+            text = _part_text(part) if medium is None else medium
+            yield Part(str(part.get("type", "")), text, name if type(name) is str else "")
         elif part is not None:
             yield Part("text", part if type(part) is str else as_text(part))
 
@@ -110,11 +115,37 @@ def _part_text(part: dict[str, Any]) -> str:
     return as_text({key: each for key, each in part.items() if key != "type"})
 
 
-def as_text(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as text: strings as they are, other values as JSON."""
-    if isinstance(value, str):
+def medium_of(part: dict[str, Any]) -> str | None:
+    """Return an image, a sound or a file of a message as a short phrase, None for another part."""
+    value = part.get(_MEDIA.get(str(part.get("type")), ""))
+    if type(value) is not str or "modality" not in part:
+        return None
+    blob = _BLOB.fullmatch(value)
+    kind = part.get("mime_type") or part["modality"]
+    return f"{kind}, {_size(int(blob[1]))}, {blob[2]}…" if blob else f"{kind}, {value}"
+
+
+def _size(size: int) -> str:
+    """Return a number of bytes in the largest unit that it fills: 12 kB."""
+    power = min((len(str(size)) - 1) // 3, 3)
+    return f"{round(size / 1000**power, 1):g} {('bytes', 'kB', 'MB', 'GB')[power]}"
+
+
+def _with_phrases(value: Any) -> Any:
+    if type(value) is list:
+        return [_with_phrases(each) for each in value]
+    if type(value) is not dict:
         return value
+    medium = medium_of(value)
+    return {name: _with_phrases(each) for name, each in value.items()} if medium is None else medium
+
+
+def as_text(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as text: strings and media as they are read, other values as JSON."""
     try:
+        value = _with_phrases(value)
+        if isinstance(value, str):
+            return value
         return json.dumps(value, ensure_ascii=False, indent=indent)
     except (ValueError, RecursionError):
         return "<too deep>"
@@ -122,7 +153,7 @@ def as_text(value: Any, *, indent: int | None = None) -> str:
 
 def fields(value: Any) -> list[tuple[str, str]]:
     """Return the fields of an object with their values as text; a single pair with the name "" for another value."""
-    if type(value) is dict:
+    if type(value) is dict and medium_of(value) is None:
         return [(name, as_text(each)) for name, each in value.items()]
     return [] if value is None else [("", as_text(value))]
 

@@ -57,6 +57,22 @@ def test_a_model_call_is_a_conversation_with_its_place_and_its_facts():
     ]
 
 
+def test_a_medium_is_one_line():
+    blob = {
+        "type": "blob",
+        "modality": "image",
+        "mime_type": "image/png",
+        "content": "<12345 bytes, sha256:ab12cd34ef56>",
+    }
+    spans = [
+        span("1", "", "module look", attributes={sc.MODULE_INPUTS: json.dumps({"image": blob, "question": "What?"})}),
+        span("2", "1", "chat m", attributes={sc.INPUT_MESSAGES: json.dumps([{"role": "user", "parts": [blob]}])}),
+    ]
+    phrase = "image/png, 12.3 kB, sha256:ab12cd34…"
+    assert shown(spans, "1")[3:8] == ["inputs", "  image", f"    {phrase}", "  question", "    What?"]
+    assert shown(spans, "2")[4:] == ["user", "  blob", f"    {phrase}"]
+
+
 def test_a_tool_shows_arguments_result_error_events_and_links():
     stack = 'Traceback\n  File "/app/shop.py", line 7, in find\n    raise Empty\n'
     spans = [

@@ -228,6 +228,35 @@ def test_messages_are_a_conversation():
     assert (inputs_of(call), first_words(call)) == ("Hi", "Hi")
 
 
+BLOB = {
+    "type": "blob",
+    "modality": "image",
+    "mime_type": "image/png",
+    "content": "<12345 bytes, sha256:ab12cd34ef567890>",
+}
+PHRASE = "image/png, 12.3 kB, sha256:ab12cd34…"
+MEDIA = [
+    (BLOB, PHRASE, ""),
+    ({**BLOB, "content": "<776 bytes, sha256:ab12cd34ef567890>"}, "image/png, 776 bytes, sha256:ab12cd34…", ""),
+    ({**BLOB, "content": "<10000000 bytes, sha256:ab12cd34ef567890>"}, "image/png, 10 MB, sha256:ab12cd34…", ""),
+    ({"type": "blob", "modality": "audio", "content": "<9 bytes, sha256:ab12cd34ef567890>"},
+     "audio, 9 bytes, sha256:ab12cd34…", ""),
+    ({**BLOB, "content": "iVBORw0KGgo="}, "image/png, iVBORw0KGgo=", ""),  # of another instrumentation
+    ({"type": "uri", "modality": "image", "uri": "https://x/a.png", "name": "a"}, "image, https://x/a.png", "a"),
+    ({"type": "file", "modality": "document", "mime_type": "text/csv", "file_id": "f1"}, "text/csv, f1", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "phrase", "name"), MEDIA)
+def test_a_medium_is_a_short_phrase(part, phrase, name):
+    messages = json.dumps([{"role": "user", "parts": [part]}])
+    assert conversation(span("1", attributes={sc.INPUT_MESSAGES: messages})) == [
+        Message("user", (Part(part["type"], phrase, name),))
+    ]
+    assert readable({"image": part, "all": [part]}) == f'image: {phrase}  all: ["{phrase}"]'
+    assert readable(part) == phrase
+
+
 @pytest.mark.parametrize(
     ("attributes", "inputs", "outputs", "words"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
@@ -18,13 +18,11 @@ _signature_facts: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
 
 
 def patch(_: Patches) -> None:
-    """Register how `content` describes an Example, a Prediction and a Tool."""
-    example = _loaded("dspy.primitives.example", "Example")
-    if example is not None:
-        describe_as(example, _store)
-    tool = _loaded("dspy.adapters.types.tool", "Tool")
-    if tool is not None:
-        describe_as(tool, tool_definition)
+    """Register how `content` describes an Example, a Prediction, a Tool and media."""
+    for module, name, fields in _DESCRIBED:
+        known = _loaded(module, name)
+        if known is not None:
+            describe_as(known, fields)
 
 
 def _loaded(module: str, name: str) -> Any:
@@ -45,6 +43,27 @@ def tool_definition(tool: Any) -> dict[str, Any]:
         "description": fields.get("desc"),
         "parameters": {"type": "object", "properties": fields.get("args")},
     }
+
+
+def _image(image: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": stored(image).get("url")}}
+
+
+def _audio(audio: Any) -> dict[str, Any]:
+    return {"type": "input_audio", "input_audio": dict(stored(audio))}
+
+
+def _file(file: Any) -> dict[str, Any]:
+    return {"type": "file", "file": dict(stored(file))}
+
+
+_DESCRIBED: Final = (
+    ("dspy.primitives.example", "Example", _store),
+    ("dspy.adapters.types.tool", "Tool", tool_definition),
+    ("dspy.adapters.types.image", "Image", _image),
+    ("dspy.adapters.types.audio", "Audio", _audio),
+    ("dspy.adapters.types.file", "File", _file),
+)
 
 
 def base() -> type:

@@ -14,6 +14,7 @@ _SETTINGS: Final = (
     "max_tokens", "temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty", "response_format",
 )  # fmt: skip
 _MODALITIES: Final = ("image", "audio", "video")
+_MEDIUM: Final = ("media_type", "url", "file_id", "data", "path")
 
 
 def request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -89,13 +90,9 @@ def _result(content: Any) -> Any:
 
 
 def _media(part: Any, kind: str) -> dict[str, Any]:
-    known: dict[str, Any] = {"modality": kind if kind in _MODALITIES else "document", "mime_type": part.media_type}
-    if part.url is not None:
-        return {"type": "uri", **known, "uri": part.url}
-    if part.file_id is not None:
-        return {"type": "file", **known, "file_id": part.file_id}
-    length = len(part.data) if type(part.data) in (str, bytes) else 0
-    return {"type": "blob", **known, "content": f"<{length} characters>"}
+    """Return a part with media in Anthropic's form, which `content` describes without its bytes."""
+    medium = {name: value for name in _MEDIUM if (value := field(part, name)) is not None}
+    return {"type": kind if kind in _MODALITIES else "document", "source": {"type": "file", **medium}}
 
 
 def _text(value: Any) -> str:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from lmspan.content.messages import input_messages
-
-# type of a content block of Anthropic's -> type of the conventions' part, and the name of each field
-_PARTS: Final = {
-    "text": ("text", {"content": "text"}),
-    "thinking": ("reasoning", {"content": "thinking"}),
-    "tool_use": ("tool_call", {"id": "id", "name": "name", "arguments": "input"}),
-    "tool_result": ("tool_call_response", {"id": "tool_use_id", "response": "content"}),
-}
+from lmspan.content.messages import input_messages, part_of
 
 
 def request_messages(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -32,16 +24,6 @@ def instructions_of(request: dict[str, Any]) -> list[dict[str, Any]]:
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content", message.get("parts"))
     blocks = content if type(content) is list else [content]
-    parts = [_part(block) for block in blocks]
+    parts = [part_of(block) for block in blocks]
     results = parts and all(type(part) is dict and part.get("type") == "tool_call_response" for part in parts)
     return {"role": "tool" if results else message.get("role", "user"), "parts": parts}
-
-
-def _part(block: Any) -> Any:
-    if type(block) is not dict:
-        return {"type": "text", "content": block}
-    kind = block.get("type", "text")
-    if type(kind) is not str or kind not in _PARTS:
-        return block
-    word, fields = _PARTS[kind]
-    return {"type": word, **{name: block.get(theirs) for name, theirs in fields.items()}}

@@ -113,10 +113,9 @@ def _prediction(prediction: Any) -> dict[str, Any]:
 
 
 def _media(media: Any) -> dict[str, Any]:
-    """Return an image or a sound as the conventions' blob, without its bytes."""
-    data = stored(media).get("data")
-    size = len(data) if type(data) is bytes else 0
-    return {"type": "blob", "modality": type(media).__name__.lower(), "content": f"<{size} bytes>"}
+    """Return an image or a sound as a part of a message, which `content` describes without its bytes."""
+    fields = {name: stored(media).get(name) for name in ("data", "format")}
+    return {"type": type(media).__name__.lower(), **fields}
 
 
 _DESCRIBED: Final = (
