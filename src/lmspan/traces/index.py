@@ -67,15 +67,17 @@ UPDATE traces SET (name, service, score, first_score, root_failed, whole) = (
 WHERE spans IS NULL
 """
 _IS_PART: Final = """
-UPDATE spans SET is_model_call = 0 WHERE is_model_call AND trace IN (SELECT id FROM traces WHERE spans IS NULL)
-    AND EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = spans.trace AND other.is_model_call
-        AND other.span_id <> spans.span_id AND {})
+UPDATE spans SET is_model_call = 0 WHERE is_model_call AND trace IN (SELECT id FROM traces WHERE spans IS NULL) AND {}
 """
 _USAGE: Final = "coalesce({0}.input_tokens, {0}.output_tokens, {0}.cost, nullif({0}.cache_hit, 0)) IS {1}NULL"
 _EACH_CALL_ONCE: Final = (
-    # as `figures.each_call_once` does it
-    _IS_PART.format(f"other.span_id = spans.parent_id AND {_USAGE.format('other', 'NOT ')}"),
-    _IS_PART.format(f"other.parent_id = spans.span_id AND {_USAGE.format('spans', '')}"),
+    # as `figures.each_call_once` does it; the second one looks for no children, which would take quadratic time
+    _IS_PART.format(f"""EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = spans.trace AND other.is_model_call
+        AND other.span_id <> spans.span_id AND other.span_id = spans.parent_id
+        AND {_USAGE.format("other", "NOT ")})"""),
+    _IS_PART.format(f"""{_USAGE.format("spans", "")} AND (trace, span_id) IN (
+        SELECT trace, parent_id FROM spans AS other WHERE other.is_model_call AND other.span_id <> other.parent_id
+        AND trace IN (SELECT id FROM traces WHERE spans IS NULL))"""),
 )
 _WITH_FAILURES: Final = """
 SELECT id FROM traces WHERE spans IS NULL

@@ -298,6 +298,20 @@ def test_the_time_for_a_deep_trace_grows_with_its_length_only():
     assert least[4_000] < 8 * least[1_000]  # twice what is linear; quadratic would be 16
 
 
+def test_the_time_to_index_a_wide_trace_of_model_calls_grows_with_its_length_only(tmp_path):
+    def cost(length):
+        path = tmp_path / f"{length}.jsonl"
+        path.write_text(line(made("0"), *(made(str(n), "0", name=f"chat {n}") for n in range(1, length))))
+        begin = time.process_time()
+        (listed,) = Store(path).list()
+        assert (listed.spans, listed.lm_calls) == (length, length - 1)
+        return time.process_time() - begin
+
+    cost(100)
+    least = {length: min(cost(length) for _ in range(2)) for length in (2_000, 8_000)}
+    assert least[8_000] < 8 * least[2_000]  # twice what is linear; quadratic would be 16
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device"])
 def test_anything_but_a_file_is_refused_at_once(kind, tmp_path):
     path = tmp_path / "t.jsonl"
