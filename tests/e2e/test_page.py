@@ -15,6 +15,7 @@ from support.stored import otlp, write
 pytestmark = pytest.mark.e2e
 
 A = "aa" * 16
+PATIENCE_MS = 120_000  # how long an assertion waits for the page before it fails
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHAT = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 40,
         "lmspan.cost.amount": 0.25}  # fmt: skip
@@ -30,6 +31,7 @@ def chromium():
         pytest.skip("no chromium on the PATH; `apt-get install chromium` brings it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
@@ -44,7 +46,7 @@ def opened(chromium):
         with serving(directory) as address:
             context = chromium.new_context(viewport={"width": 1280, "height": 800}, **options)
             page = context.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(PATIENCE_MS)
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(address)

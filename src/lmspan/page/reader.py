@@ -11,9 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from lmspan.errors import TraceFileError
+from lmspan.errors import LmspanError, TraceFileError
 from lmspan.liveness import JOURNAL_GLOB, is_alive
 from lmspan.traces.filters import Filter
 from lmspan.traces.store import Store
@@ -32,6 +32,10 @@ _MOST_KEPT: Final = 4
 _SUFFIXES: Final = (".jsonl", ".json")
 
 
+class ReaderEndsError(LmspanError):
+    """The server ends before a result is there."""
+
+
 class Reader:
     """The traces of a directory or a file. Functions that `run` calls use the store and all methods but `run`."""
 
@@ -44,11 +48,34 @@ class Reader:
         self.store: Store = Store(path)
         self._kept: dict[str, tuple[Summary, Trace]] = {}
         self._thread = ThreadPoolExecutor(1, "lmspan-reader")
+        self._expected: set[asyncio.Future[Any]] = set()
+        self._is_ending = False
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function on the reader's thread."""
+        """Call a function on the reader's thread.
+
+        Raises:
+            ReaderEndsError: the result is no longer expected.
+        """
+        if self._is_ending:
+            raise ReaderEndsError("lmspan ui ends")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, partial(_call, function, *args, **kwargs))
+        result = loop.run_in_executor(self._thread, partial(_call, function, *args, **kwargs))
+        self._expected.add(result)
+        try:
+            return await result
+        except asyncio.CancelledError as error:
+            if self._is_ending:
+                raise ReaderEndsError("lmspan ui ends") from error
+            raise
+        finally:
+            self._expected.discard(result)
+
+    def end(self) -> None:
+        """Let no request wait for a result any longer. Called on the thread of the event loop."""
+        self._is_ending = True
+        for result in tuple(self._expected):
+            result.cancel()
 
     def close(self) -> None:
         """Wait for what runs on the thread, and end it."""

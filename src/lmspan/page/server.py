@@ -18,6 +18,7 @@ from starlette.routing import Route
 from lmspan.errors import ConfigurationError, LmspanError, TraceFileError
 from lmspan.page import api
 from lmspan.page.access import Access, error
+from lmspan.page.reader import ReaderEndsError
 from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def application(reader: Reader, *, token: str, port: int) -> ASGIApp:
         exception_handlers={
             HTTPException: lambda _, refused: error(refused.status_code, refused.detail),
             TraceFileError: lambda _, refused: error(404, str(refused)),
+            ReaderEndsError: lambda _, refused: error(503, str(refused)),
             LmspanError: lambda _, refused: error(400, str(refused)),
         },
     )
@@ -105,6 +107,18 @@ def listen(port: int = 0) -> socket.socket:
     return listening
 
 
+class _Server(uvicorn.Server):
+    """A server that ends although a request waits for the reader, which can take long for a large file."""
+
+    def __init__(self, config: uvicorn.Config, reader: Reader) -> None:
+        super().__init__(config)
+        self._reader = reader
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._reader.end()
+        await super().shutdown(sockets)
+
+
 def server(reader: Reader, listening: socket.socket) -> tuple[uvicorn.Server, str]:
     """Return a server for a listening socket, and the address to open in a browser."""
     port = listening.getsockname()[1]
@@ -115,4 +129,4 @@ def server(reader: Reader, listening: socket.socket) -> tuple[uvicorn.Server, st
         server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_CLOSING_S,
     )  # fmt: skip
-    return uvicorn.Server(config), f"http://{HOST}:{port}/?token={token}"
+    return _Server(config, reader), f"http://{HOST}:{port}/?token={token}"

@@ -2,13 +2,16 @@
 
 import re
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from lmspan.errors import ConfigurationError
-from lmspan.page.server import listen
+from lmspan.page.reader import Reader
+from lmspan.page.server import listen, server
 from support.page import entered, serving
 from support.stored import otlp, write
 
@@ -118,3 +121,23 @@ def test_it_listens_on_this_machine_only_and_names_a_port_in_use(directory):
         assert listening.getsockname()[0] == "127.0.0.1"
         with pytest.raises(ConfigurationError, match=r"port .* cannot be used: Address already in use"):
             listen(listening.getsockname()[1])
+
+
+def test_a_server_that_ends_answers_the_requests_that_wait_and_logs_nothing(directory, caplog):
+    """The reader is busy: its thread waits until the server has ended."""
+    reader, listening = Reader(directory), listen()
+    running, address = server(reader, listening)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    is_busy, may_continue = threading.Event(), threading.Event()
+    reader.store.list = lambda *_, **__: (is_busy.set(), may_continue.wait())
+    thread.start()
+    with httpx.Client(base_url=address.partition("?")[0], timeout=60) as client, ThreadPoolExecutor(1) as asking:
+        client.get(address)
+        answer = asking.submit(client.get, "/api/traces")
+        is_busy.wait()
+        running.should_exit = True
+        assert (answer.result().status_code, answer.result().json()) == (503, {"error": "lmspan ui ends"})
+        thread.join()
+    may_continue.set()
+    reader.close()
+    assert caplog.records == []
