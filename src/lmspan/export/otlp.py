@@ -1,5 +1,7 @@
 """Export by OTLP through the official exporters. They log every failed attempt; lmspan logs one line for all of them.
 
+Spans are encoded by lmspan (`lmspan.export.encoder`), metrics and log records by the exporters.
+
 The protocol is HTTP with protobuf, or gRPC if the standard protocol variable selects it. The exporters read endpoint,
 headers, certificates, compression and timeout from the standard variables.
 
@@ -21,6 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from lmspan.errors import ConfigurationError
 from lmspan.export import failures
+from lmspan.export.encoder import with_own_encoder
 from lmspan.export.queue import ExportQueue
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ _LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.exporter.otlp.proto.common._internal",  # attributes that OTLP cannot hold
     "opentelemetry.exporter.otlp.proto.http.metric_exporter",
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.sdk.metrics._internal.export",
@@ -229,4 +233,5 @@ def _grpc(signal: str) -> tuple[Any, None]:
 
 def _kind(protocol: str, signal: str) -> Any:
     module, name = _EXPORTERS[signal]
-    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}"), name)
+    kind = getattr(import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}"), name)
+    return with_own_encoder(kind, protocol) if signal == "traces" else kind

@@ -1,23 +1,27 @@
 """Encode ended spans as OTLP JSON, in the form of the OpenTelemetry file exporter: one request object a line.
 
 This module does not use protobuf's JSON, which spells ids in base64 and is slow: every span of every program passes
-through here. It reads only the public attributes of a `ReadableSpan`.
+through here. It writes the text itself, because a tree of objects for `json` would cost as much again. It reads only
+the public attributes of a `ReadableSpan`.
 """
 
 from __future__ import annotations
 
-import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from lmspan.export.encoding import Attributes, flags, grouped
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link
 
-_PARENT_IS_KNOWN: Final = 0x100
-_PARENT_IS_REMOTE: Final = 0x200
-_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_INT64: Final = 1 << 63
 
 
 class Line(NamedTuple):
@@ -29,13 +33,14 @@ class Line(NamedTuple):
 
 def lines(spans: Iterable[ReadableSpan], max_bytes: int = 1_000_000) -> Iterator[Line]:
     """Yield lines, each a whole export request of about `max_bytes` at most; one larger span has its own line."""
-    for resource, scopes in _grouped(spans).values():
-        head = _encode({"attributes": _attributes(resource.attributes)})
-        for scope, encoded in scopes.values():
-            frame = '{"resourceSpans":[{"resource":' + head + ',"scopeSpans":[{"scope":' + scope + ',"spans":['
+    for resource, scopes in grouped(spans, _identified).items():
+        head = f'{{"resourceSpans":[{{"resource":{{"attributes":[{_pairs(resource.attributes)}]}},"scopeSpans":['
+        for scope, encoded in scopes.items():
+            start = f'{head}{{"scope":{_scope(scope)},"spans":['
+            end = f"]{_schema(scope)}}}]{_schema(resource)}}}]}}\n"
             for part in _parts(encoded, max_bytes):
-                text = ",".join(each for _, each in part)
-                yield Line(frame + text + "]}]}]}\n", tuple(span_id for span_id, _ in part))
+                text = ",".join([each for _, each in part])
+                yield Line(start + text + end, tuple(span_id for span_id, _ in part))
 
 
 def _parts(encoded: list[tuple[int, str]], max_bytes: int) -> Iterator[list[tuple[int, str]]]:
@@ -52,92 +57,130 @@ def _parts(encoded: list[tuple[int, str]], max_bytes: int) -> Iterator[list[tupl
         yield part
 
 
-def _grouped(spans: Iterable[ReadableSpan]) -> dict[int, tuple[Any, dict[int, tuple[str, list[tuple[int, str]]]]]]:
-    """Return the encoded spans with their ids, by resource and by scope."""
-    resources: dict[int, tuple[Any, dict[int, tuple[str, list[tuple[int, str]]]]]] = {}
-    for span in spans:
-        _, scopes = resources.setdefault(id(span.resource), (span.resource, {}))
-        scope = span.instrumentation_scope
-        if id(scope) not in scopes:
-            head = {"name": scope.name, "version": scope.version or ""} if scope is not None else {}
-            scopes[id(scope)] = (_encode(head), [])
-        scopes[id(scope)][1].append((_id(span), _encode(span_object(span))))
-    return resources
+def _scope(scope: InstrumentationScope | None) -> str:
+    if scope is None:
+        return "{}"
+    attributes = f',"attributes":[{_pairs(scope.attributes)}]' if scope.attributes else ""
+    return f'{{"name":{_text(scope.name)},"version":{_text(scope.version or "")}{attributes}}}'
 
 
-def _id(span: ReadableSpan) -> int:
-    return span.context.span_id if span.context is not None else 0
+def _schema(each: Any) -> str:
+    """Return the schema of a resource or of a scope, if it has one."""
+    return f',"schemaUrl":{_text(each.schema_url)}' if each is not None and each.schema_url else ""
 
 
-def span_object(span: ReadableSpan) -> dict[str, Any]:
-    """Return one span as an OTLP JSON object: ids in hexadecimal, 64-bit integers as strings."""
-    context = span.context
-    encoded: dict[str, Any] = {
-        "traceId": f"{context.trace_id:032x}" if context else "",
-        "spanId": f"{context.span_id:016x}" if context else "",
-        "flags": _flags(span),
-        "name": span.name,
-        "kind": span.kind.value + 1,
-        "startTimeUnixNano": str(span.start_time or 0),
-        "endTimeUnixNano": str(span.end_time or 0),
-        "attributes": _attributes(span.attributes or {}),
-        "status": {"code": span.status.status_code.value},
-    }
-    if span.parent is not None:
-        encoded["parentSpanId"] = f"{span.parent.span_id:016x}"
-    if context and context.trace_state:
-        encoded["traceState"] = context.trace_state.to_header()
-    if span.status.description:
-        encoded["status"]["message"] = span.status.description
-    if span.events:
-        encoded["events"] = [_event(event) for event in span.events]
-    if span.links:
-        encoded["links"] = [_link(link) for link in span.links]
-    for name in ("attributes", "events", "links"):
-        dropped = getattr(span, f"dropped_{name}", 0)
-        if dropped:
-            encoded[f"dropped{name.capitalize()}Count"] = dropped
-    return encoded
+def _identified(span: ReadableSpan) -> tuple[int, str]:
+    return span.context.span_id if span.context is not None else 0, _span(span)
 
 
-def _flags(span: ReadableSpan) -> int:
-    """Return the trace flags, and the two bits in which OTLP states whether the parent is remote."""
-    flags = int(span.context.trace_flags) if span.context is not None else 0
-    return flags | _PARENT_IS_KNOWN | (_PARENT_IS_REMOTE if span.parent is not None and span.parent.is_remote else 0)
+def _span(span: ReadableSpan) -> str:
+    """Return one span: ids in hexadecimal, 64-bit integers as strings."""
+    context, parent, status = span.context, span.parent, span.status
+    trace_flags = int(context.trace_flags) if context is not None else 0
+    parts = [
+        f'{{"traceId":"{context.trace_id:032x}","spanId":"{context.span_id:016x}"'
+        if context is not None
+        else '{"traceId":"","spanId":""',
+        f',"flags":{trace_flags | flags(parent)},"name":{_text(span.name)},"kind":{span.kind.value + 1}',
+        f',"startTimeUnixNano":"{span.start_time or 0}","endTimeUnixNano":"{span.end_time or 0}"',
+        f',"attributes":[{_pairs(span.attributes)}],"status":{{"code":{status.status_code.value}',
+        f',"message":{_text(status.description)}}}' if status.description else "}",
+    ]
+    if parent is not None:
+        parts.append(f',"parentSpanId":"{parent.span_id:016x}"')
+    if context is not None and context.trace_state:
+        parts.append(f',"traceState":{_text(context.trace_state.to_header())}')
+    if events := span.events:
+        parts.append(f',"events":[{",".join([_event(event) for event in events])}]')
+    if links := span.links:
+        parts.append(f',"links":[{",".join([_link(link) for link in links])}]')
+    parts += [
+        _dropped("droppedAttributesCount", span.dropped_attributes),
+        _dropped("droppedEventsCount", span.dropped_events),
+        _dropped("droppedLinksCount", span.dropped_links),
+        "}",
+    ]
+    return "".join(parts)
 
 
-def _event(event: Event) -> dict[str, Any]:
-    attributes = _attributes(event.attributes or {})
-    return {"timeUnixNano": str(event.timestamp), "name": event.name, "attributes": attributes}
+def _event(event: Event) -> str:
+    return (
+        f'{{"timeUnixNano":"{event.timestamp}","name":{_text(event.name)},"attributes":[{_pairs(event.attributes)}]'
+        f"{_dropped('droppedAttributesCount', event.dropped_attributes)}}}"
+    )
 
 
-def _link(link: Link) -> dict[str, Any]:
-    return {
-        "traceId": f"{link.context.trace_id:032x}",
-        "spanId": f"{link.context.span_id:016x}",
-        "attributes": _attributes(link.attributes or {}),
-    }
+def _link(link: Link) -> str:
+    context = link.context
+    return (
+        f'{{"traceId":"{context.trace_id:032x}","spanId":"{context.span_id:016x}",'
+        f'"attributes":[{_pairs(link.attributes)}],"flags":{flags(context)}'
+        f"{_dropped('droppedAttributesCount', link.dropped_attributes)}}}"
+    )
 
 
-def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
+def _dropped(name: str, count: int) -> str:
+    return f',"{name}":{count}' if count else ""
 
 
-def _value(value: Any) -> dict[str, Any]:
-    kind = type(value)
-    if kind is str:
-        return {"stringValue": value}
-    if kind is bool:
-        return {"boolValue": value}
-    if kind is int:
-        return {"intValue": str(value)}
-    if kind is float:
-        # JSON has no NaN and no infinities; this is protobuf's spelling of them.
-        if value - value != 0:
-            return {"doubleValue": {"inf": "Infinity", "-inf": "-Infinity"}.get(str(value), "NaN")}
-        return {"doubleValue": value}
-    if kind in (tuple, list):
-        return {"arrayValue": {"values": [_value(each) for each in value]}}
-    if hasattr(value, "items"):
-        return {"kvlistValue": {"values": _attributes(value)}}
-    return {"stringValue": str(value)}
+# attributes ----------------------------------------------------------------------------------------------------------
+
+
+def _pairs(attributes: Mapping[str, Any] | None) -> str:
+    return ",".join(_encoded(attributes))
+
+
+def _pair(key: str, value: Any) -> str:
+    return f'{{"key":{_text(key)},"value":{_any(value)}}}'
+
+
+_encoded: Final = Attributes(_pair)
+
+
+def _any(value: Any) -> str:
+    writer = _WRITERS.get(type(value)) or next(each for kind, each in _WRITERS.items() if isinstance(value, kind))
+    return writer(value)
+
+
+def _string(value: str) -> str:
+    return f'{{"stringValue":{_text(value)}}}'
+
+
+def _integer(value: int) -> str:
+    """Return a number of 64 bits; a reader of OTLP refuses a larger one, so that is a text."""
+    digits = int.__repr__(value)
+    return f'{{"intValue":"{digits}"}}' if -_INT64 <= value < _INT64 else _string(digits)
+
+
+def _double(value: float) -> str:
+    """Return a number. JSON has no NaN and no infinities; the texts are protobuf's spelling of them."""
+    text = float.__repr__(value)
+    return f'{{"doubleValue":{_NO_NUMBERS.get(text, text)}}}'
+
+
+_NO_NUMBERS: Final = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def _array(values: Sequence[Any]) -> str:
+    return f'{{"arrayValue":{{"values":[{",".join([_any(each) for each in values])}]}}}}'
+
+
+def _map(pairs: Mapping[Any, Any]) -> str:
+    return f'{{"kvlistValue":{{"values":[{",".join([_pair(str(key), each) for key, each in pairs.items()])}]}}}}'
+
+
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda _: "{}",
+    bool: lambda value: '{"boolValue":true}' if value else '{"boolValue":false}',
+    str: _string,
+    int: _integer,
+    float: _double,
+    bytes: lambda value: f'{{"bytesValue":"{b64encode(value).decode()}"}}',
+    tuple: _array,
+    list: _array,
+    dict: _map,
+    Sequence: _array,
+    Mapping: _map,
+    object: lambda value: _string(str(value)),
+}
+"""How a value is written, by its type; for a subclass, the first of these that it is an instance of."""

@@ -130,8 +130,8 @@ def test_an_exporter_that_raises_has_failed_and_leaves_the_context_and_the_log_a
     with pytest.raises(KeyboardInterrupt):
         it.export(raise_interrupt, "failed")
     assert context.get_current() is before
-    LOGGER.warning("after")
-    assert caplog.messages == ["after"]
+    LOGGER.warning("after an exporter that raises")
+    assert caplog.messages == ["after an exporter that raises"]
 
 
 def raise_interrupt():
