@@ -200,6 +200,8 @@ class LiveCall(Call):
     """The context that was current before."""
     totals: Any = None
     """The sums that it counts in."""
+    owned: bool = True
+    """Whether the source ends it where a function of the program ends; else it ends with its parent at the latest."""
     held: bool = False
     """Whether its span stays open for events until its parent ends."""
     dependents: dict[str, LiveCall] | None = None

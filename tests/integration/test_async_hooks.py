@@ -15,6 +15,7 @@ import pytest
 import lmspan
 from lmspan.callbacks.logillm import AbstractCallback, CallbackManager, Priority
 from lmspan.testing import recording
+from support.every_library import dspy_agent, logillm_agent
 from support.llmproc import asking, program, weather
 from support.logillm_programs import mock, predict
 from support.programs import model, serving
@@ -333,6 +334,33 @@ def test_a_callback_does_not_hear_its_own_calls_on_any_thread(place):
         ask_now("?")
     assert heard == ["?!"]
     assert set(others) == {"?!", "good?!"}
+
+
+@pytest.mark.parametrize("agent", [dspy_agent, logillm_agent])
+def test_async_hooks_of_turns_have_ended_before_the_next_module_starts_and_when_the_run_returns(agent):
+    heard, at_the_end = [], []
+
+    class Turns:
+        async def turn_start(self, process):
+            await asyncio.sleep(0.01)
+            heard.append("turn_start")
+
+        async def turn_end(self, process):
+            await asyncio.sleep(0.05)
+            heard.append("turn_end")
+
+    class Modules:
+        def on_module_start(self, call_id, instance, inputs):
+            heard.append(type(instance).__name__)
+
+        def on_adapter_format_start(self, call_id, instance, inputs):
+            heard.append("format")
+
+    with lmspan.subscribe(Turns()), lmspan.subscribe(Modules()):
+        agent(after=lambda: at_the_end.extend(heard))
+    turn = ["turn_start", "Predict", "format", "turn_end"]
+    assert at_the_end == heard
+    assert heard[: 2 * len(turn) + 2] == ["ReAct", *turn * 2, "ChainOfThought"]
 
 
 def test_a_callback_of_logillm_that_judges_by_call_sync_hears_one_module():

@@ -8,7 +8,7 @@ import dspy
 import lmspan
 from lmspan.testing import recording
 from support import logillm_programs, wires
-from support.llmproc import asking, program
+from support.llmproc import asking, program, weather
 from support.programs import model, serving
 from support.scenarios import ALL, execute
 from support.scenarios.agents import step
@@ -77,3 +77,63 @@ def llmproc_program():
 
 
 LIBRARIES = {"DSPy": dspy_program, "LogiLLM": logillm_program, "LLMProc": llmproc_program}
+
+
+# One agent of each library, which asks its model, calls a tool, and asks again; or whose model fails ----------------
+
+QUESTION = "Is it sunny in Graz?"
+
+
+def _nothing(*_):
+    return None
+
+
+def dspy_agent(prepare=_nothing, after=_nothing, *, fails=False):
+    """Run the agent, awaited; `prepare` receives the program, and `after` is called when it has returned."""
+
+    async def run():
+        program = dspy.ReAct("question -> answer", tools=[look])
+        prepare(program)
+        try:
+            return (await program.acall(question=QUESTION)).answer
+        finally:
+            after()
+
+    script = (wires.Reply(status=400),) if fails else (step("weather", city="Graz"), step("finish"), YES)
+    with serving(*script) as server, recording() as recorded, dspy.context(lm=model(server, num_retries=0)):
+        return asyncio.run(run()), recorded
+
+
+def logillm_agent(prepare=_nothing, after=_nothing, *, fails=False):
+    async def run():
+        answers = logillm_programs.WEATHER, logillm_programs.FINISH, logillm_programs.ANSWER
+        failure = {"error_rate": 1.0, "max_retries": 1} if fails else {}
+        program = logillm_programs.react(logillm_programs.mock(*answers, **failure))
+        prepare(program)
+        try:
+            return (await program(question=QUESTION)).outputs["answer"]
+        finally:
+            after()
+
+    with recording() as recorded:
+        return asyncio.run(run()), recorded
+
+
+def llmproc_agent(prepare=_nothing, after=_nothing, *, fails=False):
+    async def run():
+        process = await program(weather).start()
+        prepare(process)
+        try:
+            await process.run(QUESTION)
+            return process.get_last_message()
+        finally:
+            after()
+            await process.aclose()
+
+    asked = wires.called(("toolu_1", "weather", {"city": "Graz"}), usage=wires.tokens(30, 10))
+    script = (wires.Reply(status=400),) if fails else (asked, wires.Reply("sun", usage=wires.tokens(40, 5)))
+    with wires.serving(*script) as server, asking(server), recording(instrument=("llmproc",)) as recorded:
+        return asyncio.run(run()), recorded
+
+
+AGENTS = {"DSPy": dspy_agent, "LogiLLM": logillm_agent, "LLMProc": llmproc_agent}

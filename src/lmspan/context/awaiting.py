@@ -97,6 +97,12 @@ here: ContextVar[Place | None] = ContextVar("lmspan-place", default=None)
 """The innermost awaited call around here."""
 
 
+def around() -> Place | None:
+    """Return the place of the innermost awaited call around here that has started."""
+    place = here.get()
+    return place.outer if place is not None and place.call is None else place
+
+
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop that runs on this thread, if any."""
     try:

@@ -133,6 +133,7 @@ class Recorder:
         call = LiveCall(operation, name, source, instance, inputs)
         call.call_id = call_id
         call.arguments = arguments
+        call.owned = owned
         call.start_time_unix_nano = start_time or self.clock()
         try:
             self._place(call, parent_id, facts or {}, links)

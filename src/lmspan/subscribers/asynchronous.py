@@ -22,7 +22,7 @@ from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import guard
-from lmspan.context.awaiting import here, running_loop
+from lmspan.context.awaiting import around, running_loop
 from lmspan.context.hearing import inside
 from lmspan.locks import Lock
 from lmspan.subscribers.outcome import note
@@ -138,7 +138,7 @@ def _leave_alone(bound: SubscribedHook, task: Running, call: LiveCall) -> None:
 
 def run(bound: SubscribedHook, call: LiveCall, result: Awaitable[Any], *, starting: bool) -> None:
     """Run an async hook of a step that is not awaited. Called in the context of the hook; may raise its exception."""
-    place, loop = here.get(), running_loop()
+    place, loop = around(), running_loop()
     if loop is not None and _is_next(call, place) and has_run(result):
         return
     if loop is not None and place is not None and place.loop is loop:

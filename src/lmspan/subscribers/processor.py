@@ -88,8 +88,8 @@ def start(call: LiveCall, table: Table) -> None:
     """Run the start hooks of a call; leave a watcher on it if a hook or the run's result needs its events or end."""
     operation = call.operation
     place = here.get()
-    if place is not None and (place.call is not None or not place.take(call)):
-        place = None  # of another call, around this one
+    if place is not None and (place.call is not None or not call.owned or not place.take(call)):
+        place = None  # of another call: around this one, or about to start
     if call.parent is not None:
         call.result = call.parent.result
     elif table.wants_result:
