@@ -138,7 +138,7 @@ def test_the_facts_of_a_stream_are_those_of_its_events(ask, provider, reason, co
     content(found)
     assert found == {
         sc.PROVIDER_NAME: provider, sc.RESPONSE_MODEL: "served-1", sc.RESPONSE_FINISH_REASONS: (reason,),
-        sc.STREAM_CHUNK_COUNT: chunks, **counts,
+        sc.STREAM_CHUNK_COUNT: chunks, **counts, **({sc.REQUEST_STREAM: True} if yields else {}),
     }  # fmt: skip
 
 

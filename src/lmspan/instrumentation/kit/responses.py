@@ -57,7 +57,7 @@ def _client(value: Any) -> tuple[str, str] | None:
 
 def is_whole(response: Any) -> bool:
     """Return whether an answer has messages, and is not an event of a stream."""
-    first = _candidates(response)[0]
+    first = candidates_of(response)[0]
     fields = ("message", "parts") if first is not response else ("content", "output")
     held = [field(first, name) for name in fields] + [at(first, ("content", "parts"))]
     return field(response, "delta") is None and any(each is not None for each in held)
@@ -87,7 +87,7 @@ def _whole(response: Any) -> Any:
 
 
 def _reasons(answer: Any) -> Iterator[str]:
-    candidates = _candidates(answer)
+    candidates = candidates_of(answer)
     for each in candidates:
         reason = next((reason for name in _REASONS if (reason := field(each, name))), None)
         reason = field(reason, "value") or reason  # Gemini's is an enumeration
@@ -115,22 +115,22 @@ def _reason_of_a_status(response: Any) -> Iterator[str]:
 _INCOMPLETE: Final = {"max_output_tokens": "length"}
 
 
-def _candidates(response: Any) -> list[Any]:
+def candidates_of(response: Any) -> list[Any]:
     """Return the candidates of an answer; the answer itself where it is its only one."""
     return next((found for name in _CANDIDATES if (found := field(response, name))), [response])
 
 
 def answers(response: Any) -> list[Any]:
     """Return an answer in the shape that LM calls of all libraries have: a text, or a dict with text and tool calls."""
-    return [_answer(_parts(each)) for each in _candidates(response)]
+    return [_answer(parts_of(each)) for each in candidates_of(response)]
 
 
 def response_messages(response: Any, reasons: list[str]) -> list[dict[str, Any]]:
     """Return the messages of an answer, with one part for each of its blocks."""
-    return output_messages([_spread(_parts(each)) for each in _candidates(response)], reasons)
+    return output_messages([_spread(parts_of(each)) for each in candidates_of(response)], reasons)
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The parts of one candidate, by kind, each in the order of the answer."""
 
     texts: list[str]
@@ -138,21 +138,22 @@ class _Parts(NamedTuple):
     calls: list[dict[str, Any]]
 
 
-def _answer(parts: _Parts) -> Any:
+def _answer(parts: Parts) -> Any:
     text = "".join(parts.texts)
     if not parts.thoughts and not parts.calls:
         return text
     return {"text": text, "reasoning_content": "\n".join(parts.thoughts), "tool_calls": parts.calls}
 
 
-def _spread(parts: _Parts) -> dict[str, Any]:
+def _spread(parts: Parts) -> dict[str, Any]:
     return {"text": parts.texts, "reasoning_content": "\n".join(parts.thoughts), "tool_calls": parts.calls}
 
 
-def _parts(candidate: Any) -> _Parts:
+def parts_of(candidate: Any) -> Parts:
+    """Return the parts of a candidate, a message or an answer."""
     message = field(candidate, "message") or candidate
     content = field(message, "content")
-    parts = _Parts([content] if type(content) is str and content else [], [], [])
+    parts = Parts([content] if type(content) is str and content else [], [], [])
     for block in _blocks(message, content):
         _sort(parts, block)
     parts.calls.extend(_of_openai(call) for call in field(message, "tool_calls") or ())
@@ -164,7 +165,7 @@ def _blocks(message: Any, content: Any) -> Any:
     return blocks if type(blocks) is list else ()
 
 
-def _sort(parts: _Parts, block: Any) -> None:
+def _sort(parts: Parts, block: Any) -> None:
     """Add a block of Anthropic's, a part of Gemini's, or an item of OpenAI's Responses."""
     kind = field(block, "type")
     called = field(block, "function_call") or field(block, "functionCall")

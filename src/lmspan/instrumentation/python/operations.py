@@ -85,6 +85,9 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
         reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
         recorder.capture(call, {sc.OUTPUT_MESSAGES: response_messages(call.response, reasons)})
         outputs = split_outputs(outputs)[1]
+    elif call.operation is Operation.LM and (messages := responses.streamed_messages(call)):
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: messages})
+        outputs = split_outputs(outputs)[1]
     if outputs is not None:
         _capture(recorder, call, _OUTPUTS, outputs)
 
@@ -92,7 +95,8 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
 def take_item(_: Recorder, call: LiveCall, item: Any) -> None:
     """Add the facts of an event of a model's stream that a generator yields as the client returns it."""
     if call.operation is Operation.LM and responses.is_response(item):
-        responses.take(call, item, whole=False)
+        responses.take_event(call, item)
+        call.late_facts[sc.REQUEST_STREAM] = True
 
 
 def _capture(recorder: Recorder, call: LiveCall, place: int, value: Any) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.content.messages import output_messages
 from lmspan.context import current
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit import responses as clients
 from lmspan.instrumentation.kit.facts import put
+from lmspan.instrumentation.kit.streams import Assembly
 from lmspan.lifecycle import Operation
+from lmspan.recording import recorder as recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,14 +75,38 @@ def add_response(
         _add(call, response, stated, finish_reason, cost_source)
 
 
-def take(call: LiveCall, response: Any, *, whole: bool = True) -> None:
-    """Add the facts of a response, or of an event of a stream; subscribers read a whole one as `call.response`."""
-    facts = clients.response_facts(response)
-    if call.facts.get(sc.PROVIDER_NAME) == sc.UNKNOWN_PROVIDER and (provider := clients.provider_of(response)):
-        facts[sc.PROVIDER_NAME] = provider
-    call.late_facts.update(facts)
-    if whole and call.operation is Operation.LM and clients.is_whole(response):
+def take(call: LiveCall, response: Any) -> None:
+    """Add the facts of a response; subscribers read a whole one as `call.response`."""
+    if not clients.is_whole(response):
+        take_event(call, response)
+        return
+    _name_provider(call, response)
+    call.late_facts.update(clients.response_facts(response))
+    if call.operation is Operation.LM:
         call.response = response
+
+
+def take_event(call: LiveCall, event: Any) -> None:
+    """Add an event of a stream to the answer so far."""
+    _name_provider(call, event)
+    answer = call.kept if isinstance(call.kept, Assembly) else Assembly()
+    call.kept = answer
+    answer.add(event, content=recording.active.captures(call))
+    call.late_facts.update(answer.facts)
+    if reasons := answer.reasons():
+        call.late_facts[sc.RESPONSE_FINISH_REASONS] = reasons
+
+
+def streamed_messages(call: LiveCall) -> list[dict[str, Any]]:
+    """Return the messages of an answer whose events were added; none if there are none."""
+    if not isinstance(call.kept, Assembly) or not call.kept:
+        return []
+    return output_messages(call.kept.answers(), call.late_facts.get(sc.RESPONSE_FINISH_REASONS, []))
+
+
+def _name_provider(call: LiveCall, response: Any) -> None:
+    if call.facts.get(sc.PROVIDER_NAME) == sc.UNKNOWN_PROVIDER and (provider := clients.provider_of(response)):
+        call.late_facts[sc.PROVIDER_NAME] = provider
 
 
 @guarded
