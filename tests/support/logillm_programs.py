@@ -36,14 +36,16 @@ _kept = []
 
 
 def openai(server, **settings):
-    made = OpenAIProvider(model="gpt-4o-mini", api_key=KEY, base_url=server.url, **{"max_retries": 1, **settings})
+    settings = {"model": "gpt-4o-mini", "max_retries": 1, **settings}
+    made = OpenAIProvider(api_key=KEY, base_url=server.url, **settings)
     _kept.append(made)
     return made
 
 
 def anthropic(server, **settings):
     address = server.url.removesuffix("/v1")
-    made = AnthropicProvider(model="claude-sonnet-4", api_key=KEY, base_url=address, **{"max_retries": 1, **settings})
+    settings = {"model": "claude-sonnet-4", "max_retries": 1, **settings}
+    made = AnthropicProvider(api_key=KEY, base_url=address, **settings)
     _kept.append(made)
     return made
 

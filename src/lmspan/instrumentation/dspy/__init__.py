@@ -25,6 +25,7 @@ from lmspan.instrumentation.dspy import (
     rivals,
     simba,
     tools,
+    wire,
 )
 from lmspan.instrumentation.kit import simba as kit_simba
 from lmspan.instrumentation.kit.instrumentor import Classes, Functions, Instrumentor, Parts
@@ -78,6 +79,7 @@ class DSPyInstrumentor(Instrumentor):
         describe.patch,
         rivals.patch,
         execution.patch,
+        wire.patch,
         tools.patch,
         examples.patch,
         gepa.patch,

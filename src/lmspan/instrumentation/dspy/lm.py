@@ -14,6 +14,7 @@ from lmspan.instrumentation.dspy.responses import billed_facts, response_facts
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument, keywords
 from lmspan.instrumentation.kit.around import Steps
+from lmspan.instrumentation.kit.exchanges import add_answered, add_sent, answered
 from lmspan.instrumentation.kit.facts import is_inside, stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
 from lmspan.instrumentation.kit.requests import add_parameters, learn_keys, server_facts
@@ -135,14 +136,23 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     own = kept(call, DSPyLMKept)
     if own is not None and own.result is not None:
         call.late_facts.update(response_facts(own.result, estimated=own.estimated))
+        add_answered(call.late_facts, own)
     if call.late_facts.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     for adaptation in own.adaptations if own is not None else ():
         recorder.add_event(call, Event.ADAPTATION, adaptation)
     if recorder.captures(call):
-        reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
-        messages = typed.response_messages if typed.is_response(outputs) else output_messages
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: messages(outputs, reasons)})
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: _messages(call, own, outputs)})
+
+
+def _messages(call: LiveCall, own: DSPyLMKept | None, outputs: Any) -> list[dict[str, Any]]:
+    """Return the messages of the outputs, or those of the server if LiteLLM makes one of several candidates."""
+    reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
+    if typed.is_response(outputs):
+        return typed.response_messages(outputs, reasons)
+    answers = [each for answer in answered(own) for each in answer.answers()] if own is not None else []
+    more = type(outputs) is list and len(answers) > len(outputs)
+    return output_messages(answers if more else outputs, reasons)
 
 
 def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
@@ -151,15 +161,26 @@ def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     own = kept(call, DSPyLMKept)
     if own is not None and own.billed:
         call.late_facts.update(billed_facts(own.billed))
+        add_answered(call.late_facts, own)
     attempts.last_failed(recorder, call)
 
 
 def _count(recorder: Recorder, call: LiveCall) -> None:
     attempts.count(call)
     own = kept(call, DSPyLMKept)
+    if own is not None:
+        add_sent(call, own)
+        _capture_prompt(recorder, call, own)
     if own is not None and own.chunks:
         call.late_facts[sc.STREAM_CHUNK_COUNT] = own.chunks
         recorder.end_chunks(call)
+
+
+def _capture_prompt(recorder: Recorder, call: LiveCall, own: DSPyLMKept) -> None:
+    """Replace the messages by the one prompt that DSPy makes of them for a text completion."""
+    prompt = own.exchanges[-1].body.get("prompt") if own.exchanges else None
+    if type(prompt) is str and recorder.captures(call):
+        recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(None, prompt)})
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from lmspan.instrumentation.kit.exchanges import Exchange
     from lmspan.instrumentation.kit.search import Candidate, Search
     from lmspan.instrumentation.kit.turns import Loop
     from lmspan.lifecycle import LiveCall
@@ -35,6 +36,8 @@ class LMKept:
     """The number of the current attempt."""
     failed: str | None = None
     """The error type with which the current attempt has failed."""
+    exchanges: list[Exchange] = field(default_factory=list)
+    """The requests that have been sent, and their answers."""
 
 
 @dataclass(slots=True)

@@ -21,31 +21,66 @@ _PARAMETERS: Final = (
     ("max_tokens", sc.REQUEST_MAX_TOKENS, int),
     ("max_completion_tokens", sc.REQUEST_MAX_TOKENS, int),
     ("max_output_tokens", sc.REQUEST_MAX_TOKENS, int),
+    ("maxOutputTokens", sc.REQUEST_MAX_TOKENS, int),
     ("top_p", sc.REQUEST_TOP_P, float),
+    ("topP", sc.REQUEST_TOP_P, float),
     ("top_k", sc.REQUEST_TOP_K, int),
+    ("topK", sc.REQUEST_TOP_K, int),
     ("frequency_penalty", sc.REQUEST_FREQUENCY_PENALTY, float),
+    ("frequencyPenalty", sc.REQUEST_FREQUENCY_PENALTY, float),
     ("presence_penalty", sc.REQUEST_PRESENCE_PENALTY, float),
+    ("presencePenalty", sc.REQUEST_PRESENCE_PENALTY, float),
     ("seed", sc.REQUEST_SEED, int),
     ("reasoning_effort", sc.REQUEST_REASONING_LEVEL, str),
 )
-_STOPS: Final = ("stop", "stop_sequences")
+_STOPS: Final = ("stop", "stop_sequences", "stopSequences")
+_COUNTS: Final = ("n", "candidate_count", "candidateCount")
+# where a parameter is inside of another one
+_REASONING: Final = (("reasoning", "effort"), ("output_config", "effort"), ("thinkingConfig", "thinkingLevel"))
+_FORMATS: Final = (
+    ("response_format",), ("text", "format"), ("output_config", "format"), ("output_format",), ("responseMimeType",),
+    ("response_mime_type",),
+)  # fmt: skip
+_TEXT: Final = ("text", "text/plain")
+PARAMETERS: Final = (*{name for _, name, _ in _PARAMETERS}, sc.REQUEST_STOP_SEQUENCES, sc.OUTPUT_TYPE)
+"""The attributes of the parameters, without the number of choices: some libraries send a request for each."""
+
 _SECRETS: Final = ("api_key", "azure_ad_token", "aws_secret_access_key", "aws_session_token", "vertex_credentials")
 _ADDRESSES: Final = ("api_base", "base_url")
 
 
 def add_parameters(facts: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Add the parameters that a request sets, by the names that the clients of OpenAI, Anthropic and Gemini use."""
+    """Add the parameters that a request sets, by the names that the clients and APIs of the providers use."""
+    config = settings.get("generationConfig")  # where Gemini's API has them
+    settings = config if type(config) is dict else settings
     for name, attribute, kind in _PARAMETERS:
         if settings.get(name) is not None and attribute not in facts:
             put(facts, attribute, settings[name], kind)
+    for path in _REASONING:
+        put(facts, sc.REQUEST_REASONING_LEVEL, _inside(settings, path), str)
     for stop in map(settings.get, _STOPS):
         stops = [stop] if type(stop) is str else stop
         if type(stops) is list and stops and all(type(each) is str for each in stops):
             facts[sc.REQUEST_STOP_SEQUENCES] = stops
-    if settings.get("n") not in (None, 1):
-        put(facts, sc.REQUEST_CHOICE_COUNT, settings["n"], int)
-    if settings.get("response_format") is not None:
+    for count in map(settings.get, _COUNTS):
+        if count not in (None, 1):
+            put(facts, sc.REQUEST_CHOICE_COUNT, count, int)
+    if any(_is_structured(_inside(settings, path)) for path in _FORMATS):
         facts[sc.OUTPUT_TYPE] = "json"
+
+
+def _inside(settings: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """Return the value at a path of plain dicts, else None."""
+    value: Any = settings
+    for name in path:
+        value = value.get(name) if type(value) is dict else None
+    return value
+
+
+def _is_structured(form: Any) -> bool:
+    """Return whether a format of the answer is another one than text; a class stands for its schema."""
+    kind = form.get("type") if type(form) is dict else form
+    return kind is not None and (type(kind) is not str or kind not in _TEXT)
 
 
 def server_facts(address: str) -> dict[str, Any]:

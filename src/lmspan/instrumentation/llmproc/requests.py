@@ -12,10 +12,10 @@ from lmspan.guard import guarded
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.facts import stored, text
 from lmspan.instrumentation.kit.kept import LMKept, kept
+from lmspan.instrumentation.kit.messages import instructions_of, request_messages
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.kit.responses import answers, response_messages
 from lmspan.instrumentation.llmproc.clients import maker_of
-from lmspan.instrumentation.llmproc.messages import instructions_of, request_messages
 from lmspan.instrumentation.llmproc.responses import response_facts
 from lmspan.lifecycle import Operation
 

@@ -11,12 +11,14 @@ from lmspan.instrumentation.kit import responses
 from lmspan.instrumentation.kit.facts import field
 
 _NO_PRICE: Final = "llmproc has no price for this model"
+_NO_USAGE: Final = "the server reported no usage"
 
 
 def response_facts(request: dict[str, Any], response: Any) -> dict[str, Any]:
     """Return the attributes of an answer. It is the client's own object, so `getattr` runs no code of the program."""
     facts = responses.response_facts(response)
-    facts.update(_cost(request[sc.REQUEST_MODEL], field(response, "usage")) or {})
+    usage = field(response, "usage") if sc.USAGE_INPUT_TOKENS in facts else None
+    facts.update(_cost(request[sc.REQUEST_MODEL], usage) or {})
     return facts
 
 
@@ -26,6 +28,8 @@ def _cost(model: str, usage: Any) -> dict[str, Any]:
     results = sys.modules["llmproc.common.results"]
     if results.get_claude_pricing(model) is None:
         return {sc.COST_UNKNOWN_REASON: _NO_PRICE}
+    if usage is None:
+        return {sc.COST_UNKNOWN_REASON: _NO_USAGE}
     cost = results.RunResult(api_call_infos=[{"model": model, "usage": usage}]).usd_cost
     return {sc.COST_AMOUNT: float(cost), sc.COST_UNIT: "USD", sc.COST_SOURCE: "llmproc list prices"}
 

@@ -92,7 +92,6 @@ FAMILIES: Final[Classes] = (
             "embed": embeddings.HOSTED,
             "_get_cached": wire.get_cached,
             "_prepare_params": wire.prepare_params,
-            "_parse_completion": wire.parse_completion,
         },
     ),
     ("logillm.core.adapters.base", "BaseAdapter", adapters.PHASES),

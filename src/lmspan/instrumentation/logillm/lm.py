@@ -16,13 +16,15 @@ from lmspan.guard import guarded, leave_no_trace
 from lmspan.instrumentation.kit import attempts
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.around import Steps
+from lmspan.instrumentation.kit.exchanges import add_answered, add_sent, answered
 from lmspan.instrumentation.kit.facts import is_inside, stored
 from lmspan.instrumentation.kit.kept import LMKept, kept
+from lmspan.instrumentation.kit.messages import instructions_of, request_messages
 from lmspan.instrumentation.kit.requests import add_parameters
 from lmspan.instrumentation.logillm.describe import as_dict
 from lmspan.instrumentation.logillm.errors import root_cause
 from lmspan.instrumentation.logillm.requests import identity, learn_providers
-from lmspan.instrumentation.logillm.responses import response_facts
+from lmspan.instrumentation.logillm.responses import completion_facts
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 
@@ -41,8 +43,6 @@ class LogiLLMKept(LMKept):
     """The parameters of the request as they are sent."""
     completion: Any = None
     """LogiLLM's `Completion`."""
-    answer: Any = None
-    """The answer as the API's client has it, or the fields that the events of a stream have."""
     cached: bool = False
     """Whether the provider's own cache had the answer."""
     attempting: bool = False
@@ -94,19 +94,20 @@ def succeed(recorder: Recorder, call: LiveCall, outputs: Any) -> None:
     own = kept(call, LogiLLMKept)
     if own is None:
         return
-    _add_answer(call, own, outputs if outputs is not None else own.completion)
+    _add_facts(recorder, call, own, outputs if outputs is not None else own.completion)
     if call.late_facts.get(sc.CACHE_HIT):
         recorder.mark_internal(call)
     if recorder.captures(call):
         reasons = call.late_facts.get(sc.RESPONSE_FINISH_REASONS, [])
-        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(_text(own, outputs), reasons)})
+        answers = [each for answer in answered(own) for each in answer.answers()] or _text(own, outputs)
+        recorder.capture(call, {sc.OUTPUT_MESSAGES: output_messages(answers, reasons)})
 
 
 def fail(recorder: Recorder, call: LiveCall, error: BaseException) -> None:
     """Add the facts of the request as it was sent, and the last attempt, if there was more than one."""
     own = kept(call, LogiLLMKept)
     if own is not None:
-        _add_answer(call, own, None)
+        _add_facts(recorder, call, own, None)
         attempts.last_failed(recorder, call, qualified_name(type(error)))
 
 
@@ -130,10 +131,26 @@ def _text(own: LogiLLMKept, completion: Any) -> Any:
     return {"text": text, "tool_calls": calls} if type(calls) is list else text
 
 
-def _add_answer(call: LiveCall, own: LogiLLMKept, completion: Any) -> None:
+def _add_facts(recorder: Recorder, call: LiveCall, own: LogiLLMKept, completion: Any) -> None:
     add_parameters(call.late_facts, own.parameters)
     attempts.count(call)
-    call.late_facts.update(response_facts(own.answer, completion, cached=own.cached))
+    add_sent(call, own)
+    call.late_facts.update(completion_facts(completion, model=call.facts[sc.REQUEST_MODEL], cached=own.cached))
+    add_answered(call.late_facts, own)
+    if own.exchanges and recorder.captures(call):
+        _capture_sent(recorder, call, own.exchanges[-1].body)
+
+
+def _capture_sent(recorder: Recorder, call: LiveCall, body: dict[str, Any]) -> None:
+    """Replace the messages by those that are sent, where LogiLLM converts them or drops a part."""
+    if body.get("messages") == call.inputs["messages"]:
+        return
+    if call.facts[sc.PROVIDER_NAME] != "anthropic":
+        recorder.capture(call, {sc.INPUT_MESSAGES: input_messages(body.get("messages"), None)})
+        return
+    instructions = instructions_of(body)
+    payload: dict[str, Any] = {sc.SYSTEM_INSTRUCTIONS: instructions} if instructions else {}
+    recorder.capture(call, {**payload, sc.INPUT_MESSAGES: request_messages(body)})
 
 
 # One attempt ------------------------------------------------------------------------------------------------------

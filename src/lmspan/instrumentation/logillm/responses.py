@@ -1,16 +1,12 @@
-"""The facts of an answer: model, id, finish reason, tokens of every kind, cost, cache hit."""
+"""The facts of an answer: those of LogiLLM's `Completion`, and instead of them those that the server reports."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from lmspan import semconv as sc
-from lmspan.instrumentation.kit.facts import field, put, stored
-from lmspan.instrumentation.kit.usage import usage_facts
+from lmspan.instrumentation.kit.facts import put, stored
 
-_PARTS: Final = (
-    "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens_details",
-)  # fmt: skip
 # LogiLLM's own counts, where 0 also means that a count is unknown
 _OWN: Final = (
     ("input_tokens", sc.USAGE_INPUT_TOKENS),
@@ -18,60 +14,47 @@ _OWN: Final = (
     ("cached_tokens", sc.USAGE_CACHE_READ_TOKENS),
     ("reasoning_tokens", sc.USAGE_REASONING_TOKENS),
 )
+# provider -> parts of the names of the models that LogiLLM has a price for; it takes another model for one of them
+_PRICED: Final = {
+    "openai": ("gpt-5", "gpt-4", "gpt-3.5", "o1"),
+    "anthropic": ("opus", "sonnet", "haiku"),
+}
+_NO_PRICE: Final = "logillm has no price for this model"
 
 
-def response_facts(answer: Any, completion: Any, *, cached: bool) -> dict[str, Any]:
-    """Return the attributes of an answer: of LogiLLM's `Completion`, and of the API's own object if that is known."""
+def completion_facts(completion: Any, *, model: str, cached: bool) -> dict[str, Any]:
+    """Return the attributes of LogiLLM's own `Completion`; an empty dict if there is none."""
     own = stored(completion)
-    usage = stored(own.get("usage"))
+    usage, metadata = stored(own.get("usage")), own.get("metadata")
+    known = metadata if type(metadata) is dict else {}
     tokens = stored(usage.get("tokens"))
     facts: dict[str, Any] = {}
-    put(facts, sc.RESPONSE_ID, field(answer, "id"), str)
-    put(facts, sc.RESPONSE_MODEL, own.get("model"), str)
-    put(facts, sc.RESPONSE_MODEL, field(answer, "model"), str)
-    reasons = _reasons(answer) or [own.get("finish_reason")]
-    if all(type(reason) is str for reason in reasons):
-        facts[sc.RESPONSE_FINISH_REASONS] = reasons
+    for value in (known.get("response_id"), known.get("message_id")):
+        put(facts, sc.RESPONSE_ID, value, str)
+    for value in (own.get("model"), known.get("model")):
+        put(facts, sc.RESPONSE_MODEL, value, str)
+    if type(own.get("finish_reason")) is str:
+        facts[sc.RESPONSE_FINISH_REASONS] = [own["finish_reason"]]
     if cached:
         facts[sc.CACHE_HIT] = True  # its tokens and cost were counted when it was made
         put(facts, sc.CACHE_SAVED_TOKENS, _tokens(tokens) or None, int)
         return facts
-    _add_usage(facts, answer, tokens)
-    put(facts, sc.COST_AMOUNT, usage.get("cost"), float)
-    if sc.COST_AMOUNT in facts:
-        facts.update({sc.COST_UNIT: "USD", sc.COST_SOURCE: "logillm"})
-    return facts
-
-
-def _reasons(answer: Any) -> list[Any]:
-    """Return the finish reasons: one for each of OpenAI's choices, else the only one."""
-    choices = field(answer, "choices")
-    if type(choices) is list and choices:
-        return [field(choice, "finish_reason") for choice in choices]
-    reason = field(answer, "stop_reason") or field(answer, "finish_reason")
-    return [reason] if reason is not None else []
-
-
-def _add_usage(facts: dict[str, Any], answer: Any, tokens: dict[str, Any]) -> None:
-    """Add the token counts that the API reports, else LogiLLM's own."""
-    usage = _merged(answer["usages"]) if type(answer) is dict and "usages" in answer else field(answer, "usage")
-    usage_facts(facts, usage)
-    if sc.USAGE_INPUT_TOKENS not in facts and _tokens(tokens):
+    if _tokens(tokens):
         for name, attribute in _OWN:
             put(facts, attribute, tokens.get(name) or None, int)
+    return {**facts, **_cost(own.get("provider"), model, usage.get("cost"))}
 
 
-def _merged(usages: list[Any]) -> Any:
-    """Return the usage of a stream, the last value of each count: Anthropic's events report it in parts.
-
-    The first of several is that of Anthropic's `message_start`, whose output tokens are a placeholder.
-    """
-    if field(usages[-1], "prompt_tokens") is not None:
-        return usages[-1]
-    merged = {name: value for usage in usages for name in _PARTS if (value := field(usage, name)) is not None}
-    if all(field(usage, "output_tokens") is None for usage in usages[1:]):
-        merged.pop("output_tokens", None)
-    return merged
+def _cost(provider: Any, model: str, cost: Any) -> dict[str, Any]:
+    """Return LogiLLM's estimate, or the reason why it is none."""
+    facts: dict[str, Any] = {}
+    put(facts, sc.COST_AMOUNT, cost, float)
+    if not facts:
+        return {}
+    names = _PRICED.get(provider, ("",)) if type(provider) is str else ("",)
+    if not any(name in model.lower() for name in names):
+        return {sc.COST_UNKNOWN_REASON: _NO_PRICE}
+    return {**facts, sc.COST_UNIT: "USD", sc.COST_SOURCE: "logillm"}
 
 
 def _tokens(tokens: dict[str, Any]) -> int:
