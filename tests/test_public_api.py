@@ -89,6 +89,7 @@ def test_every_name_of_the_table_is_used_once_and_says_what_it_is():
             "output",
             "session",
             "user",
-            "code",
+            "openai",
+            "aws",
         )
         assert (meaning.source == semconv.OWN) == name.startswith("lmspan.")

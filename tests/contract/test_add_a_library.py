@@ -24,7 +24,7 @@ ANSWER = '{"role":"assistant","parts":[{"type":"text","content":"It is sunny."}]
 def smallagent(monkeypatch):
     """The library, importable, and with its line in LIBRARIES."""
     monkeypatch.syspath_prepend(EXAMPLE)
-    row = instrumentation.Library("smallagent", "instrumentor", "SmallAgentInstrumentor")
+    row = instrumentation.Library(("smallagent",), "instrumentor", "SmallAgentInstrumentor")
     monkeypatch.setitem(instrumentation.LIBRARIES, "smallagent", row)
     yield importlib.import_module("smallagent")
     for name in ("smallagent", "instrumentor"):

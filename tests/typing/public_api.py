@@ -145,7 +145,7 @@ def options(exporter: SpanExporter) -> None:
     lmspan.init(exporters="oltp")  # type: ignore[arg-type]
     lmspan.init(exporters=["oltp"])  # type: ignore[list-item]
     lmspan.init(exporters=[3])  # type: ignore[list-item]
-    lmspan.init(instrument="langchain")  # type: ignore[arg-type]
+    lmspan.init(instrument="haystack")  # type: ignore[arg-type]
     lmspan.init(instrument=["dsypy"])  # type: ignore[list-item]
     lmspan.init(capture_content="all")  # type: ignore[arg-type]
     lmspan.init(events="logs")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The current call, and the OpenTelemetry context that it is in.
 
-The innermost call is in the context under `CURRENT`, its span under OpenTelemetry's own key. A parent is the call that
+The innermost call is in the context under `CURRENT`, its span under OpenTelemetry's own key. An instrumentation that
+records through lmspan makes only its span current, which knows the call. A parent is the call that
 a source names, else the innermost call of the context, else there is none; a thread-local stack is never used.
 """
 
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from lmspan import semconv as sc
 from lmspan.context.attributes import ATTRIBUTES
@@ -26,6 +27,13 @@ SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context()
 
 BAGGAGE: Final = next(iter(baggage.set_baggage("", "", otel_context.Context())))
 """The key under which a context holds its baggage: a look is cheaper than the API's question."""
+
+
+class CallSpan(Span):
+    """The span that another instrumentation makes current, and that a source records as a call."""
+
+    call: LiveCall
+
 
 _SESSION_NAMES: Final = (sc.SESSION_ID, sc.USER_ID, sc.CONVERSATION_ID)
 
@@ -45,12 +53,21 @@ def session_facts(context: Context) -> dict[str, Any]:
     return {**facts, **attributes} if attributes else facts
 
 
+def innermost_call(context: Context) -> LiveCall | None:
+    """Return the innermost call of a context: that of its span, where the span stands for a call."""
+    call: Any = context.get(CURRENT)
+    span: Any = context.get(SPAN)
+    if call is not None and call.span is span:
+        return call  # type: ignore[no-any-return] # a context holds values of any type
+    return span.call if isinstance(span, CallSpan) else call
+
+
 def current_call() -> LiveCall | None:
     """Return the innermost call of the current context that is still open, if any."""
-    call: Any = otel_context.get_current().get(CURRENT)
+    call = innermost_call(otel_context.get_current())
     while call is not None and call.ended:
         call = call.parent
-    return call  # type: ignore[no-any-return] # a context holds values of any type
+    return call
 
 
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
@@ -64,7 +81,7 @@ def surroundings(current: Context, named: LiveCall | None, process_context: Cont
     `named` is the parent that the source names, if it names one; `process_context` is the one that this process was
     started in.
     """
-    innermost: Any = current.get(CURRENT)
+    innermost = innermost_call(current)
     if named is not None:
         return named, current if named is innermost else named.context
     if innermost is None:

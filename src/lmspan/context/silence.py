@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 
 from lmspan import semconv as sc
+from lmspan.context.current import innermost_call
 from lmspan.guard import guarded
-from lmspan.lifecycle import CURRENT, Operation
+from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,6 @@ def patch(patches: Patches) -> None:
 
 
 def _no_span(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    call: Any = otel_context.get_current().get(CURRENT)
+    call = innermost_call(otel_context.get_current())
     is_recorded = call is not None and not call.ended and call.operation in _DATA
     return None if is_recorded else wrapped(*args, **kwargs)

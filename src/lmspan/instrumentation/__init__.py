@@ -1,6 +1,7 @@
-"""Sources: one package per library, each an instrumentor in OpenTelemetry's sense, found by name.
+"""Sources: an instrumentor in OpenTelemetry's sense for each library, by name.
 
-Another library is one more line in `LIBRARIES`. Which versions of it can be instrumented stands on its instrumentor.
+Another library is one more line in `LIBRARIES`. Its instrumentor states the versions that can be instrumented. `genai`
+has those libraries that an instrumentation of OpenTelemetry's records.
 """
 
 from __future__ import annotations
@@ -17,21 +18,37 @@ from lmspan.guard import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmspan.instrumentation.genai import GenAIInstrumentor
     from lmspan.instrumentation.kit.instrumentor import Instrumentor
 
 
 class Library(NamedTuple):
-    """A supported library: the module that programs import, and where its instrumentor is."""
+    """A supported library: the modules that must be installed, and where its instrumentor is."""
 
-    module: str
+    modules: tuple[str, ...]
     instrumentor: str
     class_name: str
 
 
+def _official(module: str, class_name: str, name: str = "") -> Library:
+    """Return a library that an instrumentation of OpenTelemetry's records, which must be installed as well."""
+    instrumentation = name or f"genai.{module}"
+    modules = (module, f"opentelemetry.instrumentation.{instrumentation}")
+    return Library(modules, "lmspan.instrumentation.genai", class_name)
+
+
 LIBRARIES: Final[dict[str, Library]] = {
-    "dspy": Library("dspy", "lmspan.instrumentation.dspy", "DSPyInstrumentor"),
-    "logillm": Library("logillm", "lmspan.instrumentation.logillm", "LogiLLMInstrumentor"),
-    "llmproc": Library("llmproc", "lmspan.instrumentation.llmproc", "LLMProcInstrumentor"),
+    "dspy": Library(("dspy",), "lmspan.instrumentation.dspy", "DSPyInstrumentor"),
+    "logillm": Library(("logillm",), "lmspan.instrumentation.logillm", "LogiLLMInstrumentor"),
+    "llmproc": Library(("llmproc",), "lmspan.instrumentation.llmproc", "LLMProcInstrumentor"),
+    "openai": _official("openai", "OpenAI"),
+    "anthropic": _official("anthropic", "Anthropic"),
+    "google": _official("google.genai", "Google", "google_genai"),
+    "bedrock": _official("botocore", "Bedrock", "genai.bedrock"),
+    "langchain": _official("langchain_core", "LangChain", "genai.langchain"),
+    "llama-index": _official("llama_index.core", "LlamaIndex", "genai.llama_index"),
+    "openai-agents": _official("agents", "OpenAIAgents", "genai.openai_agents"),
+    "smolagents": _official("smolagents", "Smolagents"),
 }
 
 
@@ -43,7 +60,6 @@ def choose(names: tuple[str, ...] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(name for name, library in LIBRARIES.items() if _is_installed(library))
     if names == ("all",):
-        instrument_others()
         return choose(None)
     for name in names:
         library = LIBRARIES.get(name)
@@ -57,10 +73,10 @@ def choose(names: tuple[str, ...] | None) -> tuple[str, ...]:
     return names
 
 
-def load(name: str) -> Instrumentor:
+def load(name: str) -> Instrumentor | GenAIInstrumentor:
     """Return the instrumentor of a library, one per process. Does not import the library."""
     library = LIBRARIES[name]
-    instrumentor: Instrumentor = getattr(import_module(library.instrumentor), library.class_name)()
+    instrumentor: Instrumentor | GenAIInstrumentor = getattr(import_module(library.instrumentor), library.class_name)()
     return instrumentor
 
 
@@ -89,8 +105,9 @@ def use(name: str) -> Callable[[], None]:
 
 def instrument_others() -> None:
     """Turn on every other installed OpenTelemetry instrumentor; leave out and report one that raises."""
+    ours = {module for library in LIBRARIES.values() for module in library.modules}
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
-        if not entry_point.name.startswith("lmspan-"):
+        if not entry_point.name.startswith("lmspan-") and entry_point.module not in ours:
             guarded(_instrument)(entry_point)
 
 
@@ -102,6 +119,6 @@ def _instrument(entry_point: Any) -> None:
 
 def _is_installed(library: Library) -> bool:
     try:
-        return importlib.util.find_spec(library.module) is not None
+        return all(importlib.util.find_spec(module) is not None for module in library.modules)
     except (ImportError, ValueError):
         return False

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 
 from lmspan.context import processes
+from lmspan.context.current import innermost_call
 from lmspan.guard import guarded, leave_no_trace
-from lmspan.lifecycle import CURRENT
 from lmspan.patching import Patches
 from lmspan.session.init import init
 
@@ -75,7 +75,7 @@ def _carry_into_subprocesses(session: Session) -> None:
 def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Add the current context to the environment of a recorded child."""
     try:
-        if len(args) <= _ENV_POSITION and CURRENT in otel_context.get_current():
+        if len(args) <= _ENV_POSITION and innermost_call(otel_context.get_current()) is not None:
             kwargs = _with_context(kwargs) or kwargs
         return wrapped(*args, **kwargs)
     except BaseException as error:

@@ -125,10 +125,12 @@ class Recorder:
         owned: bool = True,
         links: tuple[Link, ...] = (),
         start_time: int | None = None,
+        context: Context | None = None,
     ) -> LiveCall:
         """Start a span and make it current. `facts` are known now: samplers and processors see them.
 
-        A call that is not `owned` ends with its parent at the latest. Raises only what a subscriber raises on purpose.
+        A call that is not `owned` ends with its parent at the latest. With a `context` the call starts in it, and the
+        source makes the span current. Raises only what a subscriber raises on purpose.
         """
         call = LiveCall(operation, name, source, instance, inputs)
         call.call_id = call_id
@@ -136,7 +138,7 @@ class Recorder:
         call.owned = owned
         call.start_time_unix_nano = start_time or self.clock()
         try:
-            self._place(call, parent_id, facts or {}, links)
+            self._place(call, parent_id, facts or {}, links, context)
             if not owned:
                 self._depend(call)
         except BaseException as error:  # an interrupt: the source does not know of the call yet
@@ -149,9 +151,16 @@ class Recorder:
             raise stop
         return call
 
-    def _place(self, call: LiveCall, parent_id: str, facts: Mapping[str, Any], links: tuple[Link, ...]) -> None:
-        """Start the span of a call under its parent, and attach both."""
-        before = otel_context.get_current()
+    def _place(
+        self,
+        call: LiveCall,
+        parent_id: str,
+        facts: Mapping[str, Any],
+        links: tuple[Link, ...],
+        given: Context | None,
+    ) -> None:
+        """Start the span of a call under its parent, and attach both where no context is given."""
+        before = otel_context.get_current() if given is None else given
         named = self.open.get(parent_id) if parent_id else None
         parent, context = surroundings(before, named, self.process_context)
         if parent_id and named is None:
@@ -168,7 +177,8 @@ class Recorder:
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
         call.context = with_entries(before, {CURRENT: call, SPAN: span, **(silence.entries(call.operation) or {})})
-        otel_context.attach(call.context)
+        if given is None:
+            otel_context.attach(call.context)
         self.open[call.call_id] = call
 
     def _start_span(self, call: LiveCall, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> None:
@@ -253,11 +263,15 @@ class Recorder:
         content: Mapping[str, Any] | None = None,
         redacted: bool = False,
         severity: SeverityNumber = SeverityNumber.INFO,
+        name: str = "",
     ) -> None:
-        """Add a point in time to a call: a span event, or a log record. Subscribers receive `content` as it is."""
+        """Add a point in time to a call: a span event, or a log record. Subscribers receive `content` as it is.
+
+        `name` is the event's on the span, where it is not lmspan's.
+        """
         if not call.recording:
             return
-        name = EVENT_NAMES.get(event, f"lmspan.{event}")
+        name = name or EVENT_NAMES.get(event, f"lmspan.{event}")
         for watcher in call.watchers:
             watcher.event(call, event, {**attributes, **content} if content else attributes)
         attributes = dict(attributes) if redacted else self.content.facts(attributes)

@@ -15,6 +15,7 @@ from lmspan.semconv.events import *
 from lmspan.semconv.metrics import *
 from lmspan.semconv.naming import *
 from lmspan.semconv.naming import ATTRIBUTES
+from lmspan.semconv.official import *
 from lmspan.semconv.openinference import *
 from lmspan.semconv.program import *
 

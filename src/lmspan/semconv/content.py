@@ -11,6 +11,7 @@ INPUT_MESSAGES: Final = attribute("gen_ai.input.messages", JSON, "the messages o
 OUTPUT_MESSAGES: Final = attribute("gen_ai.output.messages", JSON, "the messages of the response", content=True)
 SYSTEM_INSTRUCTIONS: Final = attribute("gen_ai.system_instructions", JSON, "the system prompt, where the request carries it apart from the messages", content=True)
 TOOL_DEFINITIONS: Final = attribute("gen_ai.tool.definitions", JSON, "the tools that the model may call", content=True)
+PROMPT_VARIABLE: Final = attribute("gen_ai.prompt.variable.", JSON, "a value that the program fills into the prompt, by its name", content=True)
 TOOL_CALL_ARGUMENTS: Final = attribute("gen_ai.tool.call.arguments", JSON, "the arguments of the tool call", content=True)
 TOOL_CALL_RESULT: Final = attribute("gen_ai.tool.call.result", JSON, "the result of the tool call, as an object", content=True)
 RETRIEVAL_QUERY: Final = attribute("gen_ai.retrieval.query.text", STRING, "the query", content=True)

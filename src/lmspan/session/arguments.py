@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     Exporter = SpanExporter | SpanProcessor
 
 ExporterName = Literal["file", "otlp", "console", "none"]
-LibraryName = Literal["dspy", "logillm", "llmproc", "all"]
+LibraryName = Literal[
+    "dspy", "logillm", "llmproc", "openai", "anthropic", "google", "bedrock", "langchain", "llama-index",
+    "openai-agents", "smolagents", "all",
+]  # fmt: skip
 CaptureContent = Literal["none", "span", "event", "both"]
 EventTarget = Literal["span", "log", "both"]
 

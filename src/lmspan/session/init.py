@@ -294,7 +294,7 @@ def _started(arguments: Arguments) -> Session:
         )
         _add_processors(session, resolved, redactor)
         _install_recorder(session, resolved, redactor, arguments.meter_provider, arguments.logger_provider)
-        _instrument(session, names)
+        _instrument(session, names, others=resolved.instrument == ("all",))
     except BaseException as error:
         session.shutdown(timeout_s=0)
         if not isinstance(error, Exception) or isinstance(error, (CallbackError, InstrumentationError)):
@@ -369,12 +369,14 @@ def _install_recorder(
     session._undo += [lambda: recorder.install(before), new.close]
 
 
-def _instrument(session: Session, names: tuple[str, ...]) -> None:
+def _instrument(session: Session, names: tuple[str, ...], *, others: bool = False) -> None:
     """Instrument the chosen libraries until the session is shut down."""
     propagation.install()
     session._undo.append(propagation.uninstall)
     session._undo += [instrumentation.use(name) for name in names]
     session.instrumented = names
+    if others:
+        instrumentation.instrument_others()
 
 
 before_each(listen)

@@ -12,7 +12,20 @@ import sys
 
 # A process that imports none of these has nothing to record. An import of lmspan in every child would add a fifth of a
 # second to its start.
-_LIBRARIES = ("lmspan", "dspy", "logillm", "llmproc")
+_LIBRARIES = (
+    "lmspan",
+    "dspy",
+    "logillm",
+    "llmproc",
+    "openai",
+    "anthropic",
+    "google.genai",
+    "botocore",
+    "langchain_core",
+    "llama_index.core",
+    "agents",
+    "smolagents",
+)
 
 
 def _start(first, quiet=True):
