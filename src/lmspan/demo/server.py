@@ -105,6 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection. Each server sets its `script`, `exchanges` and `wires` on its own subclass."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets: the second would wait for an acknowledgement
     script: Callable[[dict[str, Any]], Reply]
     exchanges: list[Exchange]
     wires: tuple[Wire, ...]
