@@ -29,6 +29,7 @@ _MODULE: Final = frozenset((Operation.WORKFLOW, Operation.MODULE, Operation.AGEN
 _LM: Final = frozenset((Operation.LM,))
 _OPTIMIZE: Final = frozenset((Operation.OPTIMIZE,))
 _EVALUATE: Final = frozenset((Operation.EVALUATE,))
+_ANNOUNCED: Final = _MODULE | _LM | _OPTIMIZE | _EVALUATE
 
 _NO_PARAMETERS: Final = frozenset(("messages", "prompt", "api_key", "args"))
 _PLAIN: Final = frozenset((str, int, float, bool))
@@ -48,10 +49,19 @@ def _context(moment: Moment) -> logillm.CallbackContext:
     call = moment.call
     new = logillm.CallbackContext(
         call_id=call.call_id,
-        parent_call_id=call.parent_id or None,
+        parent_call_id=_parent_id(call),
         start_time_unix_nano=call.start_time_unix_nano,
     )
     return _contexts.setdefault(moment.live, new)  # a queued hook may have added one on its thread
+
+
+def _parent_id(call: LiveCall) -> str | None:
+    """Return the id of the innermost call around a call that has events of its own: a turn has none."""
+    while call.parent is not None:
+        call = call.parent
+        if call.operation in _ANNOUNCED:
+            return call.call_id
+    return call.parent_id or None
 
 
 def _duration(call: LiveCall) -> float:
