@@ -7,12 +7,16 @@ where the example itself does not.
 
 import ast
 import asyncio
+import contextlib
 import inspect
+import io
 import json
 import re
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
 from llmproc import LLMProgram
@@ -238,14 +242,9 @@ def weather(city: str) -> str:
     return f"sun in {city}"
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
+@contextlib.contextmanager
+def place():
     """A directory with the files of the programs, whose tools include one."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("config.toml", "examples/minimal.toml", "examples/mcp.toml"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(CONFIG)
     from_toml = LLMProgram.from_toml.__func__
 
     def with_a_tool(cls, toml_file, **options):
@@ -253,8 +252,12 @@ def place(tmp_path, monkeypatch):
         program.register_tools([weather])
         return program
 
-    monkeypatch.setattr(LLMProgram, "from_toml", classmethod(with_a_tool))
-    yield tmp_path
+    tool = patch.object(LLMProgram, "from_toml", classmethod(with_a_tool))
+    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory), tool:
+        Path("examples").mkdir()
+        for name in ("config.toml", "examples/minimal.toml", "examples/mcp.toml"):
+            Path(name).write_text(CONFIG)
+        yield
     CallbackManager().enable()
     CallbackManager().clear()
     lmspan.unsubscribe_all()
@@ -271,13 +274,23 @@ def test_every_example_of_every_document_is_run():
     assert sorted(ALL) == sorted((document, name) for document, examples in EXAMPLES.items() for name in examples)
 
 
-@pytest.mark.parametrize(("document", "name"), ALL, ids=[f"{document}: {name}" for document, name in ALL])
-def test_an_example_runs_as_printed_with_its_import_lines_changed(document, name, place, capsys):
+def output_of(document, name):
+    """Run an example with its import lines changed; return what it prints."""
     example = EXAMPLES[document][name]
     code = with_imports_changed(printed_in(document)[name])
     names = {"lmspan": lmspan, "lines": lines, "__name__": "__main__"}
     look = called(("toolu_1", "weather", {"city": "Graz"}), usage=tokens(30, 10))
     script = (look, Reply("It is sunny.", usage=tokens(40, 5))) * 3
-    with serving(*script) as server, asking(server), recording():
+    printed = io.StringIO()
+    with place(), serving(*script) as server, asking(server), recording(), contextlib.redirect_stdout(printed):
         execute(f"{example.before}\n{code}\n{example.after}", names)
-    assert re.fullmatch(example.printed, capsys.readouterr().out), example.printed
+    return printed.getvalue()
+
+
+def prints_what_it_says(document, name):
+    return re.fullmatch(EXAMPLES[document][name].printed, output_of(document, name)) is not None
+
+
+@pytest.mark.parametrize(("document", "name"), ALL, ids=[f"{document}: {name}" for document, name in ALL])
+def test_an_example_runs_as_printed_with_its_import_lines_changed(document, name):
+    assert prints_what_it_says(document, name), EXAMPLES[document][name].printed
