@@ -241,6 +241,16 @@ def test_a_failing_part_of_a_composite_does_not_affect_the_others(caplog):
     assert "hook on_lm_start of CompositeCallback failed" in caplog.text
 
 
+def test_a_failing_part_of_a_composite_that_the_program_calls_does_not_affect_the_others():
+    class Broken(DspyCallback):
+        def on_module_start(self, call_id, module_name, inputs):
+            raise ValueError(module_name)
+
+    collecting = CollectingCallback()
+    CompositeCallback([Broken(), collecting]).on_module_start("1", "Predict", {})
+    assert kinds(collecting) == ["ModuleStart"]
+
+
 def test_a_subclass_of_a_composite_hears_with_its_own_hooks_and_forwards_by_super():
     heard = []
 

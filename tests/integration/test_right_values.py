@@ -23,6 +23,7 @@ from lmspan.callbacks.logillm import (
     get_current_call_id,
 )
 from lmspan.testing import recording
+from support import every_library
 from support.llmproc import asking, program
 from support.llmproc import weather as look
 from support.logillm_programs import ANSWER, FINISH, WEATHER, mock, predict, react
@@ -227,6 +228,15 @@ def test_responses_and_turns_are_heard_of_every_agent(agent):
     assert len(turns) == 2
     assert all(has_response for _, has_response, _ in turns)
     assert "sun in Graz" in turns[0][2]
+
+
+@pytest.mark.parametrize("library", every_library.AGENTS)
+def test_a_turn_that_an_error_ends_has_no_end_as_llmproc_has_none(library):
+    heard = []
+    callback = {"turn_start": lambda: heard.append("start"), "turn_end": lambda: heard.append("end")}
+    with lmspan.subscribed(callback), contextlib.suppress(Exception):
+        every_library.AGENTS[library](fails=True)
+    assert heard == ["start"]
 
 
 def test_a_failing_tool_is_a_result_of_its_turn():
