@@ -125,7 +125,8 @@ class Watch:
         hooks = self._table.events.get(event, ())
         if event not in _KNOWN:
             hooks = (*hooks, *self._table.events.get(ANY_EVENT, ()))
-        delivery.deliver(hooks, Moment(call, event, attributes))
+        if hooks:
+            delivery.deliver(hooks, Moment(call, event, attributes))
 
     def end(self, call: LiveCall) -> None:
         """Add the call to the run's result, then run its end hooks."""
