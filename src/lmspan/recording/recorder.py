@@ -36,6 +36,7 @@ from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surrou
 from lmspan.context.processes import from_environment
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Event, Life, LiveCall, LocalContent, Operation
+from lmspan.recording.prices import add_cost
 from lmspan.recording.totals import count, totals_of
 from lmspan.semconv.spans import EVENT_NAMES, SHAPES, first_facts
 
@@ -427,6 +428,7 @@ class Recorder:
             if error is not None and call.parent is not None:
                 call.parent.failure_below = error
         _add_gathered(call)
+        add_cost(call)
         if self._openinference:
             facts.update({other: facts[name] for name, other in sc.OPENINFERENCE_TOKENS.items() if name in facts})
         facts.update(self.content.facts(facts))
