@@ -29,6 +29,15 @@ def _a_subscription_starts_no_session():
     subscriptions.before_each(None)
 
 
+@pytest.fixture(autouse=True)
+def _no_price_list(request, monkeypatch):
+    """Facts do not depend on an extra that is installed or not; the tests of prices ask for the list."""
+    from lmspan.recording import prices  # noqa: PLC0415 - the same
+
+    if "price_list" not in request.fixturenames:
+        monkeypatch.setattr(prices, "_library", lambda: None)
+
+
 class Complaints(logging.Handler):
     """What the SDK says of how its spans are used: ended twice, or written to after their end."""
 

@@ -66,7 +66,6 @@ def facts(recorded, name):
     assert found.pop(sc.CALL_ID)
     assert found.pop(sc.RESPONSE_ID)
     found.pop(sc.RESPONSE_TIME_TO_FIRST_CHUNK, None)
-    found.pop(sc.COST_UNKNOWN_REASON, None)  # of genai-prices, which has no price for these models
     return found
 
 

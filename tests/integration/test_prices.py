@@ -18,11 +18,17 @@ from support.programs import KEY, model
 from support.wires import serving, tokens
 
 genai_prices = pytest.importorskip("genai_prices")
+pytestmark = pytest.mark.usefixtures("price_list")
 
 SOURCE = f"genai-prices {genai_prices.__version__}"
 CLAUDE = {"provider": "anthropic", "model": "claude-sonnet-4-5"}
 MINI_USD = pytest.approx((80 * 0.15 + 20 * 0.075 + 50 * 0.6) / 1e6)  # gpt-4o-mini, 20 of 100 tokens cached
 CLAUDE_USD = pytest.approx((75 * 3 + 20 * 0.3 + 5 * 3.75 + 50 * 15) / 1e6)  # 20 read from the cache, 5 written to it
+
+
+@pytest.fixture
+def price_list():
+    """Ask for the price list, which other tests do not have."""
 
 
 def cost(recorded, name):
