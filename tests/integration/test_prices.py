@@ -8,6 +8,7 @@ import openai
 import pytest
 
 import lmspan
+from lmspan import guard
 from lmspan import semconv as sc
 from lmspan.demo.server import Reply
 from lmspan.recording import prices
@@ -181,6 +182,17 @@ def not_installed(monkeypatch):
     prices._library.cache_clear()
     yield
     prices._library.cache_clear()
+
+
+def test_a_release_that_cannot_be_imported_costs_the_price_and_is_tried_once(monkeypatch, tmp_path, not_installed):
+    (tmp_path / "genai_prices.py").write_text("raise RuntimeError('broken')")
+    monkeypatch.delitem(sys.modules, "genai_prices")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = guard.failures.total()
+    for _ in range(2):
+        _, found = stated(input_tokens=100, output_tokens=50)
+        assert found == (None, None, None, None)
+    assert guard.failures.total() == before + 1
 
 
 @pytest.mark.usefixtures("not_installed")

@@ -189,7 +189,9 @@ def _name(held: Fields, names: tuple[str, ...]) -> str:
 
 def _of_format(held: Fields, modality: str) -> str:
     """Return the media type for the name of a format (`wav`), or for the suffix of a file's name."""
-    written = held.get(_name(held, _FORMAT), "").lower()
+    written: str = held.get(_name(held, _FORMAT), "").lower()
+    if "/" in written:  # LiteLLM's format is a media type
+        return written
     if written and modality != "document":
         return _MIME_TYPES.get(written, f"{modality}/{written}")
     suffix = written or held.get(_name(held, ("filename", "name")), "").rpartition(".")[2].lower()

@@ -98,6 +98,12 @@ def _amount(library: Any, facts: dict[str, Any], model: str, time_unix_nano: int
 
 @functools.cache
 def _library() -> Any:
+    """Return the module, None if it is not installed or broken: that is logged once."""
+    return _imported()
+
+
+@guarded
+def _imported() -> Any:
     try:
         return importlib.import_module("genai_prices")
     except ImportError:

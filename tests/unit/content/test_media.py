@@ -74,6 +74,10 @@ PARTS = {
         {"type": "file", "file": {"file_id": "file-1"}},
         {"type": "file", "modality": "document", "file_id": "file-1"},
     ),
+    "LiteLLM, stored file": (
+        {"type": "file", "file": {"file_id": "gs://b/a", "format": "video/mp4"}},
+        {"type": "file", "modality": "video", "mime_type": "video/mp4", "file_id": "gs://b/a", "format": "video/mp4"},
+    ),
     "Responses, image": ({"type": "input_image", "image_url": url(PNG)}, blob(PNG, "image/png")),
     "Responses, link": ({"type": "input_image", "image_url": LINK, "detail": "auto"}, uri("image", detail="auto")),
     "Responses, stored image": (
