@@ -387,6 +387,67 @@ def test_a_library_without_its_instrumentation_is_not_installed(monkeypatch):
         instrumentation.choose(("openai",))
 
 
+class Odd:
+    """A value that no client expects, and whose code must not run on behalf of a recording."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __iter__(self):
+        raise RuntimeError
+
+    def __str__(self):
+        raise AssertionError
+
+
+ODD_MESSAGES = [
+    None, "why?", 3, [None], ["why?"], [Odd()], Odd(), [{"role": "user", "content": Odd()}], [{"role": None}],
+    [{"role": "assistant", "tool_calls": [{}]}], [{"role": "user", "content": [None, 3, {"type": "image_url"}]}],
+]  # fmt: skip
+ODD_SETTINGS = [
+    {"stop": 3}, {"tools": 3}, {"tools": [None]}, {"temperature": "x"}, {"temperature": Odd()}, {"seed": 2**70},
+    {"response_format": 3}, {"stream": 1}, {"n": "2"}, {"model": None}, {"model": Odd()},
+]  # fmt: skip
+
+
+def outcome(function, **arguments):
+    try:
+        result = function(**arguments)
+    except Exception as error:  # noqa: BLE001 - whatever the client raises
+        return type(error), str(error)
+    return isinstance(result, openai.Stream), hasattr(result, "id")
+
+
+async def outcome_async(function, **arguments):
+    try:
+        return hasattr(await function(**arguments), "id")
+    except Exception as error:  # noqa: BLE001 - the same
+        return type(error), str(error)
+
+
+def odd_outcomes(server):
+    asks = client_of(server).chat.completions.create, messages_of(server).create, client_of(server).responses.create
+    for messages in ODD_MESSAGES:
+        yield outcome(asks[0], model="asked", messages=messages)
+        yield outcome(asks[1], model="asked", messages=messages, max_tokens=9)
+        yield outcome(asks[2], model="asked", input=messages)
+        of_tasks = client_of(server, openai.AsyncOpenAI).chat.completions.create
+        yield asyncio.run(outcome_async(of_tasks, model="asked", messages=messages))
+    for settings in ODD_SETTINGS:
+        yield outcome(asks[0], **{"model": "asked", "messages": SAID, **settings})
+
+
+def test_a_program_has_the_results_and_exceptions_that_it_has_without_a_recording():
+    with serving(REPLY) as server:
+        plain = list(odd_outcomes(server))
+        with recording() as recorded:
+            recorded_ones = list(odd_outcomes(server))
+            assert trace.get_current_span() is trace.INVALID_SPAN
+    assert recorded_ones == plain
+    recorded.assert_conventions()
+    assert {span.parent for span in recorded.spans} == {None}
+
+
 PROGRAM = """
 import sys
 import lmspan

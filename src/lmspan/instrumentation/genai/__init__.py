@@ -19,6 +19,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from lmspan.context import propagation
 from lmspan.guard import is_from_signal_handler
 from lmspan.instrumentation.genai.content import always_captured
+from lmspan.instrumentation.genai.harmless import wrappers_of
 from lmspan.instrumentation.genai.spans import CallTracerProvider
 from lmspan.patching import Patches
 
@@ -91,7 +92,7 @@ class GenAIInstrumentor:
         official = getattr(import_module(self.package), self.class_name)()
         if official.is_instrumented_by_opentelemetry:
             return  # the program has turned it on
-        with always_captured():
+        with always_captured(), wrappers_of(self.package):
             official.instrument(
                 tracer_provider=CallTracerProvider(self.name),
                 meter_provider=NoOpMeterProvider(),  # the recorder measures the calls,

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
+from lmspan.content.numbers import plain_number
+from lmspan.instrumentation.kit.facts import put
 from lmspan.lifecycle import Operation
 from lmspan.patching import Patches
 
@@ -24,6 +26,8 @@ _HANDLER: Final = "opentelemetry.util.genai.handler"
 _VARIABLES: Final = "opentelemetry.util.genai.environment_variables"
 _TEXTS: Final = frozenset((sc.RETRIEVAL_QUERY,))
 _MESSAGES: Final = frozenset((sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES))
+
+_KINDS: Final = {sc.STRING: str, sc.INT: int, sc.DOUBLE: float, sc.BOOL: bool, sc.STRINGS: list}
 
 _turning_on: Final[ContextVar[bool]] = ContextVar("lmspan-genai-turning-on", default=False)
 
@@ -58,15 +62,37 @@ def _mode(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: di
 
 
 def payload_of(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the facts among the attributes of a span, and the content as values."""
+    """Return the facts among the attributes of a span, with the provider's name of the conventions, and the content."""
     facts: dict[str, Any] = {}
     payload: dict[str, Any] = {}
     for name, value in attributes.items():
         if name in sc.CONTENT or name.startswith(sc.PROMPT_VARIABLE):
             payload[name] = _content(name, value)
-        else:
-            facts[name] = value
+        elif (fact := _fact(value)) is not None:
+            meaning = sc.ATTRIBUTES.get(name)
+            put(facts, name, fact, _KINDS.get(meaning.type if meaning is not None else "", type(fact)))
+    provider = facts.get(sc.PROVIDER_NAME)
+    if provider in sc.PROVIDER_NAMES:
+        facts[sc.PROVIDER_NAME] = sc.PROVIDER_NAMES[provider]
     return facts, payload
+
+
+def start_facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts that an instrumentation states when an operation starts."""
+    return payload_of(attributes)[0]
+
+
+def _fact(value: Any) -> Any:
+    """Return a value as an attribute can hold it; None for any other, which a program may have passed as a setting."""
+    kind = type(value)
+    if kind is bool:
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if kind is list or kind is tuple:
+        values = [_fact(each) for each in value]
+        return values if len({type(each) for each in values}) == 1 and None not in values else None
+    return plain_number(value)
 
 
 def _content(name: str, value: Any) -> Any:

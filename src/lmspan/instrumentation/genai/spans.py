@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode, Tr
 from lmspan import semconv as sc
 from lmspan.context.current import CallSpan
 from lmspan.guard import guarded
-from lmspan.instrumentation.genai.content import inputs_of, outputs_of, payload_of
+from lmspan.instrumentation.genai.content import inputs_of, outputs_of, payload_of, start_facts
 from lmspan.recording import recorder as recording
 from lmspan.semconv.spans import OPERATIONS
 
@@ -91,22 +91,16 @@ class CallTracer(Tracer):
         start_time: int | None,
     ) -> Span:
         around = otel_context.get_current() if context is None else context
-        operation = OPERATIONS.get(str(attributes.get(sc.OPERATION_NAME)))
+        operation = OPERATIONS.get(attributes.get(sc.OPERATION_NAME, ""))
         recorder = recording.active
         call = None
         if operation is not None:
             call_name = name.partition(" ")[2]
-            facts = _with_known_provider(attributes)
+            facts = start_facts(attributes)
             call = recorder.announce(_start, operation, call_name, self._source, facts, around, links, start_time)
         if call is None:
             return NonRecordingSpan(trace.get_current_span(around).get_span_context())
         return RecordedSpan(recorder, call)
-
-
-def _with_known_provider(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with the provider named as the conventions name it."""
-    provider = attributes.get(sc.PROVIDER_NAME)
-    return {**attributes, **({sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(provider, provider)} if provider else {})}
 
 
 def _start(
@@ -189,7 +183,7 @@ class RecordedSpan(CallSpan):
         """Put the attributes where they belong: facts on the call, content where the content rule allows it."""
         call = self.call
         facts, payload = payload_of(self._attributes)
-        call.late_facts.update(_with_known_provider(facts))
+        call.late_facts.update(facts)
         call.inputs = inputs_of(call.operation, payload)
         if self._failed and self._error is None:
             call.late_facts.setdefault(sc.ERROR_TYPE, _OTHER)
