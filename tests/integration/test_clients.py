@@ -151,6 +151,34 @@ def test_a_call_that_two_sources_see_is_one_span():
     assert recorded.totals("module Predict")["llm_calls"] == recorded.totals("chat chat")["llm_calls"] == 1
 
 
+IMPORTED_INSIDE = """
+import sys
+import lmspan
+from lmspan.testing import recording
+
+@lmspan.lm
+def think():
+    import openai
+    from support.genai import REPLY, SAID, serving
+    from support.programs import KEY
+    with serving(REPLY) as server:
+        client = openai.OpenAI(base_url=server.url, api_key=KEY)
+        return client.chat.completions.create(model="asked", messages=SAID).choices[0].message.content
+
+with recording() as recorded:
+    think()
+assert "openai" in sys.modules
+recorded.assert_tree("chat think")
+recorded.assert_conventions()
+print(recorded.attributes("chat think")["gen_ai.response.model"], recorded.totals("chat think")["input_tokens"])
+"""
+
+
+def test_a_client_that_is_imported_inside_a_call_adds_to_its_span():
+    done = run_python(IMPORTED_INSIDE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "served-1 100\n", "")
+
+
 def test_calls_of_a_client_are_in_the_tree_and_in_the_totals_of_what_is_around_them():
     @lmspan.agent
     def desk():

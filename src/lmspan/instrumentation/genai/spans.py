@@ -15,9 +15,10 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 from lmspan import semconv as sc
-from lmspan.context.current import CallSpan
+from lmspan.context.current import CallSpan, innermost_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.genai.content import inputs_of, outputs_of, payload_of, start_facts
+from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 from lmspan.semconv.spans import OPERATIONS
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanContext
 
-    from lmspan.lifecycle import LiveCall, Operation
+    from lmspan.lifecycle import LiveCall
     from lmspan.recording.recorder import Recorder
 
 
@@ -93,6 +94,9 @@ class CallTracer(Tracer):
         around = otel_context.get_current() if context is None else context
         operation = OPERATIONS.get(attributes.get(sc.OPERATION_NAME, ""))
         recorder = recording.active
+        outer = innermost_call(around)
+        if outer is not None and outer.operation is operation and operation in _OF_MODELS and not outer.ended:
+            return MergedSpan(recorder, outer, attributes)
         call = None
         if operation is not None:
             call_name = name.partition(" ")[2]
@@ -193,5 +197,33 @@ class RecordedSpan(CallSpan):
         return payload
 
 
+class MergedSpan(RecordedSpan):
+    """The span of a model's call that a source around it reports already: the call gets the facts that it lacks.
+
+    The instrumentations themselves leave such a call to what is around it, unless the program imports the client, and
+    so turns its instrumentation on, inside the call.
+    """
+
+    def __init__(self, recorder: Recorder, call: LiveCall, attributes: Mapping[str, Any]) -> None:
+        super().__init__(recorder, call)
+        self._attributes.update(attributes)
+
+    def end(self, end_time: int | None = None) -> None:
+        """Add the facts; the source ends the call."""
+        del end_time
+        if not self.call.ended:
+            self._merge()
+
+    @guarded
+    def _merge(self) -> None:
+        call = self.call
+        facts, _ = payload_of(self._attributes)
+        if call.facts.get(sc.PROVIDER_NAME) == sc.UNKNOWN_PROVIDER and sc.PROVIDER_NAME in facts:
+            call.late_facts.setdefault(sc.PROVIDER_NAME, facts[sc.PROVIDER_NAME])
+        for name in facts.keys() - call.facts.keys() - {sc.ERROR_TYPE}:
+            call.late_facts.setdefault(name, facts[name])
+
+
+_OF_MODELS: Final = (Operation.LM, Operation.EMBEDDING, Operation.RETRIEVAL)
 _OTHER: Final = "_OTHER"
 """The error type of a failure of an unknown kind, as the conventions name it."""
