@@ -331,6 +331,18 @@ def test_the_exception_of_a_call_passes_and_is_on_its_span_once():
     assert recorded.totals("invoke_agent desk")["errors"] == 1
 
 
+@pytest.mark.parametrize(("kind", "path"), [(openai.OpenAI, "url"), (anthropic.Anthropic, "address")])
+def test_attempts_of_a_client_are_events_of_one_call(kind, path):
+    busy = Reply("busy", status=429, headers={"retry-after-ms": "1"})
+    with serving(busy, busy, REPLY) as server, recording() as recorded:
+        client = kind(base_url=getattr(server, path), api_key=KEY, max_retries=2)
+        create = client.chat.completions.create if kind is openai.OpenAI else client.messages.create
+        create(model="asked", messages=SAID, max_tokens=9)
+    recorded.assert_conventions()
+    assert recorded.attributes("chat asked")[sc.ATTEMPT_COUNT] == 3
+    assert [event[sc.ERROR_TYPE] for _, event in recorded.events("chat asked")] == ["429", "429"]
+
+
 def test_a_stream_that_is_left_early_ends_its_span_and_leaves_the_context():
     with serving(Reply("one two three four", usage=USAGE)) as server, recording() as recorded:
         with chat(server, stream=True) as stream:

@@ -21,12 +21,16 @@ from lmspan.guard import is_from_signal_handler
 from lmspan.instrumentation.genai.content import always_captured
 from lmspan.instrumentation.genai.harmless import wrappers_of
 from lmspan.instrumentation.genai.spans import CallTracerProvider
+from lmspan.instrumentation.kit.attempts import patch_client
 from lmspan.patching import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 logger: Final = logging.getLogger("lmspan")
+
+_CALLERS: Final = ("openai", "anthropic", "langchain", "llama-index", "smolagents")
+"""The sources of model calls that the clients of OpenAI and Anthropic send."""
 
 
 class GenAIInstrumentor:
@@ -36,6 +40,8 @@ class GenAIInstrumentor:
     """The name in `init(instrument=...)`, of the extra, and the source of the calls."""
     modules: ClassVar[tuple[str, ...]]
     """The modules of the library that it wraps: the first that the program imports turns it on."""
+    client: ClassVar[str] = ""
+    """The package of a client whose attempts are counted."""
     package: ClassVar[str]
     class_name: ClassVar[str]
     requirement: ClassVar[str]
@@ -69,6 +75,8 @@ class GenAIInstrumentor:
         self.is_instrumented_by_opentelemetry = True
         self.attempted = False
         propagation.install()
+        if self.client:
+            patch_client(self.patches, self.client, *_CALLERS)
         for module in self.modules:
             self.patches.when_imported(module, self._imported)
 
@@ -113,7 +121,7 @@ class GenAIInstrumentor:
 class OpenAI(GenAIInstrumentor):
     """The client of OpenAI."""
 
-    name = "openai"
+    name = client = "openai"
     modules = (
         "openai.resources.chat.completions",
         "openai.resources.responses.responses",
@@ -127,7 +135,7 @@ class OpenAI(GenAIInstrumentor):
 class Anthropic(GenAIInstrumentor):
     """The client of Anthropic."""
 
-    name = "anthropic"
+    name = client = "anthropic"
     modules = ("anthropic",)
     package = "opentelemetry.instrumentation.genai.anthropic"
     class_name = "AnthropicInstrumentor"

@@ -18,6 +18,8 @@ from lmspan import semconv as sc
 from lmspan.context.current import CallSpan, innermost_call
 from lmspan.guard import guarded
 from lmspan.instrumentation.genai.content import inputs_of, outputs_of, payload_of, start_facts
+from lmspan.instrumentation.kit import attempts
+from lmspan.instrumentation.kit.kept import LMKept
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording
 from lmspan.semconv.spans import OPERATIONS
@@ -117,7 +119,9 @@ def _start(
     links: tuple[Link, ...],
     start_time: int | None,
 ) -> LiveCall:
-    return recorder.start(operation, name, source, facts, links=links, start_time=start_time, context=around)
+    call = recorder.start(operation, name, source, facts, links=links, start_time=start_time, context=around)
+    call.kept = LMKept() if operation is Operation.LM else None
+    return call
 
 
 class RecordedSpan(CallSpan):
@@ -180,6 +184,9 @@ class RecordedSpan(CallSpan):
         payload = self._describe() or {}
         outputs = guarded(outputs_of)(call.operation, payload)
         error = self._error if self._failed else None
+        if error is not None:
+            attempts.note_failure(call, error)
+            attempts.last_failed(self._recorder, call)
         self._recorder.end(call, outputs, error, end_time=end_time)
 
     @guarded
@@ -189,6 +196,7 @@ class RecordedSpan(CallSpan):
         facts, payload = payload_of(self._attributes)
         call.late_facts.update(facts)
         call.inputs = inputs_of(call.operation, payload)
+        attempts.count(call)
         if self._failed and self._error is None:
             call.late_facts.setdefault(sc.ERROR_TYPE, _OTHER)
             call.failed = True

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 
-def current_lm_call(source: str) -> LiveCall | None:
-    """Return the current call if it is an LM call of this source."""
+def current_lm_call(*sources: str) -> LiveCall | None:
+    """Return the current call if it is an LM call of one of these sources."""
     call = current_call()
-    own = call is not None and call.operation is Operation.LM and call.source == source and call.observed
+    own = call is not None and call.operation is Operation.LM and call.source in sources and call.observed
     return call if own else None
 
 
@@ -83,14 +83,14 @@ def last_failed(recorder: Recorder, call: LiveCall, error_type: str | None = Non
         recorder.add_event(call, Event.RETRY, {sc.RETRY_ATTEMPT: own.attempts, sc.ERROR_TYPE: own.failed})
 
 
-def patch_client(patches: Patches, package: str, source: str) -> None:
+def patch_client(patches: Patches, package: str, *sources: str) -> None:
     """Count the attempts of a client that OpenAI or Anthropic publish: it sleeps after each attempt that failed.
 
-    They belong to the current LM call, if that is one of the source.
+    They belong to the current LM call, if that is one of the sources.
     """
 
     def sleep(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        retrying(current_lm_call(source), _failure(kwargs.get("response")) or "_OTHER")
+        retrying(current_lm_call(*sources), _failure(kwargs.get("response")) or "_OTHER")
         return wrapped(*args, **kwargs)
 
     @guarded
