@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,17 @@ LISTENING: Final = "lmspan-listening"
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """The positional and the keyword arguments of a call of the program."""
+
+GATHERED: Final = "lmspan-gathered-figures"
+"""The key under which the context of a task in another process holds what takes its figures."""
+
+
+class Figures(NamedTuple):
+    """The sums of calls that have run in another process, by the names of totals, and their costs by currency."""
+
+    numbers: dict[str, int]
+    costs: dict[str, float] = {}  # noqa: RUF012 - a tuple's field, which nothing changes
+    sources: tuple[str, ...] = ()
 
 
 class Operation(StrEnum):

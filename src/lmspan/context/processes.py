@@ -1,24 +1,26 @@
 """The trace across processes: into children of multiprocessing, and out of the environment of this process.
 
 A forked child has the context by itself. To a spawned child, and with each task of a process pool, the function is
-sent together with the context as W3C headers, if a span or a session is current; the child attaches it while the
-function runs. Any other process joins by `TRACEPARENT` and its like in its environment, which `environ()` returns.
+sent together with the context as W3C headers, if a span or a session is current. The child attaches it while the
+function runs, and the figures of a task come back with its result (`elsewhere`). Any other process joins by
+`TRACEPARENT` and its like in its environment, which `environ()` returns.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from lmspan.context import attributes
+from lmspan.context import attributes, elsewhere
 from lmspan.context.current import is_carried
 from lmspan.context.hearing import inside
 from lmspan.guard import guarded
-from lmspan.lifecycle import LISTENING
+from lmspan.lifecycle import GATHERED, LISTENING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,15 +92,28 @@ class Carried:
 class Sent:
     """A function that runs in the context of the process that sent it."""
 
-    def __init__(self, function: Callable[..., Any], carrier: dict[str, str]) -> None:
+    def __init__(self, function: Callable[..., Any], carrier: dict[str, str], ticket: str = "") -> None:
+        """The figures of a call come back with its result if it has a ticket."""
         self.function: Callable[..., Any] = function
         self.carrier = carrier
+        self.ticket = ticket
+        self.sender: int = os.getpid()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it, in the child. Of a context that a fork has left there, only the subscriptions stay."""
+        if not self.ticket or os.getpid() == self.sender:
+            return self._run(args, kwargs, {})
+        gathered = elsewhere.Gathered()
+        try:
+            result = self._run(args, kwargs, {GATHERED: gathered})
+        finally:
+            elsewhere.ended(self.ticket, gathered)
+        return elsewhere.Returned(result)
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], entries: dict[str, Any]) -> Any:
         before = otel_context.get_current()
         stays = {LISTENING: before[LISTENING]} if LISTENING in before else {}
-        otel_context.attach(otel_context.Context({**context_of(self.carrier), **stays}))
+        otel_context.attach(otel_context.Context({**context_of(self.carrier), **stays, **entries}))
         try:
             return self.function(*args, **kwargs)
         finally:
@@ -106,36 +121,103 @@ class Sent:
 
 
 @guarded
-def _sent(function: Callable[..., Any]) -> Sent | None:
+def _sent(function: Callable[..., Any], ticket: str | None = "") -> Sent | None:
     """Return a function to send in place of another; None if no span and no session is current."""
     carrier = headers()
-    return Sent(function, carrier) if carrier else None
+    return Sent(function, carrier, ticket or "") if carrier else None
 
 
-def _send(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _one(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Send a task with the context to a process pool; hand it directly to a ThreadPool, which has the same methods."""
+    return _give(wrapped, pool, args, kwargs) if _is_of_threads(pool) else _send(wrapped, pool, args, kwargs)
+
+
+def _many(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Send `(function, items, ...)` with the context: a process pool makes a task of each item."""
+    if _is_of_threads(pool):
+        return _give(wrapped, pool, args, kwargs)
+    ticket, items = elsewhere.departing(_argument(args, kwargs, "iterable")) or ("", None)
+    if items is not None:
+        args, kwargs = _with(args, kwargs, "iterable", items)
+    return _send(wrapped, pool, args, kwargs, ticket)
+
+
+def _send(
+    wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ticket: str | None = None
+) -> Any:
     """Send the first argument, a function, with the context."""
-    if args:
-        args = (_sent(args[0]) or args[0], *args[1:])
+    ticket = elsewhere.depart() if ticket is None else ticket
+    function = _argument(args, kwargs, "func")
+    sent = _sent(function, ticket) if function is not None and _has_lmspan(pool) else None
+    if sent is not None:
+        args, kwargs = _with(args, kwargs, "func", sent)
     return wrapped(*args, **kwargs)
 
 
-def _give(wrapped: Callable[..., Any], pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Send the context with a task to a process pool; hand it directly to a ThreadPool, which has the same methods."""
-    if "ThreadPool" not in (each.__name__ for each in type(pool).__mro__):
-        return _send(wrapped, pool, args, kwargs)
+def _give(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = otel_context.get_current()
-    if args and (is_carried(context) or inside.get()):
-        args = (Carried(args[0], context), *args[1:])
+    function = _argument(args, kwargs, "func")
+    if function is not None and (is_carried(context) or inside.get()):
+        args, kwargs = _with(args, kwargs, "func", Carried(function, context))
     return wrapped(*args, **kwargs)
+
+
+_PLACES: Final = {"func": 0, "iterable": 1}
+
+
+def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    place = _PLACES[name]
+    return args[place] if place < len(args) else kwargs.get(name)
+
+
+def _with(
+    args: tuple[Any, ...], kwargs: dict[str, Any], name: str, value: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with another value for one of them."""
+    place = _PLACES[name]
+    if place < len(args):
+        return (*args[:place], value, *args[place + 1 :]), kwargs
+    return args, {**kwargs, name: value}
+
+
+def _is_of_threads(pool: Any) -> bool:
+    return "ThreadPool" in (each.__name__ for each in type(pool).__mro__)
+
+
+@guarded
+def _has_lmspan(pool: Any) -> bool:
+    """Tell whether the processes of a pool can import lmspan: they are forked, or run this very interpreter."""
+    import multiprocessing  # noqa: PLC0415 - it is imported already where there is a pool
+
+    context = getattr(pool, "_ctx", None) or getattr(pool, "_mp_context", None) or multiprocessing
+    return context.get_start_method() == "fork" or bool(_is_this_interpreter())
+
+
+@guarded
+def _is_this_interpreter() -> bool:
+    """Tell whether a process that is not forked runs the interpreter of this one."""
+    from multiprocessing import spawn  # noqa: PLC0415 - it is imported already where processes are started
+
+    executable: Any = spawn.get_executable()
+    return executable is None or os.fsdecode(executable) == sys.executable
 
 
 def _start(wrapped: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Send the target with the context when a process starts, unless it is forked and has the context by itself."""
     target = getattr(process, "_target", None)
+    _count(type(process) if target is None else target)
     forked = type(process).__name__ == "ForkProcess" or _default_is_fork(process)
-    if target is not None and not forked:
+    if target is not None and not forked and _is_this_interpreter():
         process._target = _sent(target) or target  # noqa: SLF001 - there is no public way before it starts
     return wrapped(*args, **kwargs)
+
+
+@guarded
+def _count(target: Any) -> None:
+    """Count a process of the program's own: it has no result that could bring its figures back."""
+    module = getattr(target, "__module__", None)
+    if type(module) is not str or not module.startswith(("multiprocessing.", "concurrent.futures.")):
+        elsewhere.depart()
 
 
 def _default_is_fork(process: Any) -> bool:
@@ -168,8 +250,9 @@ def patch(patches: Patches) -> None:
     patches.when_imported(
         "concurrent.futures.process", lambda module: _wrap(patches, module.ProcessPoolExecutor, _send, "submit")
     )
-    methods = "apply_async", "_map_async", "imap", "imap_unordered"
-    patches.when_imported("multiprocessing.pool", lambda module: _wrap(patches, module.Pool, _give, *methods))
+    patches.when_imported("multiprocessing.pool", lambda module: _wrap(patches, module.Pool, _one, "apply_async"))
+    methods = "_map_async", "imap", "imap_unordered"
+    patches.when_imported("multiprocessing.pool", lambda module: _wrap(patches, module.Pool, _many, *methods))
 
 
 def _wrap(patches: Patches, owner: type, wrapper: Callable[..., Any], *names: str) -> None:

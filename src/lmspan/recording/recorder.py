@@ -30,7 +30,7 @@ from lmspan import semconv as sc
 from lmspan.content.clipping import text_bytes
 from lmspan.content.origin import origin
 from lmspan.content.payload import Content, plain_text, qualified_name
-from lmspan.context import silence
+from lmspan.context import elsewhere, silence
 from lmspan.context.attributes import ATTRIBUTES
 from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
 from lmspan.context.processes import from_environment
@@ -538,6 +538,8 @@ def _leave_to_the_parent() -> None:
     for call in active.open.values():
         call.inherited = True
 
+
+elsewhere.ask(lambda: active.ready() is not None)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_parent)

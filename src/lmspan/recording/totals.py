@@ -13,7 +13,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
-from lmspan.lifecycle import Operation
+from lmspan.lifecycle import GATHERED, Figures, Operation
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import LiveCall
@@ -38,7 +38,7 @@ _TOKENS: Final = (
 _ALWAYS: Final = (sc.TOTAL_LLM_CALLS, sc.TOTAL_TOOL_CALLS, sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS)
 _ORDER: Final = (
     sc.TOTAL_NODES, *_COUNTS.values(), *(total for _, total in _TOKENS), sc.TOTAL_CACHE_HITS, sc.TOTAL_COST_UNKNOWN,
-    sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS,
+    sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS, sc.TOTAL_UNCOUNTED,
 )  # fmt: skip
 _WAITING: Final = 256
 _PATIENCE_S: Final = 0.05
@@ -58,6 +58,8 @@ def count(call: LiveCall) -> dict[str, Any]:
     if call.parent is not None and call.operation not in _KEEPERS:
         return {}
     total: dict[str, Any] = call.totals.close(whole=call.parent is None)
+    if call.parent is None and (gathered := call.previous.get(GATHERED)) is not None:
+        gathered.add_figures(call.totals.figures())
     call.late_facts.update(total)
     call.facts.update(total)
     return total
@@ -77,7 +79,7 @@ class Totals:
         self.outer: Totals | None = outer
         self.closed: bool = False
         self._nodes = itertools.count()
-        self._waiting: deque[LiveCall | Totals] = deque()
+        self._waiting: deque[LiveCall | Totals | Figures] = deque()
         self._numbers: Counter[str] = Counter()
         self._costs: Counter[str] = Counter()
         self._sources: dict[str, None] = {}
@@ -89,6 +91,15 @@ class Totals:
         next(totals._nodes)  # noqa: SLF001 - another of this class
         if call.failed or call.orphan or call.operation in _COUNTS:
             totals._wait(call)  # noqa: SLF001
+
+    def add_figures(self, figures: Figures) -> None:
+        """Add the sums of calls that have run in another process."""
+        self._open()._wait(figures)  # noqa: SLF001 - another of this class
+
+    def figures(self) -> Figures:
+        """Return the sums, once they are closed."""
+        numbers = {name: number for name, number in self._numbers.items() if number}
+        return Figures(numbers, dict(self._costs), tuple(self._sources))
 
     def close(self, *, whole: bool) -> dict[str, Any]:
         """Add these totals to the outer ones and return them as attributes; a part has no zeros and no nodes."""
@@ -106,7 +117,7 @@ class Totals:
             totals = totals.outer
         return totals
 
-    def _wait(self, ended: LiveCall | Totals) -> None:
+    def _wait(self, ended: LiveCall | Totals | Figures) -> None:
         self._waiting.append(ended)
         if len(self._waiting) > _WAITING:
             self._add_up(0)
@@ -117,14 +128,16 @@ class Totals:
         try:
             while self._waiting:
                 ended = self._waiting.popleft()
-                self._add_totals(ended) if isinstance(ended, Totals) else self._add_call(ended)
+                if isinstance(ended, Totals):
+                    ended = ended.figures()
+                self._add_sums(ended) if isinstance(ended, Figures) else self._add_call(ended)
         finally:
             self._adding.release()
 
-    def _add_totals(self, inner: Totals) -> None:
-        self._numbers.update(inner._numbers)
-        self._costs.update(inner._costs)
-        self._sources.update(inner._sources)
+    def _add_sums(self, figures: Figures) -> None:
+        self._numbers.update(figures.numbers)
+        self._costs.update(figures.costs)
+        self._sources.update(dict.fromkeys(figures.sources))
 
     def _add_call(self, call: LiveCall) -> None:
         numbers, facts = self._numbers, call.facts

@@ -114,4 +114,5 @@ TOTAL_COST_UNKNOWN: Final = attribute("lmspan.total.cost.unknown_calls", INT, "n
 TOTAL_CACHE_HITS: Final = attribute("lmspan.total.cache_hits", INT, "number of LM calls that the program's own cache answered")
 TOTAL_CACHE_SAVED_TOKENS: Final = attribute("lmspan.total.cache_saved_tokens", INT, "tokens that those cache hits did not spend again", "{token}")
 TOTAL_ERRORS: Final = attribute("lmspan.total.errors", INT, "number of failures; each counts once, in the operation where it happened")
+TOTAL_UNCOUNTED: Final = attribute("lmspan.total.uncounted_tasks", INT, "number of tasks and processes that were started from here and whose figures have not come back: they are not in these totals")
 TOTAL_ORPHANS: Final = attribute("lmspan.total.orphans", INT, "number of operations whose parent is unknown")

@@ -22,7 +22,8 @@ class Budget:
             program(...)
 
     A run is an outermost operation with all operations below it, on any thread. LM calls that run at the same time may
-    exceed the limit together. Cache hits are free. Raises `CallbackError` without any limit.
+    exceed the limit together. The calls of a process pool count when the result of their task is back, and a call in
+    another process is not stopped. Cache hits are free. Raises `CallbackError` without any limit.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Budget:
         return {
             "cost": result.usd_cost,
             "tokens": result.total_tokens,
-            "LM calls": self._lm_calls.get(root, 0),
+            "LM calls": self._lm_calls.get(root, 0) + result.api_calls_elsewhere,
             "seconds": time.time() - root.start_time_unix_nano / 1e9,
         }
 

@@ -11,9 +11,10 @@ from lmspan.lifecycle import Operation
 from lmspan.subscribers.answers import answer_texts
 
 if TYPE_CHECKING:
-    from lmspan.lifecycle import LiveCall
+    from lmspan.lifecycle import Figures, LiveCall
 
 _MOST_NODES: Final = 10_000
+_TOTAL: Final = "lmspan.total."
 _KINDS: Final = (
     ("input_tokens", sc.USAGE_INPUT_TOKENS),
     ("output_tokens", sc.USAGE_OUTPUT_TOKENS),
@@ -45,6 +46,13 @@ class RunResult:
         self.nodes: list[tuple[str, str, str]] = []
         self.cache_hits: int = 0
         self.errors: int = 0
+        self.uncounted_tasks: int = 0
+        """The tasks and processes that the run has started and whose figures have not come back: they are not in here.
+
+        A task of a process pool is counted when its result is back; its calls are not in `api_call_infos`,
+        `tool_calls` and `nodes`.
+        """
+        self._elsewhere: Counter[str] = Counter()
         self._cost: Counter[str] = Counter()
 
     def add(self, call: LiveCall) -> None:
@@ -73,15 +81,32 @@ class RunResult:
             if sc.COST_AMOUNT in facts:
                 self._cost[facts.get(sc.COST_UNIT, "USD")] += facts[sc.COST_AMOUNT]
 
+    def add_figures(self, figures: Figures) -> None:
+        """Add the sums of calls that have run in another process."""
+        if self._parent is not None:
+            self._parent.add_figures(figures)
+        numbers = figures.numbers
+        self._elsewhere.update(numbers)
+        self._cost.update(figures.costs)
+        self.node_count += numbers.get(sc.TOTAL_NODES, 0)
+        self.errors += numbers.get(sc.TOTAL_ERRORS, 0)
+        self.cache_hits += numbers.get(sc.TOTAL_CACHE_HITS, 0)
+        self.uncounted_tasks += numbers.get(sc.TOTAL_UNCOUNTED, 0)
+
+    @property
+    def api_calls_elsewhere(self) -> int:
+        """The number of LM calls that were sent by other processes and are counted here."""
+        return self._elsewhere[sc.TOTAL_LLM_CALLS] - self._elsewhere[sc.TOTAL_CACHE_HITS]
+
     @property
     def api_calls(self) -> int:
         """The number of LM calls that were sent."""
-        return len(self.api_call_infos)
+        return len(self.api_call_infos) + self.api_calls_elsewhere
 
     @property
     def total_tool_calls(self) -> int:
         """The number of tool calls."""
-        return len(self.tool_calls)
+        return len(self.tool_calls) + self._elsewhere[sc.TOTAL_TOOL_CALLS]
 
     @property
     def duration_ms(self) -> int:
@@ -100,7 +125,8 @@ class RunResult:
 
     def tokens(self, kind: str) -> int:
         """Return the sum of one kind of tokens: input, output, cache_read, cache_write or reasoning."""
-        return sum(info["usage"].get(f"{kind}_tokens", 0) for info in self.api_call_infos)
+        own: int = sum(info["usage"].get(f"{kind}_tokens", 0) for info in self.api_call_infos)
+        return own + self._elsewhere[f"{_TOTAL}{kind}_tokens"]
 
     @property
     def input_tokens(self) -> int:
@@ -143,7 +169,9 @@ class RunResult:
         return self.input_tokens + self.output_tokens
 
     def __repr__(self) -> str:
-        return f"<RunResult {self.api_calls} API calls, {self.total_tokens} tokens, ${self.usd_cost:.4f}>"
+        figures = f"{self.api_calls} API calls, {self.total_tokens} tokens, ${self.usd_cost:.4f}"
+        missing = f", {self.uncounted_tasks} tasks of other processes not counted" if self.uncounted_tasks else ""
+        return f"<RunResult {figures}{missing}>"
 
 
 def _api_call_info(call: LiveCall) -> dict[str, Any]:

@@ -169,19 +169,24 @@ def test_a_pool_of_threads_runs_a_function_in_the_context_only_if_lmspan_needs_i
     context = otel_context.Context({key: call} if key else {"other": 1})
     attached(context)
     with ThreadPool(1) as pool:
-        (function, *rest), kwargs = processes._give(passed, pool, (look, 1), {"k": 2})
-        assert processes._give(passed, pool, (), {"func": look}) == ((), {"func": look})
-    assert (rest, kwargs) == ([1], {"k": 2})
-    if key is None:
-        assert function is look
-    else:
-        assert (type(function), function.function, function.context) == (Carried, look, context)
+        (function, *rest), kwargs = processes._one(passed, pool, (look, 1), {"k": 2})
+        _, named = processes._one(passed, pool, (), {"func": look})
+        _, mapped = processes._many(passed, pool, (), {"func": look, "iterable": [1]})
+        assert processes._one(passed, pool, (), {}) == ((), {})
+    assert (rest, kwargs, mapped["iterable"]) == ([1], {"k": 2}, [1])
+    for each in (function, named["func"], mapped["func"]):
+        if key is None:
+            assert each is look
+        else:
+            assert (type(each), each.function, each.context) == (Carried, look, context)
 
 
 def test_a_pool_of_processes_sends_the_function(call):
     pool = object.__new__(Pool)  # the class alone counts
-    (sent, *rest), kwargs = processes._give(passed, pool, (look, 1), {"k": 2})
+    (sent, *rest), kwargs = processes._one(passed, pool, (look, 1), {"k": 2})
     assert (type(sent), sent.function, rest, kwargs) == (Sent, look, [1], {"k": 2})
+    (sent, *rest), kwargs = processes._many(passed, pool, (look, [1]), {"k": 2})
+    assert (type(sent), sent.function, rest, kwargs) == (Sent, look, [[1]], {"k": 2})
     pool._state = "TERMINATE"
     pool._pool = []
 
@@ -247,10 +252,10 @@ PATCHED = {
     (ThreadPoolExecutor, "submit"): propagation._submit,
     (ProcessPoolExecutor, "submit"): processes._send,
     (BaseProcess, "start"): processes._start,
-    (Pool, "apply_async"): processes._give,
-    (Pool, "_map_async"): processes._give,
-    (Pool, "imap"): processes._give,
-    (Pool, "imap_unordered"): processes._give,
+    (Pool, "apply_async"): processes._one,
+    (Pool, "_map_async"): processes._many,
+    (Pool, "imap"): processes._many,
+    (Pool, "imap_unordered"): processes._many,
 }
 
 
