@@ -30,5 +30,5 @@ def list_(path: str | None, place: str | None, limit: int, as_json: bool, width:
     elif traces:
         reading.show(trace_list(traces), width=width)
     else:
-        click.echo("no trace matches" if store.count() else f"no trace is stored in {store.place}", err=True)
+        click.echo("no trace matches" if store.count() else f"no trace is stored in {store.location}", err=True)
     return reading.report(store.troubles)

@@ -45,10 +45,16 @@ _FILTERS: Final = (
     click.option("--until", metavar="WHEN", help="Only before then."),
     click.option("--service", metavar="NAME", help="Only of this service."),
     click.option("--name", metavar="PART", help="Only with a span whose name contains this."),
+    click.option("--module", metavar="PATH", help="Only with a module of this path in the program, or of this name."),
+    click.option("--agent", metavar="NAME", help="Only with this agent."),
+    click.option("--tool", metavar="NAME", help="Only with a call of this tool."),
     click.option("--session", metavar="ID", help="Only of this session or user."),
     click.option("--model", metavar="PART", help="Only with a call of a model whose name contains this."),
     click.option("--text", metavar="WORDS", help="Only with all of these words in content, names or errors."),
 )
+FILTERS: Final = (
+    "failed", "slow", "since", "until", "service", "name", "module", "agent", "tool", "session", "model", "text",
+)  # fmt: skip
 
 
 def filter_options(function: F) -> F:
@@ -60,8 +66,7 @@ def filter_options(function: F) -> F:
 
 def wanted(options: dict[str, Any], **further: Any) -> Filter:
     """Return the filter that the options describe."""
-    names = ("failed", "slow", "since", "until", "service", "name", "session", "model", "text")
-    return Filter(**{name: options[name] for name in names if name in options}, **further)
+    return Filter(**{name: options[name] for name in FILTERS if name in options}, **further)
 
 
 def is_path(argument: str) -> bool:

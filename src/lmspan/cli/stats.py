@@ -42,5 +42,5 @@ def stats(
         shown = [statistics_table(table, kind) for kind, table in tables.items() if table]
         reading.show(*(part for each in shown for part in (each, Text())), width=width)
     else:
-        click.echo("no calls match" if store.count() else f"no trace is stored in {store.place}", err=True)
+        click.echo("no calls match" if store.count() else f"no trace is stored in {store.location}", err=True)
     return reading.report(store.troubles)

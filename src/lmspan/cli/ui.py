@@ -38,7 +38,7 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
         return 0
     listening = listen(port)
     running, address = server(reader, listening)
-    click.echo(f"lmspan: traces of {reader.store.place}; Ctrl-C ends it\n{address}")
+    click.echo(f"lmspan: traces of {reader.store.location}; Ctrl-C ends it\n{address}")
     if not no_browser:
         webbrowser.open(address)  # the socket listens already: the browser waits for the first answer
     try:

@@ -38,7 +38,7 @@ def traces(reader: Reader, request: Request) -> Any:
     return {
         "traces": [_summary(each) for each in listed[offset : offset + limit]],
         "more": len(listed) > offset + limit,
-        "path": str(reader.store.place),
+        "path": str(reader.store.location),
         "troubles": reader.store.troubles,
         "stored": reader.store.count(),
     }

@@ -104,12 +104,12 @@ class Reader:
         listed = self.store.list(Filter(trace=trace_id))
         found = next((each for each in listed if each.trace_id == trace_id), None)
         if found is None:
-            raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.place}")
+            raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.location}")
         return dataclasses.replace(found, number=None)
 
     def version(self) -> str:
         """Return a text that changes when a program has written, and each second while one runs an operation."""
-        path = self.store.place.path
+        path = self.store.location.path
         parts: list[object] = []
         if path.is_dir():
             with suppress(OSError), os.scandir(path) as entries:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
 from rich.text import Text
 
-from lmspan import semconv as sc
 from lmspan.terminal.text import safe_text
-from lmspan.traces.trace import exception_of, grouped
+from lmspan.traces.places import place_of
+from lmspan.traces.trace import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
     from lmspan.traces.trace import Failure
 
-_FRAME: Final = re.compile(r'File "([^"]{1,500})", line (\d{1,9}), in (\S{1,200})')
-_OF_A_LIBRARY: Final = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python3|<frozen|<string>")
 _SHOWN: Final = 20
 
 
@@ -43,25 +40,5 @@ def _line(failure: Failure, times: int) -> Text:
         line.append(f" ×{times}", style="bold")
     message = safe_text(failure.message, 300)
     line.append(f": {safe_text(failure.type)}{message and ': '}{message}")
-    where = place_of(failure)
+    where = place_of(failure.span)
     return line.append(f"\n      {safe_text(where)}", style="dim") if where else line
-
-
-def place_of(failure: Failure) -> str:
-    """Return file, line and function of the program's own frame, "" if they are not recorded."""
-    event = exception_of(failure.span)
-    for facts in (event.attributes if event is not None else {}, failure.span.attributes):
-        if sc.CODE_FILE_PATH in facts:
-            return _place(facts)
-    return _own_frame(event.facts.get(sc.EXCEPTION_STACKTRACE, "") if event is not None else "")
-
-
-def _place(facts: Mapping[str, Any]) -> str:
-    function = facts.get(sc.CODE_FUNCTION_NAME)
-    return f"{facts[sc.CODE_FILE_PATH]}:{facts.get(sc.CODE_LINE_NUMBER, '?')}" + (f" in {function}" if function else "")
-
-
-def _own_frame(stack: str) -> str:
-    """Return the innermost frame of a stack that is not of a library."""
-    frames = [match for match in _FRAME.finditer(stack) if not _OF_A_LIBRARY.search(match[1])]
-    return "{}:{} in {}".format(*frames[-1].groups()) if frames else ""

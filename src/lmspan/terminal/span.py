@@ -12,12 +12,12 @@ from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 from lmspan.terminal.candidates import optimizer_table
 from lmspan.terminal.columns import Column, Lines, text
-from lmspan.terminal.failures import place_of
 from lmspan.terminal.figures import clock, count, duration, number, sums
 from lmspan.terminal.text import safe_lines, safe_text
 from lmspan.traces.content import as_text, conversation, fields, inputs_of, outputs_of, readable
 from lmspan.traces.evaluations import evaluation, example_of
 from lmspan.traces.optimizers import word_diff
+from lmspan.traces.places import place_of
 from lmspan.traces.spans import State
 from lmspan.traces.trace import exception_of
 
@@ -65,18 +65,8 @@ def _header(trace: Trace, span: StoredSpan) -> Text:
     head.append("\n" + "  ".join([*times, *sums(trace.figures[span.span_id])]), style="not bold default")
     if span.state is not State.ENDED:
         head.append(f"  {span.state.value}", style="yellow")
-    path = " › ".join(safe_text(each.name) for each in _above(trace, span))
+    path = " › ".join(safe_text(each.name) for each in trace.above(span))
     return head.append(f"\n{path}" if path else "", style="not bold dim")
-
-
-def _above(trace: Trace, span: StoredSpan) -> list[StoredSpan]:
-    """Return the spans above a span, the root first."""
-    path: list[StoredSpan] = []
-    above = trace.parent(span)
-    while above is not None and above not in path:
-        path.append(above)
-        above = trace.parent(above)
-    return path[::-1]
 
 
 def _titled(title: str, value: Any, style: str = "") -> Iterator[RenderableType]:
@@ -208,7 +198,7 @@ def _error(trace: Trace, span: StoredSpan) -> Iterator[RenderableType]:
     yield Text("\nerror", style="bold red")
     yield Padding(Text(safe_lines(f"{kind}: {message}" if message else kind)), (0, 0, 0, 2), expand=False)
     failure = next((each for each in trace.failures if each.span is span), None)
-    if failure is not None and (where := place_of(failure)):
+    if failure is not None and (where := place_of(failure.span)):
         yield Text(f"  {safe_text(where)}", style="dim")
     if stack := facts.get(sc.EXCEPTION_STACKTRACE):
         yield Padding(Text(safe_lines(stack), style="dim"), (0, 0, 0, 2), expand=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
@@ -23,17 +24,22 @@ _OUTPUTS: Final = (
 )  # fmt: skip
 _MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
 _TEXT_OF: Final = ("content", "text", "result", "response", "arguments", "uri", "file_id")
+_MOST_FACTS: Final = 16
 _WORDS: Final = 200
 _MEDIA: Final = {"blob": "content", "uri": "uri", "file": "file_id"}
 _BLOB: Final = re.compile(r"<(\d+) bytes, (sha256:[0-9a-f]{8})[0-9a-f]*>")
 
 
 class Part(NamedTuple):
-    """One part of a message. `kind` is the conventions' type: text, reasoning, tool_call, tool_call_response, ..."""
+    """One part of a message. `kind` is the conventions' type: text, reasoning, tool_call, tool_call_response, ...
+
+    `facts` are the other fields of a medium (blob, uri, file): modality, mime_type and what describes it.
+    """
 
     kind: str
     text: str
     name: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class Message(NamedTuple):
@@ -100,12 +106,19 @@ def _message(message: dict[str, Any]) -> Message:
 def _parts(value: Any) -> Iterator[Part]:
     for part in value if type(value) is list else [value]:
         if type(part) is dict:
+            kind = str(part.get("type", ""))
             medium = medium_of(part)
             name = part.get("name") or (medium is None and part.get("mime_type")) or part.get("id")
             text = _part_text(part) if medium is None else medium
-            yield Part(str(part.get("type", "")), text, name if type(name) is str else "")
+            facts = _facts(part) if kind in _MEDIA else ()
+            yield Part(kind, text, name if type(name) is str else "", facts)
         elif part is not None:
             yield Part("text", part if type(part) is str else as_text(part))
+
+
+def _facts(part: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    others = ((name, each) for name, each in part.items() if name not in ("type", *_TEXT_OF))
+    return tuple((name, as_text(each)[:_WORDS]) for name, each in islice(others, _MOST_FACTS))
 
 
 def _part_text(part: dict[str, Any]) -> str:

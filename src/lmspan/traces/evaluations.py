@@ -73,11 +73,16 @@ def evaluation(trace: Trace, span: StoredSpan) -> Evaluation:
     ]
     return Evaluation(
         span=span,
-        metric=span.facts.get(sc.SPAN_METRIC, span.facts.get(sc.EVALUATION_NAME, span.name)),
+        metric=metric_of(span),
         score=span.facts.get(sc.SPAN_SCORE, span.facts.get(sc.EVALUATION_SCORE)),
         size=span.facts.get(sc.EVALUATION_EXAMPLE_COUNT),
         examples=sorted(examples, key=lambda each: (each.index is None, each.index or 0)),
     )
+
+
+def metric_of(span: StoredSpan) -> str:
+    """Return the name of the metric of an evaluation."""
+    return str(span.facts.get(sc.SPAN_METRIC, span.facts.get(sc.EVALUATION_NAME, span.name)))
 
 
 def example_of(trace: Trace, span: StoredSpan) -> Example:

@@ -9,12 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
 from lmspan.errors import LmspanError
+from lmspan.lifecycle import Operation
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
 _WORD: Final = re.compile(r'[^\s"\0\ud800-\udfff]+')  # SQLite takes no NUL and no half of a surrogate pair
 _INT64: Final = 2**63 - 1
 _MOST_WORDS: Final = 32
+UNKNOWN_MODEL: Final = "(unknown)"
+"""What lists and statistics call the model of a call without one."""
+_MODEL: Final = f"iif(model = '' AND is_model_call, '{UNKNOWN_MODEL}', model)"
 
 
 class Wanted(TypedDict, total=False):
@@ -26,6 +30,10 @@ class Wanted(TypedDict, total=False):
     until: float | str | None
     service: str | None
     name: str | None
+    root: str | None
+    module: str | None
+    agent: str | None
+    tool: str | None
     session: str | None
     model: str | None
     text: str | None
@@ -42,6 +50,9 @@ class Filter:
                     "2026-11-26 14:30"
     service         the service.name of a span
     name, model     a part of the name of a span, or of the model of a call
+    root            the name of the outermost span
+    module, agent   the path of a module in the program, or its name; an agent is a module, too
+    tool            the name of a tool
     session         the session.id, conversation id or user.id of a span
     text            words, or beginnings of words, that its content, names or errors contain
     trace           its whole id
@@ -53,6 +64,10 @@ class Filter:
     until: float | str | None = None
     service: str | None = None
     name: str | None = None
+    root: str | None = None
+    module: str | None = None
+    agent: str | None = None
+    tool: str | None = None
     session: str | None = None
     model: str | None = None
     text: str | None = None
@@ -72,13 +87,17 @@ class Filter:
             ("traces.start < ?", moment(self.until)),
             (_has_span("service = ?"), self.service),
             (_has_span("instr(lower(name), ?)"), self.name.lower() if self.name else None),
+            ("traces.whole AND traces.name = ?", self.root),
+            (_has_span("module = ?"), self.module),
+            (_has_span(f"module = ? AND operation = '{Operation.AGENT}'"), self.agent),
+            (_has_span("tool = ?"), self.tool),
             (_has_span("session = ? OR user = ?"), self.session),
-            (_has_span("instr(lower(model), ?)"), self.model.lower() if self.model else None),
+            (_has_span(f"instr(lower({_MODEL}), ?)"), self.model.lower() if self.model else None),
         ]
 
     def of_spans(self) -> list[Filter]:
         """Return a filter for each property that a single span gives to a trace, and for each word of the text."""
-        names = ("failed", "service", "name", "session", "model")
+        names = ("failed", "service", "name", "root", "module", "agent", "tool", "session", "model")
         words = [Filter(text=word) for word in (self.text or "").split()]
         return [Filter(**{name: value}) for name in names if (value := getattr(self, name))] + words
 

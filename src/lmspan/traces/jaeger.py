@@ -20,7 +20,7 @@ import urllib3
 
 from lmspan.errors import TraceFileError
 from lmspan.traces.filters import Filter, moment
-from lmspan.traces.places import ANY, Place
+from lmspan.traces.locations import ANY, Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ _MOST_BYTES: Final = 512 * 1024 * 1024  # of one response
 _CHUNK: Final = 1024 * 1024
 
 
-class JaegerPlace(Place):
+class JaegerLocation(Location):
     """A Jaeger, and the directory for the traces that were read from it."""
 
     def __init__(self, address: str) -> None:

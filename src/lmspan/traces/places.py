@@ -1,63 +1,37 @@
-"""The files that a store reads: those of a directory, or one."""
+"""Where in a program a failure happened."""
 
 from __future__ import annotations
 
-import glob
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.directories import trace_directory
-from lmspan.errors import TraceFileError
-from lmspan.traces.files import open_file
+from lmspan import semconv as sc
+from lmspan.traces.trace import exception_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from lmspan.traces.filters import Filter
+    from lmspan.traces.spans import StoredSpan
 
-_SINK: Final = ("traces*.jsonl",)
-ANY: Final = ("*.jsonl", "*.json")
-
-
-@dataclass
-class Place:
-    """The files that a store reads."""
-
-    path: Path
-    """The directory or file that was named."""
-    directory: Path
-    patterns: Sequence[str]
-    is_journaled: bool
-    keeps_index: bool
-    """Whether the index is a file of the directory."""
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def fetch(self, _: Filter, __: int | None) -> list[str]:
-        """Bring the newest traces that a filter may select; return what prevents that. Files are there already."""
-        return []
-
-    def fetch_trace(self, _: str) -> list[str]:
-        """Bring the trace that a reference names."""
-        return []
+_FRAME: Final = re.compile(r'File "([^"]{1,500})", line (\d{1,9}), in (\S{1,200})')
+_OF_A_LIBRARY: Final = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python3|<frozen|<string>")
 
 
-def place_of(path: Path | str | None) -> Place:
-    """Return the place of a directory or a file; for None, the directory where programs store traces.
+def place_of(span: StoredSpan) -> str:
+    """Return file, line and function of the program's own frame where a span failed, "" if they are not recorded."""
+    event = exception_of(span)
+    for facts in (event.attributes if event is not None else {}, span.attributes):
+        if sc.CODE_FILE_PATH in facts:
+            return _place(facts)
+    return _own_frame(event.facts.get(sc.EXCEPTION_STACKTRACE, "") if event is not None else "")
 
-    Raises:
-        TraceFileError: there is no such file.
-    """
-    if path is None:
-        directory = trace_directory()
-        return Place(directory, directory, _SINK, is_journaled=True, keeps_index=directory.is_dir())
-    place = Path(path)
-    if not place.exists():
-        raise TraceFileError(f"{place} cannot be read: No such file or directory")
-    if place.is_dir():
-        own = any(place.glob(_SINK[0]))
-        return Place(place, place, _SINK if own else ANY, is_journaled=True, keeps_index=own)
-    open_file(place).close()
-    return Place(place, place.parent, (glob.escape(place.name),), is_journaled=False, keeps_index=False)
+
+def _place(facts: Mapping[str, Any]) -> str:
+    function = facts.get(sc.CODE_FUNCTION_NAME)
+    return f"{facts[sc.CODE_FILE_PATH]}:{facts.get(sc.CODE_LINE_NUMBER, '?')}" + (f" in {function}" if function else "")
+
+
+def _own_frame(stack: str) -> str:
+    """Return the innermost frame of a stack that is not of a library."""
+    frames = [match for match in _FRAME.finditer(stack) if not _OF_A_LIBRARY.search(match[1])]
+    return "{}:{} in {}".format(*frames[-1].groups()) if frames else ""

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from lmspan.errors import LmspanError
 from lmspan.traces import figures
 from lmspan.traces.figures import Figures
+from lmspan.traces.filters import UNKNOWN_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from lmspan.traces.rows import Row
 
+K = TypeVar("K")
+
 
 @dataclass(frozen=True)
 class Statistic:
-    """One group. Durations are seconds; `first_chunk` is the time to the first chunk of streamed answers."""
+    """One group. Durations are seconds; `first_chunk` is the time to the first chunk of streamed answers.
+
+    `start` is when the first call started and `end` when the last one did, in seconds since 1970.
+    """
 
     key: str
     calls: int
@@ -43,11 +49,22 @@ class Statistic:
     max_s: float
     first_chunk_p50_s: float | None
     first_chunk_p95_s: float | None
+    start: float
+    end: float
+
+
+class Period(NamedTuple):
+    """What has started in a part of the time: `start` in seconds since 1970, and how long it lasts."""
+
+    start: float
+    duration_s: float
+    statistic: Statistic
 
 
 @dataclass
 class _Group:
     durations: list[float] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     first_chunks: list[float] = field(default_factory=list)
     traces: set[str] = field(default_factory=set)
     failed: int = 0
@@ -57,7 +74,7 @@ class _Group:
 
 _CALLS: Final[dict[str, Callable[[Row], str]]] = {
     # the kinds of groups whose members are calls
-    "model": lambda row: (row.model or "(unknown)") if row.is_model_call else "",
+    "model": lambda row: (row.model or UNKNOWN_MODEL) if row.is_model_call else "",
     "module": lambda row: row.module,
     "tool": lambda row: row.tool,
     "name": lambda row: row.name,
@@ -70,28 +87,61 @@ _RUNS: Final[dict[str, Callable[[Row], str]]] = {
 }
 KINDS: Final = (*_CALLS, *_RUNS)
 """What statistics can be grouped by."""
+ALL: Final = ""
+"""Instead of a kind of group: all traces are one group, with the key "all"."""
+_PERIODS_S: Final = (
+    0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+    604_800, 2_592_000,
+)  # fmt: skip
+_MOST_PERIODS: Final = 60
 
 
 def statistics(rows: Iterable[Row], by: str) -> list[Statistic]:
     """Return the groups, the most expensive and then the longest first. The rows of a trace follow each other.
 
     Raises:
-        LmspanError: `by` is not one of `KINDS`.
+        LmspanError: `by` is neither `ALL` nor one of `KINDS`.
     """
-    if by not in KINDS:
-        raise LmspanError(f"statistics by {by!r} are not known; by is one of {', '.join(KINDS)}")
     groups: dict[str, _Group] = {}
-    for _, each in groupby(rows, key=lambda row: row.trace_id):
-        trace = _parents_first(list(each))
-        if by in _CALLS:
-            _add_calls(groups, trace, _CALLS[by])
-        else:
-            _add_run(groups, trace, _RUNS[by])
+    _add_all(groups, rows, by, lambda key, _: key)
     found = (_statistic(key, group) for key, group in groups.items())
     return sorted(found, key=lambda each: (-(each.cost or 0.0), -each.total_s, each.key))
 
 
-def _add_calls(groups: dict[str, _Group], trace: Sequence[Row], key_of: Callable[[Row], str]) -> None:
+def over_time(rows: Sequence[Row], by: str = ALL, key: str = "all") -> list[Period]:
+    """Return the statistics of one group in periods of equal length, at most 60, in order; empty ones are left out.
+
+    Raises:
+        LmspanError: `by` is neither `ALL` nor one of `KINDS`.
+    """
+    if not rows:
+        return []
+    first, last = min(row.start for row in rows), max(row.start for row in rows)
+    length_s = next((each for each in _PERIODS_S if (last - first) / 1e9 < each * (_MOST_PERIODS - 1)), None)
+    length = int((length_s or (last - first) / 1e9 / (_MOST_PERIODS - 1)) * 1e9)
+    groups: dict[int | None, _Group] = {}
+    _add_all(groups, rows, by, lambda each, row: row.start // length if each == key else None)
+    return [
+        Period(number * length / 1e9, length / 1e9, _statistic(key, group))
+        for number, group in sorted((number, group) for number, group in groups.items() if number is not None)
+    ]
+
+
+def _add_all(groups: dict[K, _Group], rows: Iterable[Row], by: str, group_of: Callable[[str, Row], K]) -> None:
+    """Add rows to groups; `group_of` returns the group of a key and a row."""
+    if by not in (ALL, *KINDS):
+        raise LmspanError(f"statistics by {by!r} are not known; by is one of {', '.join(KINDS)}")
+    for _, each in groupby(rows, key=lambda row: row.trace_id):
+        trace = _parents_first(list(each))
+        if by in _CALLS:
+            _add_calls(groups, trace, _CALLS[by], group_of)
+        else:
+            _add_run(groups, trace, _RUNS.get(by, lambda _: "all"), group_of)
+
+
+def _add_calls(
+    groups: dict[K, _Group], trace: Sequence[Row], key_of: Callable[[Row], str], group_of: Callable[[str, Row], K]
+) -> None:
     sums = figures.below(trace)
     by_id = {row.span_id: row for row in trace}
     above: dict[str, frozenset[str]] = {}
@@ -100,7 +150,7 @@ def _add_calls(groups: dict[str, _Group], trace: Sequence[Row], key_of: Callable
         keys = above.get(row.parent_id, frozenset())
         above[row.span_id] = keys if not key or key in keys else keys | {key}
         if key:
-            group = groups.setdefault(key, _Group())
+            group = groups.setdefault(group_of(key, row), _Group())
             _add(group, row)
             recovered = row.failed and figures.is_recovered(row, by_id)
             group.failed += row.failed and not recovered
@@ -115,16 +165,18 @@ def _own(row: Row) -> Figures:
     return own
 
 
-def _add_run(groups: dict[str, _Group], trace: Sequence[Row], key_of: Callable[[Row], str]) -> None:
+def _add_run(
+    groups: dict[K, _Group], trace: Sequence[Row], key_of: Callable[[Row], str], group_of: Callable[[str, Row], K]
+) -> None:
     """Add a trace to the group of its first span that has a key, and model calls with another key to theirs."""
     first = next((key_of(row) for row in trace if key_of(row)), "")
     failures = figures.failures({row.span_id: row for row in trace})
     if not first:
         return
-    group = groups.setdefault(first, _Group())
+    group = groups.setdefault(group_of(first, trace[0]), _Group())
     _add(group, trace[0])
     for row in trace:
-        groups.setdefault(key_of(row) or first, _Group()).figures.add(row)
+        groups.setdefault(group_of(key_of(row) or first, trace[0]), _Group()).figures.add(row)
         if row.first_chunk_s is not None and row is not trace[0]:
             group.first_chunks.append(row.first_chunk_s)
         recovered = failures.get(row.span_id)
@@ -134,6 +186,7 @@ def _add_run(groups: dict[str, _Group], trace: Sequence[Row], key_of: Callable[[
 
 def _add(group: _Group, row: Row) -> None:
     group.durations.append(row.duration / 1e9)
+    group.starts.append(row.start)
     group.traces.add(row.trace_id)
     if row.first_chunk_s is not None:
         group.first_chunks.append(row.first_chunk_s)
@@ -162,6 +215,8 @@ def _statistic(key: str, group: _Group) -> Statistic:
         max_s=durations[-1] if durations else 0.0,
         first_chunk_p50_s=percentile(chunks, 0.5),
         first_chunk_p95_s=percentile(chunks, 0.95),
+        start=min(group.starts, default=0) / 1e9,
+        end=max(group.starts, default=0) / 1e9,
     )
 
 

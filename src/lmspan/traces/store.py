@@ -13,13 +13,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import TraceFileError
+from lmspan.lifecycle import Operation
 from lmspan.traces.content import first_words, texts_of
 from lmspan.traces.files import Troubles, newest_first, open_file, pieces, read_chunk, spans_in
 from lmspan.traces.filters import Filter, moment, nanoseconds
 from lmspan.traces.index import Index, identity
 from lmspan.traces.journal import open_spans
+from lmspan.traces.locations import ANY, Location, location_of
 from lmspan.traces.otlp import spans_of
-from lmspan.traces.places import ANY, Place, place_of
 from lmspan.traces.rows import row_of
 from lmspan.traces.spans import State, StoredSpan
 from lmspan.traces.statistics import Statistic, statistics
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmspan.traces.index import Chunk
+    from lmspan.traces.rows import Row
 
     Opened = Mapping[str, Sequence[StoredSpan]]
 
@@ -87,9 +89,9 @@ class Store:
         Raises:
             TraceFileError: there is no such file.
         """
-        self.place: Place = _place(path)
+        self.location: Location = _location(path)
         """Where the traces are; its `str` names it for a person."""
-        self.path: Path = self.place.path
+        self.path: Path = self.location.path
         self._index: Index | None = None
         self.troubles: list[str] = []
         """Messages of the last query: files and lines that cannot be read, traces that were left out."""
@@ -104,20 +106,20 @@ class Store:
         except sqlite3.DatabaseError as error:
             self._index = None
             if isinstance(error, sqlite3.OperationalError):
-                raise TraceFileError(f"the index of {self.place} cannot be used: {error}") from error
+                raise TraceFileError(f"the index of {self.location} cannot be used: {error}") from error
             index.discard()
-            raise TraceFileError(f"the index of {self.place} is broken and was removed; try again") from error
+            raise TraceFileError(f"the index of {self.location} is broken and was removed; try again") from error
 
     def _made_index(self) -> Index:
-        return Index(self.place.directory, self.place.patterns, beside=self.place.keeps_index)
+        return Index(self.location.directory, self.location.patterns, beside=self.location.keeps_index)
 
     def _open_spans(self, trace_id: str = "") -> Opened:
-        return open_spans(self.place.directory, trace_id) if self.place.is_journaled else {}
+        return open_spans(self.location.directory, trace_id) if self.location.is_journaled else {}
 
     def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002
         """Return the traces that a filter selects, the newest first."""
         wanted = filter or Filter()
-        with self._refreshed(self.place.fetch(wanted, limit)) as index:
+        with self._refreshed(self.location.fetch(wanted, limit)) as index:
             running = self._running(index)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
@@ -186,11 +188,14 @@ class Store:
         Raises:
             LmspanError: `by` is none of model, module, tool, name, session, user, service.
         """
+        return Table(Statistic, statistics(self.rows(filter), by))
+
+    def rows(self, filter: Filter | None = None) -> Sequence[Row]:  # noqa: A002
+        """Return the facts of the ended spans of the traces that a filter selects, trace by trace."""
         wanted = filter or Filter()
-        with self._refreshed(self.place.fetch(wanted, None)) as index:
+        with self._refreshed(self.location.fetch(wanted, None)) as index:
             conditions, values = _conditions(index, wanted)
-            rows = index.span_rows(" AND ".join(conditions) or "1", values, "ORDER BY spans.trace")
-            return Table(Statistic, statistics(rows, by))
+            return [*index.span_rows(" AND ".join(conditions) or "1", values, "ORDER BY spans.trace")]
 
     def find(self, reference: str | int = "last") -> Trace:
         """Return a whole trace by "last", "last~2" (two before), its number in `list`, or the beginning of its id.
@@ -199,7 +204,7 @@ class Store:
             TraceFileError: no trace, or more than one, is meant.
         """
         named = str(reference).strip().lower()
-        with self._refreshed(self.place.fetch_trace(named)) as index:
+        with self._refreshed(self.location.fetch_trace(named)) as index:
             return self._trace(index, self._trace_id(index, named))
 
     def last(self) -> Trace:
@@ -228,19 +233,19 @@ class Store:
         found = {trace_id for (trace_id,) in rows} | set(self._open_spans(reference))
         if len(found) != 1:
             mistake = f"{len(found)} traces begin with it" if found else "no such trace"
-            raise TraceFileError(f"trace {reference}: {mistake} in {self.place}")
+            raise TraceFileError(f"trace {reference}: {mistake} in {self.location}")
         return found.pop()
 
     def _numbered(self, index: Index, number: int, reference: str) -> str:
         newest = list(self._newest(index, self._running(index)))
         if not newest:
             raise TraceFileError(
-                f"no trace is stored in {self.place}; run `lmspan demo`, or a program with lmspan.init(); "
+                f"no trace is stored in {self.location}; run `lmspan demo`, or a program with lmspan.init(); "
                 "where an exporter is set (OTEL_*), or the program has a TracerProvider of its own, spans go there "
                 "and to no file"
             )
         if number > len(newest):
-            raise TraceFileError(f"there is no trace {reference!r}: {len(newest)} are stored in {self.place}")
+            raise TraceFileError(f"there is no trace {reference!r}: {len(newest)} are stored in {self.location}")
         return newest[number - 1]
 
     def _trace(self, index: Index, trace_id: str) -> Trace:
@@ -249,15 +254,15 @@ class Store:
                 spans = _read(index.chunks(trace_id), trace_id)
                 return Trace(trace_id, [*spans, *self._open_spans(trace_id).get(trace_id, ())])
             index.refresh()
-        raise TraceFileError(f"trace {trace_id}: its file in {self.place} cannot be read")
+        raise TraceFileError(f"trace {trace_id}: its file in {self.location} cannot be read")
 
 
-def _place(path: Path | str | None) -> Place:
+def _location(path: Path | str | None) -> Location:
     if not _ADDRESS.match(str(path)):
-        return place_of(path)
-    from lmspan.traces.jaeger import JaegerPlace  # its HTTP client takes long to import
+        return location_of(path)
+    from lmspan.traces.jaeger import JaegerLocation  # its HTTP client takes long to import
 
-    return JaegerPlace(str(path))
+    return JaegerLocation(str(path))
 
 
 def is_place(reference: str) -> bool:
@@ -340,6 +345,10 @@ def _matches(spans: Sequence[StoredSpan], wanted: Filter) -> bool:
         not wanted.failed,
         wanted.service is None or any(row.service == wanted.service for row in rows),
         wanted.name is None or any(wanted.name.lower() in row.name.lower() for row in rows),
+        wanted.root is None or any(wanted.root == row.name for row in rows if not row.parent_id),
+        wanted.module is None or any(wanted.module == row.module for row in rows),
+        wanted.agent is None or any(wanted.agent == row.module and row.operation == Operation.AGENT for row in rows),
+        wanted.tool is None or any(wanted.tool == row.tool for row in rows),
         wanted.session is None or any(wanted.session in (row.session, row.user) for row in rows),
         wanted.model is None or any(wanted.model.lower() in row.model.lower() for row in rows),
         all(word in texts for word in wanted.text.lower().split()) if wanted.text else True,

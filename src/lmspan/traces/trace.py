@@ -96,6 +96,15 @@ class Trace:
         """Return the parent of a span, None for a root."""
         return None if span.span_id in self._root_ids else self.by_id.get(span.parent_id)
 
+    def above(self, span: StoredSpan) -> Sequence[StoredSpan]:
+        """Return the spans above a span, the root first."""
+        path: dict[str, StoredSpan] = {}
+        above = self.parent(span)
+        while above is not None and above.span_id not in path:
+            path[above.span_id] = above
+            above = self.parent(above)
+        return list(path.values())[::-1]
+
     @cached_property
     def _root_ids(self) -> frozenset[str]:
         return frozenset(span.span_id for span in self.roots)

@@ -131,7 +131,7 @@ def test_a_path_and_a_password_of_the_address_are_used_and_no_message_shows_the_
         at = address.replace("http://", "http://me:secret@") + "/under/"
         store = Store(at)
         assert list(store.list()) == []
-        assert str(store.place) == f"{address}/under"
+        assert str(store.location) == f"{address}/under"
     assert known.headers[0]["Authorization"] == "Basic bWU6c2VjcmV0"
 
 

@@ -13,6 +13,7 @@ from lmspan import traces
 from lmspan.errors import LmspanError, TraceFileError
 from lmspan.traces import Filter, State, Store, store
 from lmspan.traces import index as index_module
+from lmspan.traces.statistics import KINDS
 from support.stored import line, otlp, write
 
 CHAT = {
@@ -98,6 +99,16 @@ def test_a_trace_whose_root_is_in_another_service_has_ended(tmp_path):
         ({"since": "2h"}, []),
         ({"service": "batch"}, ["cc"]),
         ({"name": "FIND"}, ["bb"]),
+        ({"root": "invoke_agent ReAct"}, ["bb"]),
+        ({"root": "execute_tool find"}, []),
+        ({"module": "answer"}, ["aa"]),
+        ({"module": "answ"}, []),
+        ({"module": "ReAct"}, ["bb"]),
+        ({"agent": "ReAct"}, ["bb"]),
+        ({"agent": "answer"}, []),
+        ({"tool": "find"}, ["bb"]),
+        ({"tool": "fin"}, []),
+        ({"tool": "find", "module": "answer"}, []),
         ({"session": "s-7"}, ["bb"]),
         ({"session": "u-1"}, ["bb"]),
         ({"model": "m-2"}, ["bb"]),
@@ -122,6 +133,16 @@ def test_a_trace_whose_root_is_in_another_service_has_ended(tmp_path):
 def test_filters_select_traces_that_have_all_properties(shop, wanted, expected):
     assert ids(Store(shop).list(Filter(**wanted))) == expected
     assert ids(traces.list(path=shop, **wanted)) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_key_of_a_statistic_is_a_filter_that_finds_its_traces(shop, kind):
+    write(shop / "traces.jsonl", otlp("1", "", "chat", 95, 96, "dd"))  # a call of an unknown model
+    stored = Store(shop)
+    filters = {"user": "session"}
+    for each in stored.statistics(kind):
+        found = len(stored.list(Filter(**{filters.get(kind, kind): each.key})))
+        assert found == each.traces or (kind == "name" and found > each.traces), each  # a part of a name is enough
 
 
 def test_numbers_do_not_depend_on_the_filter_or_the_limit(shop):
@@ -302,7 +323,12 @@ def test_a_span_that_two_files_hold_stays_when_one_of_them_is_removed(shop):
         ({}, True),
         ({"name": "optimize"}, True),
         ({"name": "chat"}, True),
-        ({"name": "execute_tool"}, False),
+        ({"name": "retrieval"}, False),
+        ({"root": "optimize GEPA", "agent": "ReAct", "module": "ReAct", "tool": "find"}, True),
+        ({"root": "chat m-1"}, False),
+        ({"module": "GEPA"}, False),
+        ({"agent": "find"}, False),
+        ({"tool": "ReAct"}, False),
         ({"text": "zebra tea"}, True),
         ({"text": "zebra coffee"}, False),
         ({"session": "s", "model": "m-1", "service": "shop"}, True),
@@ -317,6 +343,8 @@ def test_a_span_that_two_files_hold_stays_when_one_of_them_is_removed(shop):
 def test_a_filter_selects_a_trace_by_what_has_ended_and_by_what_runs(tmp_path, wanted, is_selected):
     facts = {"lmspan.operation.inputs": {"student": "zebra"}, "session.id": "s"}
     write(tmp_path / "open-1-1.jsonl", otlp("1", "", "optimize GEPA", 10, 0, "aa", facts))
+    write(tmp_path / "open-1-1.jsonl", otlp("3", "1", "invoke_agent ReAct", 11, 0, "aa"))
+    write(tmp_path / "open-1-1.jsonl", otlp("4", "3", "execute_tool find", 12, 0, "aa"))
     said = {**CHAT, **FAILED, "gen_ai.output.messages": '[{"role": "assistant", "content": "tea"}]'}
     write(tmp_path / "traces.jsonl", otlp("2", "1", "chat m-1", 20, 21, "aa", said, status=2))
     assert ids(Store(tmp_path).list(Filter(**wanted), limit=1)) == ["aa"] * is_selected

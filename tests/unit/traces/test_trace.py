@@ -10,7 +10,7 @@ from lmspan.lifecycle import Operation
 from lmspan.traces import Figures, State, StoredEvent, Trace
 from lmspan.traces.content import Message, Part, conversation, first_words, inputs_of, outputs_of, readable
 from lmspan.traces.optimizers import Change, word_diff
-from lmspan.traces.statistics import percentile, statistics
+from lmspan.traces.statistics import over_time, percentile, statistics
 from lmspan.traces.trace import grouped
 from support.stored import SECOND, TRACE, span
 
@@ -214,7 +214,7 @@ def test_messages_are_a_conversation():
         sc.OUTPUT_MESSAGES: json.dumps([{"role": "assistant", "parts": [
             {"type": "reasoning", "content": "think"},
             {"type": "tool_call", "name": "find", "arguments": {"q": 1}},
-            {"type": "blob", "mime_type": "image/png"},
+            {"type": "blob", "mime_type": "image/png", "content": "34 kB", "name": "cup.png"},
         ]}]),
     })  # fmt: skip
     assert conversation(call) == [
@@ -222,7 +222,7 @@ def test_messages_are_a_conversation():
         Message("user", (Part("text", "Hi"),)),
         Message("assistant", (
             Part("reasoning", "think"), Part("tool_call", '{"q": 1}', "find"),
-            Part("blob", '{"mime_type": "image/png"}', "image/png"),
+            Part("blob", "34 kB", "cup.png", (("mime_type", "image/png"), ("name", "cup.png"))),
         )),
     ]  # fmt: skip
     assert (inputs_of(call), first_words(call)) == ("Hi", "Hi")
@@ -317,6 +317,31 @@ def test_statistics_by_module_count_what_is_below_and_by_session_the_whole_trace
     assert [each.key for each in statistics(rows, "tool")] == ["t"]
     with pytest.raises(LmspanError, match="statistics by 'modle' are not known"):
         statistics(rows, "modle")
+
+
+def test_statistics_over_time_have_periods_of_one_length_and_no_empty_ones():
+    rows = rows_of(
+        *(span(f"{n}", "", f"module M{n % 2}", n * SECOND, (n + n) * SECOND) for n in (0, 1, 2, 599)),
+        chat("c", "1", 1, 2),
+    )
+    assert [(each.start, each.duration_s, each.statistic.calls) for each in over_time(rows, "module", "M1")] == [
+        (0.0, 15.0, 1), (585.0, 15.0, 1),
+    ]  # fmt: skip
+    (first, second) = over_time(rows, "module", "M1")
+    assert (first.statistic.p50_s, second.statistic.p95_s, first.statistic.cost) == (1.0, 599.0, 0.5)
+    assert (first.statistic.start, first.statistic.end) == (1.0, 1.0)
+    assert [each.statistic.calls for each in over_time(rows)] == [1]  # one trace
+    assert over_time([]) == []
+    with pytest.raises(LmspanError, match="statistics by 'modle' are not known"):
+        over_time(rows, "modle")
+
+
+@pytest.mark.parametrize("length_s", [0, 1e-9, 0.001, 1, 7, 3600, 86_400 * 365, 86_400 * 365 * 200])
+def test_statistics_over_time_have_at_most_sixty_periods(length_s):
+    rows = rows_of(*(span(f"{n}", "", "module M", int(n * length_s * SECOND / 500)) for n in range(501)))
+    periods = over_time(rows, "module", "M")
+    assert 1 <= len(periods) <= 60
+    assert sum(each.statistic.calls for each in periods) == 501
 
 
 def test_statistics_count_a_failure_as_failed_or_as_recovered():
