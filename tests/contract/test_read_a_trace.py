@@ -1,15 +1,12 @@
 """The how-to page answers its sixteen questions: each with at most two commands, in a terminal of 80 columns."""
 
-import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from support.processes import TESTS, run_lmspan
+from support.processes import TESTS, run_lmspan, start_day
 from support.scenarios.core import NATIVE
 
 pytestmark = pytest.mark.skipif(not NATIVE, reason="the page shows a day on DSPy 3.4")
@@ -50,14 +47,8 @@ ANSWERS = {
 @pytest.fixture(scope="module")
 def day(tmp_path_factory):
     directory = tmp_path_factory.mktemp("day")
-    started(directory, "day").wait(120)
+    start_day(directory, "day").wait(120)
     return directory
-
-
-def started(directory, part):
-    environ = {**os.environ, "LMSPAN_DIR": str(directory), "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-m", "support.day", part]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def commands(section):
@@ -95,7 +86,7 @@ def test_the_list_of_the_page_is_the_list_of_the_day(day):
 
 
 def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(tmp_path):
-    program = started(tmp_path, "running")
+    program = start_day(tmp_path, "running")
     try:
         assert "waiting\n" in iter(program.stdout.readline, "")
         running = until(lambda: answer(tmp_path, SECTIONS[NOT_OF_THE_DAY]), ("running", "4 evaluations"))

@@ -50,3 +50,10 @@ def ask(question="what is the secret question?"):
     with serving(fields(answer="a secret answer")) as server, dspy.context(lm=model(server)):
         return dspy.Predict("question -> answer")(question=question).answer
 """
+
+
+def start_day(directory, part="day"):
+    """Start a part of `support.day`, which stores its traces in a directory."""
+    environ = {**os.environ, "LMSPAN_DIR": str(directory), "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-m", "support.day", part]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -53,3 +53,12 @@ def write(path, *spans, service="shop"):
     with path.open("a") as file:
         file.writelines(line(each, service=service) for each in spans)
     return path
+
+
+def messages(*listed):
+    """The messages of a model call as a span has them; each is a role and its parts."""
+    return json.dumps([{"role": role, "parts": parts} for role, parts in listed])
+
+
+def text(content):
+    return {"type": "text", "content": content}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import LmspanError, TraceFileError
 from lmspan.page import compare as comparing
 from lmspan.page import optimizers, spans, tree
 from lmspan.traces.filters import Filter
-from lmspan.traces.statistics import KINDS
+from lmspan.traces.statistics import ALL, KINDS, over_time
+from lmspan.traces.statistics import statistics as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{1,16}")
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
-_TEXTS: Final = ("slow", "since", "until", "service", "name", "session", "model", "text", "trace")
+_TEXTS: Final = (
+    "slow", "since", "until", "service", "name", "root", "module", "agent", "tool", "session", "model", "text", "trace",
+)  # fmt: skip
 _LONGEST: Final = 1000
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1000
@@ -46,7 +50,9 @@ def traces(reader: Reader, request: Request) -> Any:
 
 def trace(reader: Reader, request: Request) -> Any:
     """Return the rows of a trace's tree."""
-    return trace_document(reader, _trace(reader, request))
+    found = _trace(reader, request)
+    before = reader.before(found.trace_id)
+    return {**trace_document(reader, found), "before": before.trace_id if before is not None else None}
 
 
 def span(reader: Reader, request: Request) -> Any:
@@ -77,8 +83,19 @@ def evaluation(reader: Reader, request: Request) -> Any:
 def statistics(reader: Reader, request: Request) -> Any:
     """Return statistics by the kinds of `by`, which can be repeated."""
     kinds = request.query_params.getlist("by") or ["model"]
-    tables = {kind: reader.store.statistics(kind, _filter(request)).to_dicts() for kind in kinds[: len(KINDS)]}
-    return {"kinds": KINDS, "tables": tables, "troubles": reader.store.troubles}
+    rows = reader.store.rows(_filter(request))
+    tables = {kind: [asdict(each) for each in grouped(rows, kind)] for kind in kinds[: len(KINDS)]}
+    total = next((asdict(each) for each in grouped(rows, ALL)), None)
+    lm_calls = sum(row.is_model_call for row in rows)
+    return {"kinds": KINDS, "tables": tables, "total": total, "lm_calls": lm_calls, "troubles": reader.store.troubles}
+
+
+def periods(reader: Reader, request: Request) -> Any:
+    """Return the statistics over time of the group `key` of a kind `by`, or of all traces."""
+    rows = reader.store.rows(_filter(request))
+    by = request.query_params.get("by", ALL)
+    found = over_time(rows, by, request.query_params.get("key", "")) if by else over_time(rows)
+    return {"periods": [{**asdict(each.statistic), "from": each.start, "length_s": each.duration_s} for each in found]}
 
 
 def compare(reader: Reader, request: Request) -> Any:
@@ -100,13 +117,14 @@ QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
     "/api/traces/{trace}/runs/{span}/difference": difference,
     "/api/traces/{trace}/evaluations/{span}": evaluation,
     "/api/statistics": statistics,
+    "/api/statistics/periods": periods,
     "/api/compare": compare,
 }
 
 
 def trace_document(reader: Reader, found: Trace) -> dict[str, Any]:
     """Return a trace's row of the list, and the rows of its tree."""
-    return {**_summary(reader.summary(found.trace_id)), **tree.document(found)}
+    return {**_summary(reader.summary(found.trace_id)), **tree.document(found), "before": None}
 
 
 def _summary(summary: Summary) -> dict[str, Any]:

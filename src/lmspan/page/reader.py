@@ -107,6 +107,16 @@ class Reader:
             raise TraceFileError(f"trace {trace_id}: no such trace in {self.store.location}")
         return dataclasses.replace(found, number=None)
 
+    def before(self, trace_id: str) -> Summary | None:
+        """Return the trace of the same program before this one: of the same name and service.
+
+        Raises:
+            TraceFileError: there is no such trace.
+        """
+        this = self.summary(trace_id)
+        wanted = Filter(root=this.name, service=this.service or None, until=this.start.timestamp())
+        return next((each for each in self.store.list(wanted, limit=2) if each.trace_id != trace_id), None)
+
     def version(self) -> str:
         """Return a text that changes when a program has written, and each second while one runs an operation."""
         path = self.store.location.path

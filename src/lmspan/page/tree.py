@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
 from lmspan.traces.content import first_words
+from lmspan.traces.evaluations import metric_of
+from lmspan.traces.places import place_of
 from lmspan.traces.spans import State
 from lmspan.traces.trace import grouped
 
@@ -122,7 +123,7 @@ def _failures(trace: Trace) -> Iterator[dict[str, Any]]:
             "message": failure.message[:500],
             "recovered": failure.recovered,
             "times": times,
-            "tool": failure.span.facts.get(sc.TOOL_NAME, ""),
+            "place": place_of(failure.span),
         }
 
 
@@ -133,7 +134,7 @@ def _evaluations(trace: Trace) -> Iterator[dict[str, Any]]:
             children = trace.children.get(span.span_id, ())
             yield {
                 "span": span.span_id,
-                "metric": span.facts.get(sc.EVALUATION_NAME, span.name),
-                "score": span.facts.get(sc.EVALUATION_SCORE),
+                "metric": metric_of(span),
+                "score": trace.rows[span.span_id].score,
                 "examples": sum(each.operation is Operation.EXAMPLE for each in children),
             }

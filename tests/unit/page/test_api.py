@@ -66,19 +66,77 @@ def test_a_trace_is_columns_depth_first(directory):
         assert (trace["length"], trace["name"], trace["state"]) == (4_000_000, "invoke_workflow shop", "ended")
         (failure,) = client.get(f"/api/traces/{B}").json()["failures"]
         assert failure == {"span": "1", "name": "execute_tool find", "type": "shop.Empty", "message": "no tea",
-                           "recovered": False, "times": 1, "tool": ""}  # fmt: skip
+                           "recovered": False, "times": 1, "place": ""}  # fmt: skip
 
 
 def test_a_span_in_full(directory):
     with entered(directory) as client:
         span = client.get(f"/api/traces/{A}/spans/3").json()
         assert span["conversation"] == [
-            {"role": "user", "parts": [{"kind": "text", "name": "", "text": "Which tea?"}]}
+            {"role": "user", "parts": [{"kind": "text", "name": "", "text": "Which tea?", "facts": []}]}
         ]  # fmt: skip
         assert span["above"] == [{"span": "1", "name": "invoke_workflow shop"}, {"span": "2", "name": "module Predict"}]
         assert span["attributes"]["lmspan.cost.amount"] == 0.25
         failed = client.get(f"/api/traces/{B}/spans/1").json()
-        assert failed["error"] == {"type": "shop.Empty", "message": "no tea", "stack": ""}
+        assert failed["error"] == {"type": "shop.Empty", "message": "no tea", "stack": "", "place": ""}
+
+
+def test_a_trace_names_the_run_before_it(tmp_path):
+    for trace, name, start in (("aa", "module M", 0), ("bb", "module N", 1), ("cc", "module M", 2)):
+        write(
+            tmp_path / "traces.jsonl",
+            otlp("1", "", name, start, start + 9, trace),
+            otlp("2", "1", "module M", 3, 4, trace),
+        )
+    write(tmp_path / "traces.jsonl", otlp("1", "", "module M", 1, 2, "dd"), service="other")
+    with entered(tmp_path) as client:
+        before = {each: client.get(f"/api/traces/{each * 16}").json()["before"] for each in ("aa", "bb", "cc", "dd")}
+        assert before == {"aa": None, "bb": None, "cc": A, "dd": None}
+
+
+def test_statistics_over_time_are_those_of_a_group_or_of_all_traces(directory):
+    with entered(directory) as client:
+
+        def periods(query=""):
+            answer = client.get(f"/api/statistics/periods?{query}").json()["periods"]
+            return [
+                (each["from"], each["length_s"], each["calls"], each["input_tokens"], each["p95_s"]) for each in answer
+            ]
+
+        assert periods() == [(0.0, 0.1, 1, 10, 4.0), (5.0, 0.1, 1, 0, 1.0)]
+        assert periods("by=module&key=answer") == [(1.0, 0.1, 1, 10, 2.0)]
+        assert periods("by=module&key=nothing") == []
+        assert periods("service=nothing") == []
+        assert client.get("/api/statistics/periods?by=nothing").status_code == 400
+
+
+def test_what_a_response_does_not_hold_is_said(tmp_path):
+    conversation = [{"role": "user", "parts": [{"type": "text", "content": str(number)}]} for number in range(2000)]
+    parts = [{"type": "text", "content": str(number)} for number in range(300)]
+    facts = {
+        "gen_ai.input.messages": json.dumps(conversation),
+        "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}]),
+        "numbers": [1] * 100_000, **{f"fact.{number}": number for number in range(600)},
+    }  # fmt: skip
+    events = [("tick", 0.5, {})] * 1000
+    write(tmp_path / "traces.jsonl", otlp("1", "", "chat m", 0, 1, "aa", facts, events=events))
+    with entered(tmp_path) as client:
+        span = client.get(f"/api/traces/{A}/spans/1").json()
+    assert span["omitted"] == [
+        "The first and the last 250 of 2,001 messages are shown.",
+        "The first and the last 50 of 300 parts of a message are shown.",
+        "The first 500 of 603 attributes are shown.",
+        "The first 500 of 1,000 events are shown.",
+    ]
+    texts = [part["text"] for message in span["conversation"] for part in message["parts"]]
+    assert texts == [
+        *map(str, range(250)),
+        *map(str, range(1751, 2000)),
+        *map(str, range(50)),
+        *map(str, range(250, 300)),
+    ]
+    assert span["attributes"]["numbers"].endswith("… (300,000 characters)")
+    assert (len(span["attributes"]), len(span["events"])) == (500, 500)
 
 
 def test_an_optimizer_run_and_the_difference_between_its_candidates(tmp_path):

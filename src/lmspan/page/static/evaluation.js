@@ -3,6 +3,7 @@ import { el, replace, table } from "./dom.js";
 import { get } from "./api.js";
 import { number, plural } from "./format.js";
 
+const MOST = 300;  // rows at first
 const TITLES = [" #", " score", "inputs", "gold", "prediction", "feedback"];
 
 export async function view(main, route, isCurrent) {
@@ -10,6 +11,7 @@ export async function view(main, route, isCurrent) {
   let data = await get(`traces/${id}/evaluations/${span}`);
   if (!isCurrent()) return null;
   const place = el("div", { class: "page" });
+  let most = MOST;
   replace(main, place);
   function draw() {
     document.title = `${data.metric} · lmspan`;
@@ -21,7 +23,9 @@ export async function view(main, route, isCurrent) {
         data.state !== "ended" && el("span", { class: "badge warn" }, data.state)),
       el("p", { class: "facts" }, el("span", {}, `${plural(data.examples.length, "example")}${data.size && data.size !== data.examples.length ? ` of ${data.size}` : ""}`),
         failed > 0 && el("span", { class: "bad" }, `${failed} with an error`)),
-      table(TITLES, ordered.map((each) => row(each, id)), { class: "examples", label: "Examples, the worst first" }));
+      data.omitted.map((each) => el("p", { class: "trouble" }, each)),
+      table(TITLES, ordered.slice(0, most).map((each) => row(each, id)), { class: "examples", label: "Examples, the worst first" }),
+      ordered.length > most && el("button", { class: "button", type: "button", on: { click: () => { most = ordered.length; draw(); } } }, `Show all ${ordered.length.toLocaleString("en")}`));
   }
   draw();
   return { refresh: async () => {

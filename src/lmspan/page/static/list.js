@@ -1,26 +1,18 @@
 // The list of traces, with its search and filters.
 import { el, replace, table } from "./dom.js";
 import { get } from "./api.js";
+import { FIELDS, TIMES, address, chips } from "./filters.js";
 import { clock, duration, money, number, plural, short, tokens } from "./format.js";
 
 const PAGE = 100;
-const FIELDS = [
-  ["service", "Service"], ["name", "Span name"], ["model", "Model"], ["session", "Session or user"], ["slow", "At least", "2s"],
-];
-const TIMES = [["", "any time"], ["1h", "last hour"], ["today", "today"], ["7d", "last 7 days"], ["30d", "last 30 days"]];
 const TITLES = ["", "started", "service", "trace", " time", " calls", " tokens", " cost", " score", "state"];
-
-export function addressOf(query) {
-  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
-  return `#/${search && "?"}${search}`;
-}
 
 export async function view(main, route) {
   let query = route.query;
   let limit = PAGE;
   const chosen = new Set();
   const rows = el("div", { class: "results" });
-  const form = filters(() => query, (changed) => { location.hash = addressOf(changed).slice(1); });
+  const form = filters(() => query, (changed) => { location.hash = address("/", changed).slice(1); });
   replace(main, el("h1", { class: "hidden" }, "Traces"), form, rows);
 
   async function refresh() {
@@ -29,17 +21,18 @@ export async function view(main, route) {
     try {
       data = await get("traces", { ...query, limit });
     } catch (error) {
-      if (asked === query) replace(rows, el("p", { class: "empty", role: "alert" }, error.message));
+      if (asked === query) replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, error.message));
       return;
     }
     if (asked !== query) return;
     const focused = document.activeElement?.dataset?.trace;
-    replace(rows, results(data, chosen, query, () => { limit += PAGE; refresh(); }));
+    replace(rows, chips("/", query), results(data, chosen, query, () => { limit += PAGE; refresh(); }));
     if (focused) rows.querySelector(`[data-trace="${focused}"]`)?.focus();
   }
   await refresh();
   return {
     refresh,
+    leave: () => form.leave(),
     moved: (to) => {
       query = to.query;
       form.fill();
@@ -55,8 +48,8 @@ function filters(query, apply) {
   const changed = () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      apply(Object.fromEntries(Object.entries(inputs).map(([name, input]) =>
-        [name, input.type === "checkbox" ? (input.checked ? "1" : "") : input.value.trim()])));
+      apply({ ...query(), ...Object.fromEntries(Object.entries(inputs).map(([name, input]) =>
+        [name, input.type === "checkbox" ? (input.checked ? "1" : "") : input.value.trim()])) });
     }, 250);
   };
   const on = { input: changed, change: changed };
@@ -70,13 +63,13 @@ function filters(query, apply) {
   const details = el("details", { class: "more" }, el("summary", {}, "Filters"), el("div", { class: "fields" }, more));
   const form = el("form", { class: "filters", role: "search", on: { submit: (event) => event.preventDefault() } },
     inputs.text, inputs.since, el("label", { class: "check" }, inputs.failed, "failed only"), details);
+  form.leave = () => clearTimeout(waiting);  // a filter that was just typed does not lead back from another view
   form.fill = () => {
     for (const [name, input] of Object.entries(inputs)) {
       const value = query()[name] || "";
       if (input.type === "checkbox") input.checked = value === "1";
       else if (document.activeElement !== input) input.value = value;
     }
-    if (FIELDS.some(([name]) => query()[name])) details.open = true;
   };
   form.fill();
   return form;

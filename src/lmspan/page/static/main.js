@@ -10,6 +10,7 @@ const ROUTES = [
   [new RegExp(`^/run/${ID}/${SPAN}$`), "run", "Optimizer run"],
   [new RegExp(`^/evaluation/${ID}/${SPAN}$`), "evaluation", "Evaluation"],
   [/^\/statistics$/, "statistics", "Statistics"],
+  [/^\/sessions$/, "sessions", "Sessions"],
   [new RegExp(`^/compare/${ID}/${ID}$`), "compare", "Comparison"],
 ];
 const main = document.getElementById("main");
@@ -38,7 +39,7 @@ async function show() {
     return message("There is no such page.");
   }
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.getAttribute("href") === (to.name === "statistics" ? "#/statistics" : "#/");
+    const here = link.getAttribute("href") === (["statistics", "sessions"].includes(to.name) ? `#/${to.name}` : "#/");
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -1,6 +1,6 @@
 // Small plots in SVG.
 import { el, svg } from "./dom.js";
-import { number } from "./format.js";
+import { clock, number, plural } from "./format.js";
 
 const WIDTH = 900;
 const HEIGHT = 240;
@@ -30,17 +30,36 @@ export function scores(points, chosen, choose) {
     }, svg("title", {}, point.title))));
 }
 
-// Bars over time: `bars` have a value, a title and perhaps a share that is bad.
-export function bars(values, label) {
-  const most = Math.max(...values.map((each) => each.value), 0) || 1;
-  const height = 120;
-  const edge = 84;
-  const wide = (WIDTH - edge - EDGE.right) / values.length;
-  const tall = (value) => ((height - 30) * value) / most;
-  return svg("svg", { class: "plot small", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
-    svg("text", { class: "tick", x: edge - 8, y: 18, "text-anchor": "end" }, values.most),
-    svg("line", { class: "grid", x1: edge, x2: WIDTH - EDGE.right, y1: height - 18, y2: height - 18 }),
-    values.map((each, place) => svg("rect", { class: "bar-value", x: edge + place * wide + 1, width: Math.max(wide - 2, 1),
-      y: height - 18 - tall(each.value), height: tall(each.value) }, svg("title", {}, each.title))),
-    svg("text", { class: "tick", x: edge, y: height - 3 }, values.from), svg("text", { class: "tick", x: WIDTH - EDGE.right, y: height - 3, "text-anchor": "end" }, values.to));
+// Figures over time. `periods` follow each other with gaps and have `from` and `length_s`; `series` have a value, a title
+// and a class, and are lines, or bars if there is one.
+export function overTime(periods, series, text, label) {
+  const height = 170;
+  const edge = 72;
+  const first = periods[0].from;
+  const { length_s: length, from: last } = periods[periods.length - 1];
+  const slots = Math.round((last - first) / length) + 1;
+  const wide = (WIDTH - edge - EDGE.right) / slots;
+  const x = (each) => edge + wide * (Math.round((each.from - first) / length) + 0.5);
+  const most = Math.max(...series.flatMap(({ value }) => periods.map((each) => value(each) || 0))) || 1;
+  const y = (amount) => height - 24 - ((height - 40) * amount) / most;
+  const at = (each) => `${clock(each.from * 1e3)}${length < 1 ? `.${String(Math.round((each.from % 1) * 10))}` : ""}`;
+  const hover = (each) => `${at(each)}: ${series.map(({ value, name }) => `${name} ${text(value(each)) || "–"}`).join(", ")}, ${plural(each.calls, "call")}`;
+  return svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${label} over time, at most ${text(most)}` },
+    [0, most / 2, most].map((tick) => [svg("line", { class: "grid", x1: edge, x2: WIDTH - EDGE.right, y1: y(tick), y2: y(tick) }),
+      svg("text", { class: "tick", x: edge - 8, y: y(tick) + 4, "text-anchor": "end" }, tick ? text(tick) : "0")]),
+    series.map((each) => (series.length > 1 ? line(periods, each, x, y, length) : periods.map((period) => svg("rect", { class: each.class, x: x(period) - Math.min(wide * 0.4, 24),
+      width: Math.max(Math.min(wide * 0.8, 48), 1), y: y(each.value(period) || 0), height: Math.max(y(0) - y(each.value(period) || 0), 0), rx: 1 })))),
+    periods.map((each) => svg("rect", { class: "hover", x: x(each) - wide / 2, width: wide, y: 8, height: height - 32 }, svg("title", {}, hover(each)))),
+    svg("text", { class: "tick", x: edge, y: height - 4 }, at(periods[0])),
+    slots > 1 && svg("text", { class: "tick", x: WIDTH - EDGE.right, y: height - 4, "text-anchor": "end" }, at({ from: last + length })));
+}
+
+// A line that is broken where a period is empty.
+function line(periods, { value, class: name }, x, y, length) {
+  const steps = periods.map((each, place) => {
+    const follows = place > 0 && each.from - periods[place - 1].from < 1.5 * length;
+    return `${follows ? "L" : "M"}${x(each).toFixed(1)} ${y(value(each) || 0).toFixed(1)}`;
+  });
+  return [svg("path", { class: `line ${name}`, d: steps.join("") }),
+    periods.map((each) => svg("circle", { class: `dot-value ${name}`, cx: x(each), cy: y(value(each) || 0), r: 3 }))];
 }

@@ -19,6 +19,7 @@ export function spanView(span, close) {
       span.first_chunk_s !== null && `first chunk after ${duration(span.first_chunk_s)}`, ...figures(span.figures)].filter(Boolean).map((each) => el("span", {}, each))),
     span.above.length > 0 && el("p", { class: "path" }, span.above.map((each, place) => [place > 0 && " › ", el("a", { href: `#/trace/${span.trace_id}/${each.span}` }, each.name)])),
     jumps(span),
+    span.omitted.map((each) => el("p", { class: "trouble" }, each)),
     span.error && errorView(span.error),
     span.example ? exampleView(span.example) : contentView(span),
     attributes(span.attributes),
@@ -44,7 +45,7 @@ function jumps(span) {
 }
 
 function errorView(error) {
-  return el("section", { class: "section error" }, el("h3", {}, error.type), el("p", { class: "content" }, error.message),
+  return el("section", { class: "section error" }, el("h3", {}, error.type), el("p", { class: "content" }, error.message), error.place && el("code", { class: "at" }, error.place),
     error.stack && el("details", {}, el("summary", {}, "Stack"), el("pre", {}, error.stack)));
 }
 
@@ -61,12 +62,23 @@ function messageView(message) {
 
 function partView(part, most) {
   if (part.kind === "text" || part.kind === "") return long(part.text, most);
-  if (part.kind === "blob" && IMAGE.test(part.name) && BASE64.test(part.text)) {
-    return el("img", { class: "media", alt: `image of the message (${part.name})`, src: `data:${part.name};base64,${part.text.replace(/\s/g, "")}` });
-  }
+  if (["blob", "uri", "file"].includes(part.kind)) return mediumView(part);
   const titles = { tool_call: "calls", tool_call_response: "result", reasoning: "reasoning" };
   return el("div", { class: `part p-${/^[a-z_]+$/.test(part.kind) ? part.kind : "other"}` },
     el("span", { class: "part-title" }, [titles[part.kind] || part.kind, part.name].filter(Boolean).join(" ")), long(pretty(part.text)));
+}
+
+// An image, a sound or a file. Its data is shown where the trace holds it; an address is text, and nothing is loaded.
+function mediumView(part) {
+  const facts = Object.fromEntries(part.facts);
+  const type = facts.mime_type || (part.name.includes("/") ? part.name : "");
+  const isImage = part.kind === "blob" && IMAGE.test(type) && part.text.length > 0 && BASE64.test(part.text);
+  const others = part.facts.filter(([name]) => !["mime_type", "modality", "name"].includes(name));
+  return el("figure", { class: "part medium" },
+    el("figcaption", { class: "part-title" }, [facts.modality || "file", type, facts.name].filter(Boolean).join(" · ")),
+    isImage ? el("img", { class: "media", alt: `image of the message (${type})`, src: `data:${type};base64,${part.text.replace(/\s/g, "")}` })
+      : el("div", { class: "content" }, { uri: "at ", file: "stored as " }[part.kind], part.text.length > 500 ? `${part.text.slice(0, 500)}… (${part.text.length.toLocaleString("en")} characters)` : part.text),
+    others.length > 0 && el("p", { class: "dim" }, others.map(([name, text]) => `${name} ${text}`).join(" · ")));
 }
 
 function pretty(text) {

@@ -70,7 +70,8 @@ function header(data, id) {
         `${run.name}: ${number(run.first)} → ${number(run.best)}, ${plural(run.candidates, "evaluation")}`)),
       (data.runs.length ? [] : data.evaluations).map((each) => el("a", { class: "button", href: `#/evaluation/${id}/${each.span}` },
         `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`)),
-      !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace")),
+      !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace"),
+      data.before && el("a", { class: "button", href: `#/compare/${data.before}/${id}` }, "Compare with the run before")),
     data.failures.length > 0 && failures(data.failures, id),
   ];
 }
@@ -81,5 +82,5 @@ function failures(list, id) {
   return el("details", { class: "failures", open: bad.length > 0 && bad.length < 4 }, el("summary", { class: bad.length ? null : "warn" }, title),
     el("ul", {}, list.map((each) => el("li", { class: each.recovered ? "recovered" : "bad" },
       el("a", { href: `#/trace/${id}/${each.span}` }, each.name), each.times > 1 && ` ×${each.times}`,
-      `: ${each.type}${each.message ? `: ${each.message}` : ""}`))));
+      `: ${each.type}${each.message ? `: ${each.message}` : ""}`, each.place && el("code", { class: "at" }, each.place)))));
 }
