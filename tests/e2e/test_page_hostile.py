@@ -14,8 +14,11 @@ pytestmark = pytest.mark.e2e
 A = "aa" * 16
 CHAT = {"gen_ai.request.model": "gpt-4o-mini"}
 HOSTILE = (
-    "<img src=x onerror='window.harmed=1'><script>window.harmed=1</script> javascript:window.harmed=1 \u202egnp.exe"
+    "<img src=x onerror='window.harmed=1'><script>window.harmed=1</script>"
+    " javascript:window.harmed=1 \u202egnp.exe \x1b[31mred\x1b[0m"
 )
+SHOWN = HOSTILE.replace("\u202e", "·").replace("\x1b", "·")
+DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
 
 
 @pytest.fixture
@@ -40,11 +43,113 @@ def test_hostile_content_is_text(opened, tmp_path):
         expect(page.locator(".traces .name a")).to_contain_text("<img src=x onerror='window.harmed=1'>")
         page.locator(".traces .name a").click()
         page.locator(".row").first.click()
-        expect(page.locator(".message .content").first).to_have_text(HOSTILE.replace("\u202e", "·"))
+        expect(page.locator(".message .content").first).to_have_text(SHOWN)
         page.goto(page.url.partition("#")[0] + "#/statistics")
         expect(page.get_by_role("heading", name="By model")).to_be_visible()
         assert page.evaluate("window.harmed") is None
         assert page.locator("main img, main script, a[href^='javascript']").count() == 0
+
+
+def test_a_string_of_50_megabytes_is_cut_with_its_length(opened, tmp_path):
+    long = f"{HOSTILE} {'tea ' * 12_500_000}"
+    facts = {**CHAT, "gen_ai.input.messages": messages(("user", [text(long)])), "note": long}
+    write(tmp_path / "traces.jsonl", otlp("1", "", "chat m", 0, 1, "aa", facts))
+    with opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        page.locator(".row").click()
+        expect(page.locator(".message .content")).to_contain_text(SHOWN)
+        page.locator(".message").get_by_role("button", name="show all").click()
+        expect(page.locator(".message .content")).to_contain_text(f"… ({len(long):,} characters)")
+        assert page.evaluate("document.documentElement.textContent.length") < 2_000_000
+
+
+def test_a_million_lines_are_cut_or_reported(opened, tmp_path):
+    lines = "\n".join(map(str, range(1_000_000)))
+    write(tmp_path / "traces.jsonl", otlp("1", "", "chat m", 0, 1, "aa", {"lmspan.operation.inputs": {"log": lines}}))
+    with (tmp_path / "traces.jsonl").open("a") as file:
+        file.write("nothing\n" * 1_000_000)
+    with opened(tmp_path) as page:
+        expect(page.locator(".trouble")).to_contain_text("1000000 lines cannot be read; the first is line 2: no JSON")
+        page.locator(".traces .name a").click()
+        page.locator(".row").click()
+        page.get_by_role("button", name="show all").first.click()
+        expect(page.locator(".fields-view")).to_contain_text(f"… ({len(lines):,} characters)")
+
+
+def test_a_file_that_rotates_while_it_is_read_loses_nothing(opened, tmp_path):
+    file = write(
+        tmp_path / "traces.jsonl", otlp("1", "", "module first", 0, 1, "aa"), otlp("2", "1", "chat m", 0, 1, "aa")
+    )
+    with opened(tmp_path) as page:
+        expect(page.locator(".traces .name a").last).to_have_text("first")
+        file.rename(tmp_path / "traces-1.jsonl")
+        write(file, otlp("3", "1", "chat n", 0, 1, "aa"), otlp("1", "", "module second", 2, 3, "bb"))
+        expect(page.locator(".traces .name a").first).to_have_text("second")
+        page.get_by_role("link", name="first").click()
+        expect(page.locator(".row .text")).to_have_text(["module first", "chat m", "chat n"])
+        (tmp_path / "traces-1.jsonl").unlink()
+        expect(page.locator(".row .text")).to_have_text(["chat n"])
+        file.unlink()
+        page.get_by_role("link", name="Traces").click()
+        expect(page.get_by_text("No trace is stored yet.")).to_be_visible()
+
+
+def test_spans_that_are_parents_of_each_other_are_shown_once(opened, tmp_path):
+    write(tmp_path / "traces.jsonl", otlp("1", "2", "turn 1", 0, 1, "aa"), otlp("2", "1", "turn 2", 0, 1, "aa"),
+          otlp("3", "3", "turn 3", 2, 3, "aa"))  # fmt: skip
+    with opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        expect(page.locator(".row .text")).to_have_text(["turn 1", "turn 2", "turn 3"])
+        page.locator(".row .text", has_text="turn 2").click()
+        expect(page.locator(".pane .path a")).to_have_text(["turn 1"])
+        page.get_by_role("link", name="Statistics", exact=True).click()
+        expect(page.locator("h1")).to_have_text("Statistics")
+
+
+def test_a_trace_of_5_000_levels_is_opened(opened, tmp_path):
+    write(tmp_path / "traces.jsonl", *(otlp(f"{n:x}", f"{n - 1:x}" if n > 1 else "", f"turn {n}", n, 9_999, "aa")
+          for n in range(1, 5_001)))  # fmt: skip
+    with opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        expect(page.locator(".row .text").first).to_have_text("turn 1")
+        page.keyboard.press("End")
+        expect(page.locator(".row.active .text")).to_have_text("turn 5000")
+        page.keyboard.press("Enter")
+        expect(page.locator(".pane h2")).to_have_text("turn 5000")
+
+
+@pytest.mark.parametrize("content", [
+    DEEP, "[" * 100_000, "null", "7", '"text"', "[7, null, [], {}]", '[{"role": 7, "parts": 7}]',
+    '[{"role": {"a": 1}, "parts": [{"type": ["blob"], "content": {"a": [1]}, "mime_type": 7}, null, [[]]]}]',
+    '[{"parts": [{"type": "blob", "mime_type": "image/png", "content": "no base64!"}]}]', '{"__proto__": {"a": 1}}',
+])  # fmt: skip
+def test_content_of_a_wrong_type_or_depth_is_shown_as_it_is(opened, tmp_path, content):
+    names = [
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.call.result",
+        "lmspan.operation.inputs",
+        "lmspan.optimizer.candidate.instructions",
+        "lmspan.cost.amount",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.evaluation.score.value",
+        "lmspan.evaluation.example.index",
+    ]
+    facts = dict.fromkeys(names, content)
+    write(tmp_path / "traces.jsonl", otlp("1", "", "optimize GEPA", 0, 9, "aa", facts),
+          otlp("2", "1", "candidate #1", 1, 8, "aa", facts), otlp("3", "2", "evaluate exact", 1, 7, "aa", facts),
+          otlp("4", "3", "example #1", 1, 6, "aa", facts), otlp("5", "4", "chat m", 1, 5, "aa", facts),
+          otlp("6", "4", "execute_tool find", 1, 5, "aa", facts))  # fmt: skip
+    with opened(tmp_path) as page:
+        for span in "123456":
+            page.goto(f"{page.url.partition('#')[0]}#/trace/{A}/{span}")
+            expect(page.locator(".pane h2")).to_be_visible()
+            expect(page.locator(".pane .section").last).to_be_visible()
+        for address in (f"#/run/{A}/1", f"#/evaluation/{A}/3", "#/statistics", "#/sessions", f"#/compare/{A}/{A}"):
+            page.goto(page.url.partition("#")[0] + address)
+            expect(page.locator("h1").first).to_be_visible()
+            expect(page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.parametrize("address", [
@@ -87,6 +192,6 @@ def test_an_exported_page_shows_hostile_content_as_text(chromium, tmp_path):
     page = chromium.new_context(offline=True).new_page()
     page.goto((tmp_path / "trace.html").as_uri())
     page.locator(".row").click()
-    expect(page.locator(".message .content")).to_have_text(hostile.replace("\u202e", "·"))
+    expect(page.locator(".message .content")).to_have_text(hostile.replace(HOSTILE, SHOWN))
     assert page.evaluate("window.harmed") is None
     page.context.close()

@@ -38,9 +38,10 @@ export function clock(milliseconds) {
   const time = new Date(milliseconds);
   if (Number.isNaN(time.getTime())) return "";
   const two = (value) => String(value).padStart(2, "0");
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  const now = new Date();
+  const day = `${time.getFullYear() === now.getFullYear() ? "" : `${time.getFullYear()}-`}${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   const hour = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
-  return new Date().toDateString() === time.toDateString() ? hour : `${day} ${hour}`;
+  return now.toDateString() === time.toDateString() ? hour : `${day} ${hour}`;
 }
 
 export function figures(sums) {

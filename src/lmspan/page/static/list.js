@@ -112,7 +112,7 @@ function row(trace, longest, chosen, choose) {
     if (!event.target.closest("a, input") && !getSelection().toString()) location.hash = address.slice(1);
   } } },
     el("td", { class: "choose" }, box),
-    el("td", { class: "when" }, clock(trace.start)),
+    el("td", { class: "when" }, clock(trace.start).split(" ").map((each, place) => [place > 0 && " ", el("span", {}, each)])),
     el("td", { class: "service" }, trace.service),
     el("td", { class: "name" }, el("a", { href: address, "data-trace": trace.trace_id }, usual ? rest.join(" ") : trace.name || trace.trace_id.slice(0, 8)),
       trace.words && el("span", { class: "words" }, trace.words)),

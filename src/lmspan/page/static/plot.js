@@ -2,27 +2,29 @@
 import { el, svg } from "./dom.js";
 import { clock, number, plural } from "./format.js";
 
-const WIDTH = 900;
+// As wide as the page, so that texts keep their size on a phone and on a large screen.
+const width = () => Math.max(280, Math.min(1700, document.documentElement.clientWidth - 72));
 const HEIGHT = 240;
 const EDGE = { left: 48, right: 16, top: 14, bottom: 26 };
 
 // Scores in the order of time, and the best so far as a line of steps. `points` have score, best, isPart and title.
 export function scores(points, chosen, choose) {
+  const wide = width();
   const known = points.filter((point) => point.score !== null);
   if (!known.length) return el("p", { class: "dim" }, "No candidate has a score yet.");
   const values = known.map((point) => point.score);
   const low = Math.min(...values);
   const high = Math.max(...values);
   const room = (high - low || Math.abs(high) || 1) * 0.08;
-  const x = (place) => EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * (place + 0.5)) / points.length;
+  const x = (place) => EDGE.left + ((wide - EDGE.left - EDGE.right) * (place + 0.5)) / points.length;
   const y = (value) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * (value - low + room)) / (high - low + 2 * room);
   const best = points.map((point, place) => (point.best === null ? null : [x(place), y(point.best)])).filter(Boolean);
   const steps = best.map(([left, top], place) => (place ? `H${left.toFixed(1)}V${top.toFixed(1)}` : `M${left.toFixed(1)} ${top.toFixed(1)}`)).join("");
   const ticks = high === low ? [low] : [low, (low + high) / 2, high];
-  return svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Scores of ${points.length} evaluations, from ${number(low)} to ${number(high)}` },
-    ticks.map((tick) => [svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(tick), y2: y(tick) }),
+  return svg("svg", { class: "plot", viewBox: `0 0 ${wide} ${HEIGHT}`, role: "img", "aria-label": `Scores of ${points.length} evaluations, from ${number(low)} to ${number(high)}` },
+    ticks.map((tick) => [svg("line", { class: "grid", x1: EDGE.left, x2: wide - EDGE.right, y1: y(tick), y2: y(tick) }),
       svg("text", { class: "tick", x: EDGE.left - 8, y: y(tick) + 4, "text-anchor": "end" }, number(tick))]),
-    svg("text", { class: "tick", x: WIDTH - EDGE.right, y: HEIGHT - 6, "text-anchor": "end" }, "evaluations in the order of time →"),
+    svg("text", { class: "tick", x: wide - EDGE.right, y: HEIGHT - 6, "text-anchor": "end" }, "evaluations in the order of time →"),
     steps && svg("path", { class: "best", d: steps }),
     points.map((point, place) => point.score !== null && svg("circle", {
       class: ["point", point.isPart && "part", point.isAccepted && "accepted", place === chosen && "chosen"].filter(Boolean).join(" "),
@@ -33,25 +35,26 @@ export function scores(points, chosen, choose) {
 // Figures over time. `periods` follow each other with gaps and have `from` and `length_s`; `series` have a value, a title
 // and a class, and are lines, or bars if there is one.
 export function overTime(periods, series, text, label) {
-  const height = 170;
+  const height = 190;
+  const full = width();
   const edge = 72;
   const first = periods[0].from;
   const { length_s: length, from: last } = periods[periods.length - 1];
   const slots = Math.round((last - first) / length) + 1;
-  const wide = (WIDTH - edge - EDGE.right) / slots;
+  const wide = (full - edge - EDGE.right) / slots;
   const x = (each) => edge + wide * (Math.round((each.from - first) / length) + 0.5);
   const most = Math.max(...series.flatMap(({ value }) => periods.map((each) => value(each) || 0))) || 1;
   const y = (amount) => height - 24 - ((height - 40) * amount) / most;
   const at = (each) => `${clock(each.from * 1e3)}${length < 1 ? `.${String(Math.round((each.from % 1) * 10))}` : ""}`;
   const hover = (each) => `${at(each)}: ${series.map(({ value, name }) => `${name} ${text(value(each)) || "–"}`).join(", ")}, ${plural(each.calls, "call")}`;
-  return svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${label} over time, at most ${text(most)}` },
-    [0, most / 2, most].map((tick) => [svg("line", { class: "grid", x1: edge, x2: WIDTH - EDGE.right, y1: y(tick), y2: y(tick) }),
+  return svg("svg", { class: "plot", viewBox: `0 0 ${full} ${height}`, role: "img", "aria-label": `${label} over time, at most ${text(most)}` },
+    [0, most / 2, most].map((tick) => [svg("line", { class: "grid", x1: edge, x2: full - EDGE.right, y1: y(tick), y2: y(tick) }),
       svg("text", { class: "tick", x: edge - 8, y: y(tick) + 4, "text-anchor": "end" }, tick ? text(tick) : "0")]),
-    series.map((each) => (series.length > 1 ? line(periods, each, x, y, length) : periods.map((period) => svg("rect", { class: each.class, x: x(period) - Math.min(wide * 0.4, 24),
+    [...series].reverse().map((each) => (series.length > 1 ? line(periods, each, x, y, length) : periods.map((period) => svg("rect", { class: each.class, x: x(period) - Math.min(wide * 0.4, 24),
       width: Math.max(Math.min(wide * 0.8, 48), 1), y: y(each.value(period) || 0), height: Math.max(y(0) - y(each.value(period) || 0), 0), rx: 1 })))),
     periods.map((each) => svg("rect", { class: "hover", x: x(each) - wide / 2, width: wide, y: 8, height: height - 32 }, svg("title", {}, hover(each)))),
     svg("text", { class: "tick", x: edge, y: height - 4 }, at(periods[0])),
-    slots > 1 && svg("text", { class: "tick", x: WIDTH - EDGE.right, y: height - 4, "text-anchor": "end" }, at({ from: last + length })));
+    slots > 1 && svg("text", { class: "tick", x: full - EDGE.right, y: height - 4, "text-anchor": "end" }, at({ from: last + length })));
 }
 
 // A line that is broken where a period is empty.

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { address, chips, timeSelect } from "./filters.js";
 import { clock, duration, money, short, tokens } from "./format.js";
 
-const TITLES = ["last active", "since", " traces", " p50", " p95", " tokens", " cost", " retries", " failed"];
+const TITLES = ["last trace", "first trace", " traces", " p50", " p95", " tokens", " cost", " retries", " failed"];
 const MOST = 200;
 
 export async function view(main, route, isCurrent) {
