@@ -54,7 +54,9 @@ def test_it_prints_the_address_and_ends_with_ctrl_c(directory, how):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", address)
         assert [each["trace_id"] for each in listed(address)] == ["ab" * 16]
         running.send_signal(signal.SIGINT)
-        assert (running.wait(20), running.stdout.read()) == (0, "")
+        endpoint = address.partition("/?")[0]
+        receives = "" if how == "file" else f"programs send here with OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}\n"
+        assert (running.wait(20), running.stdout.read()) == (0, receives)
 
 
 def test_a_running_operation_is_on_the_page_and_a_killed_one_says_so(tmp_path):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lmspan.errors import LmspanError
+
+if TYPE_CHECKING:
+    from lmspan.page.senders import Senders
 
 
 @click.command()
@@ -26,6 +30,7 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
     try:
         from lmspan.page.export import page
         from lmspan.page.reader import Reader
+        from lmspan.page.senders import Senders
         from lmspan.page.server import listen, server
     except ImportError as error:
         raise LmspanError(
@@ -37,8 +42,11 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
         click.echo(f"written to {export}, with the content of the trace")
         return 0
     listening = listen(port)
-    running, address = server(reader, listening)
+    senders = Senders(listening.getsockname()[1])
+    running, address = server(reader, listening, senders)
     click.echo(f"lmspan: traces of {reader.store.location}; Ctrl-C ends it\n{address}")
+    if not reader.store.path.is_file():
+        click.echo(_for_exporters(address.partition("/?")[0], senders))
     if not no_browser:
         webbrowser.open(address)  # the socket listens already: the browser waits for the first answer
     try:
@@ -48,6 +56,12 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
     finally:
         reader.close()
     return 0
+
+
+def _for_exporters(endpoint: str, senders: Senders) -> str:
+    """Return the line for programs that send their spans here: with a token where the system needs one."""
+    header = f" OTEL_EXPORTER_OTLP_HEADERS=x-lmspan-token={senders.token}" if senders.need_token else ""
+    return f"programs send here with OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}{header}"
 
 
 def _write(path: Path, text: str) -> None:

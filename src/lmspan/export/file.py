@@ -108,6 +108,9 @@ class FileSink(SpanExporter):
             os.close(file)
             self._rotate(status)
             file = self._open_current()
+            status = os.fstat(file)
+        if not status.st_size:  # spans that another program sends may be old, or have a wrong time
+            self._birth = _identity(status), time.time()
         if not _begins_line(file, os.fstat(file).st_size):
             os.write(file, b"\n")
         return file
@@ -141,10 +144,12 @@ class FileSink(SpanExporter):
         return status.st_size >= self._max_bytes or time.time() - self._birth_time(file, status) >= self._max_age_s
 
     def _birth_time(self, file: int, status: os.stat_result) -> float:
-        """Return the end time of the file's first span, because not every file system has a time of creation."""
-        identity = (status.st_dev, status.st_ino)
-        if self._birth[0] != identity:
-            self._birth = identity, _first_end(file) or status.st_mtime
+        """Return when this sink has begun the file, else the end time of its first span.
+
+        Not every file system has a time of creation.
+        """
+        if self._birth[0] != _identity(status):
+            self._birth = _identity(status), _first_end(file) or status.st_mtime
         return self._birth[1]
 
     def _rotate(self, full: os.stat_result) -> None:
@@ -165,6 +170,10 @@ class FileSink(SpanExporter):
             if index < len(files) - self._keep_files or times[path] < oldest:
                 path.unlink(missing_ok=True)
         remove_dead(self.path.parent, oldest)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _first_end(file: int) -> float:

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: Final = {
@@ -39,7 +41,7 @@ class Access:
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
         self._app = app
         self._token = token
-        self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        self._hosts = hosts(port)
         self._cookie = f"lmspan-{port}"  # cookies do not know ports: two servers have two cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,15 +61,8 @@ class Access:
     def _refusal(self, request: Request) -> Response | None:
         if request.method not in _METHODS:
             return error(405, f"{request.method} is not allowed; GET is", {"Allow": ", ".join(_METHODS)})
-        headers = request.headers
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or hosts[0] not in self._hosts:
-            return error(403, f"the Host is not {self._hosts[0]}")
-        if any(origin != f"http://{hosts[0]}" for origin in headers.getlist("origin")):
-            return error(403, "a page of another origin has sent the request")
-        if any(site not in _SITES for site in headers.getlist("sec-fetch-site")):
-            return error(403, "another site has caused the request; type the address, or copy it")
-        return None
+        refusal = foreign(request, self._hosts)
+        return error(403, refusal) if refusal else None
 
     def _entrance(self, request: Request) -> Response | None:
         """Return the response to a request without the cookie."""
@@ -81,6 +76,24 @@ class Access:
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode("utf-8", "replace"), self._token.encode())
+
+
+def hosts(port: int) -> tuple[str, str]:
+    """Return the values of Host that name a port of this machine."""
+    return f"127.0.0.1:{port}", f"localhost:{port}"
+
+
+def foreign(request: Request, own: Sequence[str]) -> str:
+    """Return why a request is refused: it has another Host than its `own`, or a page of another site has caused it."""
+    headers = request.headers
+    named = headers.getlist("host")
+    if len(named) != 1 or named[0] not in own:
+        return f"the Host is not {own[0]}"
+    if any(origin != f"http://{named[0]}" for origin in headers.getlist("origin")):
+        return "a page of another origin has sent the request"
+    if any(site not in _SITES for site in headers.getlist("sec-fetch-site")):
+        return "another site has caused the request; type the address, or copy it"
+    return ""
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:

@@ -17,15 +17,19 @@ from starlette.routing import Route
 
 from lmspan.errors import ConfigurationError, LmspanError, TraceFileError
 from lmspan.page import api
-from lmspan.page.access import Access, error
+from lmspan.page.access import Access, error, foreign, hosts
+from lmspan.page.connections import Connection
 from lmspan.page.reader import ReaderEndsError
+from lmspan.page.receiver import Receiver
+from lmspan.page.senders import Senders
+from lmspan.page.signals import SIGNALS
 from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from lmspan.page.reader import Reader
 
@@ -35,13 +39,23 @@ HOST: Final = "127.0.0.1"
 _STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _TOKEN_BYTES: Final = 24
-_MOST_CONNECTIONS: Final = 100
+_MOST_CONNECTIONS: Final = 300
 _CLOSING_S: Final = 1
 
 
-def application(reader: Reader, *, token: str, port: int) -> ASGIApp:
-    """Return the ASGI application for a server on a port of 127.0.0.1."""
-    app = Starlette(
+def application(reader: Reader, *, token: str, senders: Senders, port: int) -> ASGIApp:
+    """Return the ASGI application for a server on a port of 127.0.0.1: the page, and the receiver of OTLP."""
+    page = Access(_page(reader), token=token, port=port)
+    receiver = Receiver(reader.store.path, senders, lambda request: foreign(request, hosts(port)))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await (receiver if scope.get("path") in SIGNALS else page)(scope, receive, send)
+
+    return answer
+
+
+def _page(reader: Reader) -> Starlette:
+    return Starlette(
         routes=[
             Route("/api/version", _version(reader)),
             *(Route(path, _query(reader, query)) for path, query in api.QUERIES.items()),
@@ -54,7 +68,6 @@ def application(reader: Reader, *, token: str, port: int) -> ASGIApp:
             LmspanError: lambda _, refused: error(400, str(refused)),
         },
     )
-    return Access(app, token=token, port=port)
 
 
 def static_names() -> list[str]:
@@ -119,13 +132,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(reader: Reader, listening: socket.socket) -> tuple[uvicorn.Server, str]:
+def server(reader: Reader, listening: socket.socket, senders: Senders | None = None) -> tuple[uvicorn.Server, str]:
     """Return a server for a listening socket, and the address to open in a browser."""
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(_TOKEN_BYTES)
+    senders = senders or Senders(port)
     config = uvicorn.Config(
-        application(reader, token=token, port=port),
-        http="h11", ws="none", lifespan="off", loop="asyncio", log_level="warning", access_log=False,
+        application(reader, token=token, senders=senders, port=port),
+        http=Connection, ws="none", lifespan="off", loop="asyncio", log_level="warning", access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_CLOSING_S,
     )  # fmt: skip

@@ -6,7 +6,8 @@ import resource
 import stat
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -180,13 +181,23 @@ def test_the_age_of_a_file_is_the_age_of_its_first_span_also_behind_a_half_line(
 
 
 def test_a_batch_does_not_read_the_file_again(tmp_path, monkeypatch):
+    FileSink(tmp_path).export(spans("a"))
     sink = FileSink(tmp_path)
-    sink.export(spans("a"))
     read = []
     monkeypatch.setattr(file_sink, "_first_end", lambda file: read.append(file) or 0.0)
     for _ in range(3):
         sink.export(spans("b"))
     assert len(read) == 1
+
+
+def test_spans_of_another_time_do_not_rotate_the_file_that_they_begin(tmp_path):
+    """`lmspan ui` writes what it receives: a rotation for each batch would remove the user's traces."""
+    old = ReadableSpan("old", trace.SpanContext(1, 1, is_remote=False), start_time=1, end_time=2)
+    sink = FileSink(tmp_path)
+    assert [sink.export([old]) for _ in range(20)] == [SUCCESS] * 20
+    assert [path.name for path in tmp_path.iterdir()] == ["traces.jsonl"]
+    assert FileSink(tmp_path, max_bytes=10).export([old]) is SUCCESS  # and in the file after a rotation
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_second_attempt_of_a_batch_writes_only_the_missing_spans(tmp_path):
