@@ -97,7 +97,7 @@ def resolve(
         raise ConfigurationError(f"openinference: {openinference!r} is not known; use True or False")
     environment.warn_of_unknown_names(environ)
     chosen = _exporters(exporters, environ, provider_exists=provider_exists)
-    protocol = _protocol(environ)
+    protocol = otlp_protocol(environ)
     if "otlp" in chosen and not _is_address(environ, protocol):
         chosen = tuple(each for each in chosen if each != "otlp") or ("none",)
     local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
@@ -209,7 +209,8 @@ def _signal(variable: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-def _protocol(environ: Mapping[str, str]) -> str:
+def otlp_protocol(environ: Mapping[str, str]) -> str:
+    """Return the protocol of spans that the standard variables select."""
     for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         value = environ.get(name, "").strip()
         if value in PROTOCOLS:

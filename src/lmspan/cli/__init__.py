@@ -1,6 +1,6 @@
 """The command line: one module for each command.
 
-lmspan demo | run | list | show | stats | tail | ui | replay
+lmspan demo | run | list | show | stats | tail | ui | send | replay
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmspan._version import __version__
-from lmspan.cli import demo, list_, replay, run, show, stats, tail, ui
+from lmspan.cli import demo, list_, replay, run, send, show, stats, tail, ui
 from lmspan.errors import LmspanError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _lmspan() -> None:
     """OpenTelemetry for LLM programs: record a program, and find in its traces what you want to know."""
 
 
-for _each in (demo.demo, run.run, list_.list_, show.show, stats.stats, tail.tail, ui.ui, replay.replay):
+for _each in (demo.demo, run.run, list_.list_, show.show, stats.stats, tail.tail, ui.ui, send.send, replay.replay):
     _lmspan.add_command(_each)
 
 

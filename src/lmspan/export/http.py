@@ -104,6 +104,8 @@ class OtlpAdapter(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__()
         self.failure: Failure | None = None
+        self.answer: bytes = b""
+        """The body of the last response, empty if it was incomplete."""
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """Return the pool of a host; its connections bound their responses."""
@@ -137,8 +139,9 @@ class OtlpAdapter(HTTPAdapter):
         except Exception as error:
             self.failure = failures.of_error(error, url)
             raise
-        is_empty = _read(response)
-        self.failure = _judge(response, url, is_empty=is_empty)
+        body = _read(response)
+        self.answer = body or b""
+        self.failure = _judge(response, url, is_empty=body == b"")
         if self.failure is not None and response.ok:  # the exporters would report success
             raise NotDelivered(self.failure.reason)
         return response
@@ -175,15 +178,15 @@ def _provided(provider: str) -> Any:
     return entry.load()()
 
 
-def _read(response: requests.Response) -> bool:
-    """Read and drop the body; return whether it was empty. After an incomplete body the connection is closed."""
-    body = b"unknown"
+def _read(response: requests.Response) -> bytes | None:
+    """Read and return the body, None for an incomplete one, after which the connection is closed."""
+    body: bytes | None = None
     with contextlib.suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         body = response.raw.read(ANSWER_BYTES, decode_content=False)
     response.close()
     response._content = b""  # noqa: SLF001 - `requests` reads this attribute first
     response._content_consumed = True  # noqa: SLF001 - the same
-    return not body
+    return body
 
 
 def _judge(response: requests.Response, url: str, *, is_empty: bool) -> Failure | None:

@@ -204,31 +204,31 @@ def otlp_queue(protocol: str, redact: Callable[[str], str]) -> ExportQueue:
     return quiet.queue
 
 
-def official(protocol: str, signal: str) -> tuple[Any, OtlpAdapter | None]:
-    """Import and return the official exporter for a signal and, over HTTP, its adapter.
+def official(protocol: str, signal: str, **options: Any) -> tuple[Any, OtlpAdapter | None]:
+    """Import and return the official exporter for a signal and, over HTTP, its adapter; `options` are the exporter's.
 
     Raises:
         ConfigurationError: the exporter refuses the `OTEL_EXPORTER_OTLP_*` variables.
     """
     try:
-        return _grpc(signal) if protocol == "grpc" else _http(signal)
+        return _grpc(signal, options) if protocol == "grpc" else _http(signal, options)
     except Exception as error:
         raise ConfigurationError(f"the OTLP exporter refuses its OTEL_EXPORTER_OTLP_* variables: {error}") from error
 
 
-def _http(signal: str) -> tuple[Any, OtlpAdapter]:
+def _http(signal: str, options: dict[str, Any]) -> tuple[Any, OtlpAdapter]:
     from lmspan.export.http import OtlpAdapter, session  # noqa: PLC0415 - gRPC does not need it
 
     adapter = OtlpAdapter()
-    return _kind("http", signal)(session=session(adapter, signal, os.environ)), adapter
+    return _kind("http", signal)(session=session(adapter, signal, os.environ), **options), adapter
 
 
-def _grpc(signal: str) -> tuple[Any, None]:
+def _grpc(signal: str, options: dict[str, Any]) -> tuple[Any, None]:
     kind = _kind("grpc", signal)
     if signal != "traces" or os.environ.get(_RETRYABLE_VARIABLE):
-        return kind(), None
+        return kind(**options), None
     statuses = import_module("grpc").StatusCode
-    return kind(retryable_error_codes=[statuses[name] for name in _RETRYABLE]), None
+    return kind(retryable_error_codes=[statuses[name] for name in _RETRYABLE], **options), None
 
 
 def _kind(protocol: str, signal: str) -> Any:

@@ -104,7 +104,7 @@ def spans_in(piece: Piece, trace_id: str = "") -> tuple[list[StoredSpan], str]:
     if piece.trouble:
         return [], piece.trouble
     try:
-        return [span for request in _requests(piece.request) for span in spans_of(request, trace_id)], ""
+        return [span for request in requests_of(piece) for span in spans_of(request, trace_id)], ""
     except UNREADABLE as error:
         return [], f"no OTLP export request ({type(error).__name__}: {error})"
 
@@ -121,8 +121,9 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _requests(request: Any) -> Iterable[Any]:
-    return request if isinstance(request, list) and request else (request,)
+def requests_of(piece: Piece) -> Iterable[Any]:
+    """Return the request objects of a piece: a file may hold them as a list."""
+    return piece.request if isinstance(piece.request, list) and piece.request else (piece.request,)
 
 
 class Troubles:
