@@ -50,7 +50,11 @@ ELSEWHERE = {  # run by tests/e2e, with the real programs
     "jaeger.md": ["lmspan list --from", "lmspan show 1 --from", "lmspan stats --from"],
     "phoenix.md": ["phoenix serve"],
     "mlflow.md": ["mlflow server"],
-}
+    "receive-and-send.md": [  # run by test_receive_and_send.py
+        "lmspan ui", "python program.py", "lmspan send --endpoint", "lmspan send 1", "lmspan send traces.jsonl",
+        "lmspan send .", "cat traces.jsonl",
+    ],
+}  # fmt: skip
 NOT_HERE = {  # no Docker engine; another stack's package has an environment of its own; a test of a test
     "jaeger.md": ["docker compose up -d", "docker run "],
     "phoenix.md": ["-m venv", "pytest -m backends"],
