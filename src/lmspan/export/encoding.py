@@ -1,7 +1,7 @@
 """What the encoders of spans share: the order of a batch, attributes, and pauses for the program.
 
 An encoder runs on the thread of an exporter, under the same interpreter lock as the program. It lets go of the lock
-after every few spans; else the program would wait for it until the interpreter takes it away, 5 ms later.
+every half millisecond; else the program would wait until the interpreter takes the lock away, after 5 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Encoded = TypeVar("Encoded")  # one span, or one attribute
 Text = TypeVar("Text", str, bytes)
 
-_AT_ONCE: Final = 32
+_SLICE_S: Final = 0.0005
 _SHORT: Final = 128
 _MOST_KEPT: Final = 4_096
 
@@ -29,11 +29,13 @@ PARENT_IS_REMOTE: Final = 0x200
 
 
 def in_slices(spans: Iterable[ReadableSpan]) -> Iterator[ReadableSpan]:
-    """Yield spans, and let the program continue after every few of them."""
-    for index, span in enumerate(spans, 1):
+    """Yield spans, and let the program continue after each slice of time."""
+    end = time.perf_counter() + _SLICE_S
+    for span in spans:
         yield span
-        if not index % _AT_ONCE:
+        if time.perf_counter() > end:
             time.sleep(0)
+            end = time.perf_counter() + _SLICE_S
 
 
 def grouped(

@@ -65,12 +65,13 @@ def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSp
     if content is None:
         return span
     status = span.status
+    attributes: Any = span.attributes  # the SDK's mapping is slow to walk; its copy is a dict
     copy = _Copy(
         name=span.name,
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes={**content.attributes, **(span.attributes or {})},
+        attributes={**content.attributes, **attributes.copy()},
         events=[_event(event, content) for event in span.events],
         links=span.links,
         kind=span.kind,

@@ -1,13 +1,16 @@
 """A span processor that passes ended spans to an exporter on its own thread; the size of its queue is in bytes.
 
-    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full
+    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full; pauses for a moment when
+                                   the queue is more than half full, because a program that never waits keeps the
+                                   interpreter lock from the worker
     worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter;
                                    writes what has not ended to the journal
     force_flush / shutdown         wait for the worker until one deadline, then return
 
 The queue keeps a batch that it cannot deliver and tries again, after a longer pause each time. If the endpoint refuses
 a batch for its content (`exporter.batch_refused`), the queue halves it until the refused span is alone, and drops that
-span. It drops and counts spans that do not fit. It logs one line at the start of a failure and one at the end.
+span. It drops and counts spans that do not fit. It logs one line at the start of a failure and one at the end. The
+limit of the queue is in bytes of memory, the limit of a batch in bytes of its encoded spans.
 
 A signal handler or a finaliser may call any method while the same thread is inside another method. No method may wait
 for a lock that its own thread holds: the locks are reentrant, and a `SimpleQueue` wakes the worker.
@@ -31,30 +34,33 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from lmspan import threads
 from lmspan.export.closing import run_within
 from lmspan.export.local import OpenCalls, with_content
+from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh, weigh_call
 from lmspan.guard import dropped, ends_the_program, guarded, report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from lmspan.export.journal import Journal
-    from lmspan.lifecycle import LiveCall, LocalContent
+    from lmspan.lifecycle import LocalContent
 
     Batch = list["ReadableSpan"]
 
 logger: Final = logging.getLogger("lmspan.export")
 
 _SUPPRESSED: Final[str] = otel_context._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - every instrumentation reads it
-_SPAN_BYTES: Final = 1_024  # an encoded span without its texts: ids, times, names, small attributes
-_SHORT: Final = 64
 _REFUSED_GRACE_S: Final = 0.3
 _CLOSE_S: Final = 0.1
 _CHILD_DELAY_S: Final = 0.05
 """In a forked child: many children exit by `os._exit` or by a signal as soon as their task is done."""
 _LONGEST_PAUSE_S: Final = 30.0
+_SHORTEST_GIVE_WAY_S: Final = 0.00005
+_LONGEST_GIVE_WAY_S: Final = 0.001
+_MOST_GIVE_WAY_S: Final = 0.05
+"""For each batch, which needs less than half of it: a slow or hung endpoint must not hold the program."""
 _MOST_REQUESTS: Final = 128
 """The limit of requests in the search for refused spans of one batch."""
 
@@ -64,6 +70,8 @@ _queues: weakref.WeakSet[ExportQueue] = weakref.WeakSet()
 class _Queued(NamedTuple):
     span: ReadableSpan
     size: int
+    """The bytes of the encoded span."""
+    memory: int
     content: LocalContent | None
 
 
@@ -105,7 +113,9 @@ class ExportQueue(SpanProcessor):
         """Set the initial state: at construction, and in a forked child, because the parent exports its own queue."""
         self._queue: deque[_Queued] = deque()
         self._calls = OpenCalls()
-        self._bytes = 0
+        self._bytes = 0  # of the encoded spans
+        self._memory = 0  # of the spans
+        self._gave_way_s = 0.0  # since the last batch
         self._count = threading.RLock()
         self._put = 0  # spans that the queue has received
         self._taken = 0  # spans that it has delivered or dropped
@@ -140,19 +150,35 @@ class ExportQueue(SpanProcessor):
         call = self._calls.take(span)
         if self._stopping or not context.trace_flags.sampled:
             return
-        size = _weigh_call(span, call) if call is not None else weigh(span)
+        size = weigh_call(span, call) if call is not None else weigh(span)
+        memory = size + OBJECT_BYTES
+        if len(self._queue) >= self._batch_spans:  # it is to wait
+            span, memory = slim(span), size + SLIM_BYTES
         with self._count:
-            room = self._bytes + size <= self._queue_bytes
+            room = self._memory + memory <= self._queue_bytes
             if room:
                 self._bytes += size
+                self._memory += memory
                 self._put += 1
-                self._queue.append(_Queued(span, size, call.local if call is not None and self._is_local else None))
+                content = call.local if call is not None and self._is_local else None
+                self._queue.append(_Queued(span, size, memory, content))
         if not room:
             self._lose(1, "the queue is full")
         elif self._worker is None:
             self._start()
         elif (len(self._queue) >= self._batch_spans or self._bytes >= self._batch_bytes) and not self.failing:
             self._wake_worker()
+        if 2 * self._memory > self._queue_bytes:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Pause for a moment, longer the fuller the queue is."""
+        if self.failing or self._gave_way_s > _MOST_GIVE_WAY_S:
+            return
+        excess = min(2 * self._memory / self._queue_bytes - 1, 1.0)
+        pause = _SHORTEST_GIVE_WAY_S + excess * _LONGEST_GIVE_WAY_S
+        self._gave_way_s += pause
+        time.sleep(pause)
 
     @guarded
     def _start(self) -> None:
@@ -231,10 +257,12 @@ class ExportQueue(SpanProcessor):
         done = 0
         try:
             if batch:
-                done = len(batch) - len(self._export([with_content(span, content) for span, _, content in batch]))
+                done = len(batch) - len(self._export([with_content(each.span, each.content) for each in batch]))
         finally:  # an interrupt on the program's thread costs no span
             with self._count:
                 self._bytes -= sum(each.size for each in batch[:done])
+                self._memory -= sum(each.memory for each in batch[:done])
+                self._gave_way_s = 0.0
                 self._queue.extendleft(reversed(batch[done:]))
             with self._progress:
                 self._taken += done
@@ -310,7 +338,8 @@ class ExportQueue(SpanProcessor):
     def _recover(self) -> None:
         self.failing = False
         self._refuses_all = False
-        if self._troubled and self._bytes * 2 < self._queue_bytes:  # a slow endpoint would log a line each time
+        is_short = len(self._queue) < self._batch_spans and 2 * self._memory < self._queue_bytes
+        if self._troubled and is_short:  # a slow endpoint would log two lines for each batch
             self._troubled = False
             logger.info("lmspan: %s: exporting again, %d spans were lost", self.name, self.dropped)
 
@@ -338,31 +367,6 @@ def _wait(wake: SimpleQueue[None], timeout_s: float) -> None:
             wake.get_nowait()
     except Empty:
         return
-
-
-def weigh(span: ReadableSpan) -> int:
-    """Estimate the bytes of an encoded span: its long texts, and a constant for the rest."""
-    total = _SPAN_BYTES
-    for value in (span.attributes or {}).values():
-        if type(value) is str and len(value) > _SHORT:
-            total += len(value) if value.isascii() else 3 * len(value)
-        elif type(value) is tuple:
-            total += sum(len(each) for each in value if type(each) is str)
-    return total + _weigh_events(event.attributes or {} for event in span.events)
-
-
-def _weigh_call(span: ReadableSpan, call: LiveCall) -> int:
-    """Estimate the bytes of the span of a call: the call counts its content, but not that of its events."""
-    total = _SPAN_BYTES + call.content_size
-    if events := span.events:  # most spans have none
-        total += _weigh_events(event.attributes or {} for event in events)
-    if call.local is not None and call.local.events:
-        total += _weigh_events(content for *_, content in call.local.events)
-    return total
-
-
-def _weigh_events(events: Iterable[Mapping[str, Any]]) -> int:
-    return sum(_SHORT + sum(3 * len(each) for each in event.values() if type(each) is str) for event in events)
 
 
 def _reset_in_child() -> None:

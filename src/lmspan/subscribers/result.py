@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Operation
+from lmspan.locks import Lock
 from lmspan.subscribers.answers import answer_texts
 
 if TYPE_CHECKING:
     from lmspan.lifecycle import Figures, LiveCall
 
-_MOST_NODES: Final = 10_000
+_MOST_KEPT: Final = 10_000
+"""Of the nodes, the LM calls and the tool calls, each: a run may last for days. The sums are those of all."""
+_counting: Final = Lock()  # one for all, so that a program can copy a result
 _TOTAL: Final = "lmspan.total."
 _KINDS: Final = (
     ("input_tokens", sc.USAGE_INPUT_TOKENS),
@@ -28,6 +31,7 @@ class RunResult:
     """The sums of a run so far, filled from its calls, for a program of any library.
 
     The fields are those of LLMProc's `RunResult`; `api_calls` counts the LM calls that were sent, not the cache hits.
+    `nodes`, `api_call_infos` and `tool_calls` have the first 10,000, the counts and sums are those of all.
     It may be read at any time, on any thread.
     """
 
@@ -54,44 +58,59 @@ class RunResult:
         """
         self._elsewhere: Counter[str] = Counter()
         self._cost: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
 
     def add(self, call: LiveCall) -> None:
         """Add an ended call. The run's outermost call is the last."""
-        facts = call.facts
         if self._parent is not None:
             self._parent.add(call)
+        with _counting:  # calls of one run may end on several threads
+            self._count(call)
+
+    def _count(self, call: LiveCall) -> None:
         if call.call_id == self._owner:
             self.end_time = call.end_time_unix_nano / 1e9
         self.node_count += 1
-        if self.node_count <= _MOST_NODES:
-            self.nodes.append((call.call_id, call.operation.value, call.name))
+        _keep(self.nodes, (call.call_id, call.operation.value, call.name))
         self.errors += call.failed
         if call.operation is Operation.TOOL:
-            args = call.inputs if type(call.inputs) is dict else {}
-            error = facts.get(sc.ERROR_TYPE)
-            self.tool_calls.append({"type": "tool_call", "tool_name": call.name, "args": args, "error": error})
-        elif call.operation is Operation.LM and facts.get(sc.CACHE_HIT):
+            self._count_tool(call)
+        elif call.operation is Operation.LM and call.facts.get(sc.CACHE_HIT):
             self.cache_hits += 1
         elif (
             call.operation is Operation.LM and call.raises is None
         ):  # a hook that raises stops the call before it is sent
-            self.api_call_infos.append(_api_call_info(call))
-            self.last_message = "\n".join(answer_texts(call)) or self.last_message
-            self.stop_reason = next(iter(facts.get(sc.RESPONSE_FINISH_REASONS, ())), self.stop_reason)
-            if sc.COST_AMOUNT in facts:
-                self._cost[facts.get(sc.COST_UNIT, "USD")] += facts[sc.COST_AMOUNT]
+            self._count_lm(call)
+
+    def _count_tool(self, call: LiveCall) -> None:
+        self._sums["tool_calls"] += 1
+        args = call.inputs if type(call.inputs) is dict else {}
+        error = call.facts.get(sc.ERROR_TYPE)
+        _keep(self.tool_calls, {"type": "tool_call", "tool_name": call.name, "args": args, "error": error})
+
+    def _count_lm(self, call: LiveCall) -> None:
+        facts = call.facts
+        info = _api_call_info(call)
+        self._sums["api_calls"] += 1
+        self._sums.update(info["usage"])
+        _keep(self.api_call_infos, info)
+        self.last_message = "\n".join(answer_texts(call)) or self.last_message
+        self.stop_reason = next(iter(facts.get(sc.RESPONSE_FINISH_REASONS, ())), self.stop_reason)
+        if sc.COST_AMOUNT in facts:
+            self._cost[facts.get(sc.COST_UNIT, "USD")] += facts[sc.COST_AMOUNT]
 
     def add_figures(self, figures: Figures) -> None:
         """Add the sums of calls that have run in another process."""
         if self._parent is not None:
             self._parent.add_figures(figures)
         numbers = figures.numbers
-        self._elsewhere.update(numbers)
-        self._cost.update(figures.costs)
-        self.node_count += numbers.get(sc.TOTAL_NODES, 0)
-        self.errors += numbers.get(sc.TOTAL_ERRORS, 0)
-        self.cache_hits += numbers.get(sc.TOTAL_CACHE_HITS, 0)
-        self.uncounted_tasks += numbers.get(sc.TOTAL_UNCOUNTED, 0)
+        with _counting:
+            self._elsewhere.update(numbers)
+            self._cost.update(figures.costs)
+            self.node_count += numbers.get(sc.TOTAL_NODES, 0)
+            self.errors += numbers.get(sc.TOTAL_ERRORS, 0)
+            self.cache_hits += numbers.get(sc.TOTAL_CACHE_HITS, 0)
+            self.uncounted_tasks += numbers.get(sc.TOTAL_UNCOUNTED, 0)
 
     @property
     def api_calls_elsewhere(self) -> int:
@@ -101,12 +120,12 @@ class RunResult:
     @property
     def api_calls(self) -> int:
         """The number of LM calls that were sent."""
-        return len(self.api_call_infos) + self.api_calls_elsewhere
+        return self._sums["api_calls"] + self.api_calls_elsewhere
 
     @property
     def total_tool_calls(self) -> int:
         """The number of tool calls."""
-        return len(self.tool_calls) + self._elsewhere[sc.TOTAL_TOOL_CALLS]
+        return self._sums["tool_calls"] + self._elsewhere[sc.TOTAL_TOOL_CALLS]
 
     @property
     def duration_ms(self) -> int:
@@ -125,8 +144,7 @@ class RunResult:
 
     def tokens(self, kind: str) -> int:
         """Return the sum of one kind of tokens: input, output, cache_read, cache_write or reasoning."""
-        own: int = sum(info["usage"].get(f"{kind}_tokens", 0) for info in self.api_call_infos)
-        return own + self._elsewhere[f"{_TOTAL}{kind}_tokens"]
+        return self._sums[f"{kind}_tokens"] + self._elsewhere[f"{_TOTAL}{kind}_tokens"]
 
     @property
     def input_tokens(self) -> int:
@@ -172,6 +190,11 @@ class RunResult:
         figures = f"{self.api_calls} API calls, {self.total_tokens} tokens, ${self.usd_cost:.4f}"
         missing = f", {self.uncounted_tasks} tasks of other processes not counted" if self.uncounted_tasks else ""
         return f"<RunResult {figures}{missing}>"
+
+
+def _keep(kept: list[Any], each: Any) -> None:
+    if len(kept) < _MOST_KEPT:
+        kept.append(each)
 
 
 def _api_call_info(call: LiveCall) -> dict[str, Any]:

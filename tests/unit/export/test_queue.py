@@ -12,8 +12,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from lmspan.export import closing
 from lmspan.export.queue import ExportQueue
+from lmspan.export.weight import OBJECT_BYTES, weigh
 from support.spans import some_spans
 
+MEMORY = weigh(some_spans()[1]) + OBJECT_BYTES  # of one span
 TROUBLE = "lmspan: test: spans cannot be delivered"
 
 
@@ -101,6 +103,28 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(caplog):
     assert len(caplog.records) == 1
 
 
+def test_a_loss_has_one_line_when_it_begins_and_one_when_it_ends(caplog):
+    """A slow endpoint takes one batch after the other, and each leaves room for spans that fill the queue again."""
+    caplog.set_level(logging.INFO)
+    spans = numbered(8)
+
+    class Slow(Exporter):
+        def export(self, batch):
+            if self.requests < 20:
+                put(queue, spans)  # the program goes on
+            return super().export(batch)
+
+    queue = ExportQueue(Slow(), "test", delay_s=60, batch_spans=2, queue_bytes=7 * MEMORY)
+    put(queue, spans)
+    while queue.force_flush(60_000) is False:
+        pass
+    assert queue.dropped > 20
+    assert messages(caplog) == [
+        (logging.WARNING, f"{TROUBLE}, they are being lost: the queue is full"),
+        (logging.INFO, f"lmspan: test: exporting again, {queue.dropped} spans were lost"),
+    ]
+
+
 def test_a_flush_on_a_hanging_exporter_returns_false_in_time():
     exporter = Exporter()
     exporter.gate.clear()
@@ -152,7 +176,7 @@ def test_undelivered_spans_are_kept_in_order_and_tried_again(caplog):
 
 def test_undelivered_spans_count_as_queued_until_the_queue_is_full():
     endpoint = Endpoint(down=True)
-    queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, queue_bytes=5_000)
+    queue = ExportQueue(endpoint, "test", delay_s=0.01, pause_s=0.01, queue_bytes=4 * MEMORY)
     put(queue, numbered(4))
     assert queue.force_flush(5_000) is False
     put(queue, numbered(4))

@@ -3,18 +3,21 @@
 import asyncio
 import os
 import threading
+import tracemalloc
 
 import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, SamplingResult
 
 from lmspan import guard
 from lmspan.export import queue as queue_module
-from lmspan.export.queue import ExportQueue, weigh
+from lmspan.export.queue import ExportQueue
+from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh
 from lmspan.lifecycle import STARTING, LiveCall, LocalContent, Operation
+from support.spans import some_spans
 
 LATER = 3_600  # a delay that no test waits for
 
@@ -166,7 +169,10 @@ def test_an_event_weighs_its_texts_and_a_constant():
     assert weigh(it) == 1_024 + 64 + 64 + 9
 
 
-@pytest.mark.parametrize(("room", "kept"), [(2_048, 2), (2_047, 1), (1_024, 1), (1_023, 0)])
+MEMORY = 1_024 + OBJECT_BYTES  # of a small span
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2 * MEMORY, 2), (2 * MEMORY - 1, 1), (MEMORY, 1), (MEMORY - 1, 0)])
 def test_a_queue_takes_as_many_bytes_as_it_may_and_drops_the_rest(room, kept, monkeypatch):
     lost = type(guard.dropped)()
     monkeypatch.setattr("lmspan.export.queue.dropped", lost)
@@ -177,6 +183,96 @@ def test_a_queue_takes_as_many_bytes_as_it_may_and_drops_the_rest(room, kept, mo
     assert lost == {"the queue is full": 3 - kept}
     assert queue.force_flush(5_000) is True
     assert exporter.names == ([["a", "b", "c"][:kept]] if kept else [])
+
+
+def everything(it):
+    names = ("attributes", "events", "links", "context", "parent", "kind", "name", "start_time", "end_time", "resource")
+    names += ("status", "instrumentation_scope", "dropped_attributes", "dropped_events", "dropped_links")
+    return {name: getattr(it, name) for name in names}
+
+
+@pytest.mark.parametrize("it", [*some_spans(), span(), span(a=1, b=("x", "y"))])
+def test_a_slim_span_has_all_that_the_span_has(it):
+    copy = slim(it)
+    assert copy is not it
+    assert everything(copy) == everything(it)
+
+
+def test_a_span_that_has_dropped_something_keeps_the_count():
+    it = TracerProvider(span_limits=SpanLimits(max_span_attributes=1)).get_tracer("t").start_span("s")
+    it.set_attributes({"a": 1, "b": 2})
+    it.end()
+    assert (slim(it) is it, it.dropped_attributes) == (True, 1)
+
+
+def test_spans_that_wait_for_more_than_a_batch_are_slim_and_take_less_of_the_queue():
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, batch_spans=2)
+    spans = [span(name) for name in "abcd"]
+    queue.failing = True  # nothing is exported before the flush
+    for each in spans:
+        queue.on_end(each)
+    assert queue._memory == 2 * MEMORY + 2 * (1_024 + SLIM_BYTES)
+    assert queue.force_flush(5_000) is True
+    assert exporter.names == [["a", "b"], ["c", "d"]]
+    assert [new is old for batch, olds in zip(exporter.batches, (spans[:2], spans[2:]), strict=True)
+            for new, old in zip(batch, olds, strict=True)] == [True, True, False, False]  # fmt: skip
+    assert (queue._memory, queue._bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("slimmed", [False, True])
+def test_a_queued_span_counts_about_as_many_bytes_as_it_has_in_memory(slimmed):
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, batch_spans=0 if slimmed else 10_000)
+    queue.failing = True
+    names = [f"attribute.{index}" for index in range(16)]
+
+    def put_spans(count):
+        for number in range(count):
+            it = tracer.start_span("s", attributes={name: f"{name} {number}" for name in names})
+            it.end()
+            queue.on_end(it._readable_span())
+
+    queue._worker = threading.current_thread()  # none is to run
+    put_spans(10)
+    before = queue._memory
+    tracemalloc.start()
+    try:
+        put_spans(1_000)
+        real = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.7 < real / (queue._memory - before) < 1.4
+
+
+def pauses(monkeypatch, queue, count):
+    """How long a program that ends spans gives way."""
+    slept = []
+    monkeypatch.setattr(queue_module.time, "sleep", slept.append)
+    queue._worker = threading.current_thread()  # none is to run
+    put(queue, *["s"] * count)
+    return slept
+
+
+def test_a_program_gives_way_when_the_queue_is_more_than_half_full_and_longer_the_fuller_it_is(monkeypatch):
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=8 * MEMORY)
+    slept = pauses(monkeypatch, queue, 8)
+    assert slept == pytest.approx([0.00005 + excess * 0.001 for excess in (0.25, 0.5, 0.75, 1.0)])
+
+
+def test_a_program_does_not_give_way_while_the_endpoint_fails(monkeypatch):
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=2 * MEMORY)
+    queue.failing = True
+    assert pauses(monkeypatch, queue, 10) == []
+
+
+def test_a_program_gives_way_for_a_bounded_time_for_each_batch(monkeypatch):
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=LATER, queue_bytes=MEMORY)
+    slept = pauses(monkeypatch, queue, 2_000)
+    assert 0.05 < sum(slept) < 0.052
+    assert queue._step() is True
+    assert pauses(monkeypatch, queue, 1) != []
 
 
 # when it exports -----------------------------------------------------------------------------------------------------
@@ -247,7 +343,7 @@ def test_a_flush_of_an_empty_queue_delivers_all_of_nothing():
 
 
 def test_a_flush_after_a_loss_that_was_reported_before_is_whole_again():
-    queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=1_024)
+    queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=MEMORY)
     put(queue, "a", "too much")
     assert queue.force_flush(5_000) is True
     put(queue, "b")
@@ -295,14 +391,15 @@ def test_a_pause_is_as_long_as_the_endpoint_asks_for_at_least(monkeypatch):
     assert waits(monkeypatch, 5, retry_after_s=3.0) == [0.5, 3.0, 6.0, 12.0, 24.0]
 
 
-def test_trouble_is_over_with_a_delivery_if_less_than_half_of_the_queue_is_left(caplog):
+def test_trouble_is_over_with_a_delivery_that_leaves_less_than_half_of_the_queue_and_less_than_a_batch(caplog):
     caplog.set_level("INFO", "lmspan.export")
-    for left, over in ((999, True), (1_000, False)):
+    for memory, spans, over in ((999, 1, True), (1_000, 1, False), (999, 2, False)):
         caplog.clear()
-        queue = ExportQueue(Exporter(), "test", delay_s=LATER, queue_bytes=2_000)
+        queue = ExportQueue(Exporter(), "test", delay_s=LATER, batch_spans=2, queue_bytes=2_000)
         queue._warn("for a reason")
         queue.failing = queue._refuses_all = True
-        queue._bytes = left
+        queue._memory = memory
+        queue._queue.extend([None] * spans)
         queue._recover()
         assert (queue.failing, queue._refuses_all, queue._troubled) == (False, False, not over)
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"][: 1 + over]
