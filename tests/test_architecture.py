@@ -194,6 +194,12 @@ def test_import_loads_no_sdk_no_exporter_and_no_framework():
     assert [name for name in loaded if name.startswith(heavy)] == []
 
 
+def test_a_program_without_callbacks_loads_no_callback_system():
+    code = "import sys, lmspan; lmspan.init(exporters='none', instrument=()); print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in loaded if name.startswith(("lmspan.subscribers.dialects", "lmspan.callbacks"))] == []
+
+
 def test_the_bare_package_depends_on_few():
     required = [line for line in distribution("lmspan").requires if "extra ==" not in line]
     assert sorted(line.split(">")[0].split("<")[0].strip() for line in required) == [

@@ -9,7 +9,6 @@ The checks follow the code of the SDK 1.43 to 1.45 where it differs from the spe
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import os
@@ -93,6 +92,8 @@ def warn_of_unknown_names(environ: Mapping[str, str]) -> None:
     known = {name.partition("_")[2]: name for name in (*OWN, *STANDARD)} | {"EXPORTERS": "OTEL_TRACES_EXPORTER"}
     for name in sorted(environ):
         if name.startswith("LMSPAN_") and name not in OWN:
+            import difflib  # noqa: PLC0415 - for wrong names only
+
             near = difflib.get_close_matches(name.removeprefix("LMSPAN_"), known, n=1, cutoff=0.45)
             hint = f"did you mean {known[near[0]]}?" if near else f"the names are {', '.join(OWN)}"
             logger.warning("lmspan: %s is not known and has no effect; %s", name, hint)

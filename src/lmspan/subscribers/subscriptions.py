@@ -15,7 +15,6 @@ from opentelemetry import context as otel_context
 from lmspan.config import hook_timeout
 from lmspan.errors import CallbackError
 from lmspan.lifecycle import LISTENING
-from lmspan.subscribers.detection import bound_hooks
 from lmspan.subscribers.hooks import Priority, name_of
 from lmspan.subscribers.patience import Patience
 from lmspan.subscribers.queued import HookQueue
@@ -232,6 +231,8 @@ def _subscription(
     seconds = hook_timeout() if timeout_s is None else timeout_s
     if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
         raise CallbackError(f"timeout_s: {timeout_s!r} is not a number of seconds above 0")
+    from lmspan.subscribers.detection import bound_hooks  # noqa: PLC0415 - it loads every callback system
+
     bound = bound_hooks(callback, dialect, frozenset(hooks) if hooks is not None else None)
     own = getattr(callback, "priority", None) if priority is None else priority
     chosen = own if isinstance(own, int) else Priority.NORMAL
