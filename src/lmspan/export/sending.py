@@ -19,7 +19,7 @@ from opentelemetry.util.re import parse_env_headers
 from lmspan.errors import ConfigurationError
 from lmspan.export import failures
 from lmspan.export.otlp import BATCH_BYTES, QuietExporter, official
-from lmspan.export.queue import weigh
+from lmspan.export.weight import weigh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
