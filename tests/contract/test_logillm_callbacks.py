@@ -12,6 +12,7 @@ from logillm.core import callbacks as theirs
 from logillm.core import jsonl_callback
 
 import lmspan
+from lmspan import guard
 from lmspan.callbacks import logillm as ours
 from lmspan.callbacks.logillm import (
     AbstractCallback,
@@ -399,7 +400,7 @@ def test_an_event_of_the_program_reaches_the_handlers_of_its_type_in_order(caplo
     ours.emit_callback_sync(event)
     asyncio.run(ours.emit_callback_async(event))
     assert heard == ["high", "global", "low"] * 2
-    assert caplog.text.count("a handler of Handlers failed") == 2
+    assert caplog.text.count("a handler of Handlers failed") == 1  # the first one; all are counted
     assert manager.unregister_by_name("everywhere") == 1
     manager.disable()
     ours.emit_callback_sync(event)
@@ -416,3 +417,29 @@ def test_filters_and_bare_callbacks_are_accepted_as_the_release_accepts_them():
     manager.register(AbstractCallback())
     assert manager.get_registered_callbacks()["module_start"] == ["OnlyEnd", "AbstractCallback"]
     assert copy.deepcopy(manager) is copy.copy(manager) is manager
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_handler_of_an_emitted_event_is_isolated_and_does_not_hear_its_own_calls(asynchronous, caplog):
+    heard = []
+
+    class Judge(AbstractCallback):
+        def on_module_start(self, event):
+            heard.append(type(event.module).__name__)
+            ours.emit_callback_sync(event)
+            raise ValueError("no")
+
+        async def on_module_end(self, event):
+            heard.append("end")
+            raise ValueError("no")
+
+    CallbackManager().register(Judge())
+    before = guard.failures["lmspan.callbacks"]
+    for event in (ours.ModuleStartEvent(CallbackContext("c"), None), ours.ModuleEndEvent(CallbackContext("c"), None)):
+        if asynchronous:
+            asyncio.run(ours.emit_callback_async(event))
+        else:
+            ours.emit_callback_sync(event)
+    assert heard == ["NoneType", "end"]
+    assert guard.failures["lmspan.callbacks"] - before == 2
+    assert len([record for record in caplog.records if record.name == "lmspan"]) == 1

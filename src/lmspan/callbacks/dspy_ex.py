@@ -2,7 +2,7 @@
 
     from lmspan.callbacks.dspy_ex import attach, configure, with_callbacks
 
-    configure(callbacks=[(Handler, 0)])                     # the process: these replace the ones before and hear first
+    configure(callbacks=[(Handler, 0)])                     # the process: they replace those before, and hear first
     attach(program, callbacks=[(Mine, 0)])                  # one predictor or program: these hear next
     with with_callbacks([(Other, [])]): ...                 # the code under the `with`: these hear last
 

@@ -44,36 +44,36 @@ def _program() -> Any:
             program.__class__ = cls
             return program
 
-        def start(self, *args: Any, **kwargs: Any) -> Starting:  # type: ignore[override,unused-ignore] # awaitable, too
-            return Starting(super().start(*args, **kwargs))
+        def start(self, *args: Any, **kwargs: Any) -> ProcessStart:  # type: ignore[override,unused-ignore] # awaitable
+            return ProcessStart(super().start(*args, **kwargs))
 
         def start_sync(self, *args: Any, **kwargs: Any) -> Any:
-            return listening(super().start_sync(*args, **kwargs))
+            return add_methods(super().start_sync(*args, **kwargs))
 
     return LLMProgram
 
 
-class Starting:
-    """A process that starts when this is awaited, with the callbacks that were added before."""
+class ProcessStart:
+    """Starts a process when it is awaited, with the callbacks that were added before."""
 
     def __init__(self, process: Awaitable[Any]) -> None:
         self._process = process
         self._callbacks: list[Any] = []
 
-    def add_callback(self, callback: Any) -> Starting:
+    def add_callback(self, callback: Any) -> ProcessStart:
         """Add a callback to the process."""
         self._callbacks.append(callback)
         return self
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        process = listening((yield from self._process.__await__()))
+        process = add_methods((yield from self._process.__await__()))
         for each in self._callbacks:
             process.add_callback(each)
         return process
 
 
-def listening(process: Any) -> Any:
-    """Have a process take callbacks as the documents say. Return it."""
+def add_methods(process: Any) -> Any:
+    """Give a process the methods `add_callback` and `run` of the documents; return the process."""
     reference = weakref.ref(process)
 
     def add_callback(callback: Any) -> Any:
@@ -92,13 +92,13 @@ def _run(process: Callable[[], Any], original: Callable[..., Any]) -> Callable[.
         if callbacks is None:
             return original(process(), *args, **kwargs)
         if inspect.iscoroutinefunction(original):
-            return _heard(original(process(), *args, **kwargs), callbacks)
+            return _run_with(callbacks, original(process(), *args, **kwargs))
         with subscriptions.subscribed(callbacks):
             return original(process(), *args, **kwargs)
 
     return run
 
 
-async def _heard(run: Awaitable[Any], callbacks: Any) -> Any:
+async def _run_with(callbacks: Any, run: Awaitable[Any]) -> Any:
     with subscriptions.subscribed(callbacks):
         return await run

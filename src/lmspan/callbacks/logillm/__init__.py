@@ -3,8 +3,9 @@
     from lmspan.callbacks.logillm import CallbackManager, AbstractCallback, Priority
 
 Where the document and the release disagree, handlers may be async, as in the document, or sync, as in the release. The
-highest priority hears first, as in the release and in the document's reference. A module that fails causes a
-`ModuleEndEvent` with `success` False as well as an `ErrorEvent`. `unregister` removes a callback from all its events.
+highest priority hears first, as in the release and in the document's reference. The events after a failure are those of
+the release, and `success` of a `ModuleEndEvent` is that of the prediction, as in the document. `unregister` removes a
+callback from all its events.
 """
 
 from lmspan.callbacks.logillm.builtin import LoggingCallback, MetricsCallback, ProgressCallback

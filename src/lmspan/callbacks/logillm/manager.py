@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lmspan import guard
+from lmspan.context.hearing import inside
 from lmspan.subscribers import subscriptions
 from lmspan.subscribers.dialects.logillm_events import CallbackType, handler_of
 from lmspan.subscribers.hooks import Priority, name_of
@@ -82,10 +85,10 @@ class CallbackManager:
         subscription = subscriptions.subscribe(callback, hooks=hooks, priority=priority, dialect="logillm", name=named)
         subscription.gate = self.is_enabled
         callback_id = f"{'global_' if is_global else ''}{named}_{subscription.number}"
+        heard = tuple(CallbackType) if types is None else types
         self._registered[callback_id] = RegisteredCallback(
-            callback, subscription.priority, named, True, types or (() if types == () else tuple(CallbackType)),
-            is_global, subscription,
-        )  # fmt: skip
+            callback, subscription.priority, named, True, heard, is_global, subscription
+        )
         return callback_id
 
     def unregister(self, callback_id: str) -> bool:
@@ -97,8 +100,8 @@ class CallbackManager:
 
     def unregister_by_name(self, name: str) -> int:
         """Cancel the subscriptions of all callbacks of this name; return how many there were."""
-        found = [callback_id for callback_id, each in self._registered.items() if each.name == name]
-        return sum(map(self.unregister, found))
+        ids = [callback_id for callback_id, each in self._registered.items() if each.name == name]
+        return sum(map(self.unregister, ids))
 
     def clear(self) -> None:
         """Cancel all subscriptions of this manager."""
@@ -127,35 +130,34 @@ class CallbackManager:
 
     async def emit_async(self, event: CallbackEvent) -> None:
         """Call the handlers of an event that the program has made, in order, and await the async ones."""
-        for registered, handler in self._handlers(event):
-            try:
+        for subscription, handler in self._handlers(event):
+            with _isolated(subscription):
                 result = handler(event)
                 if hasattr(type(result), "__await__"):
                     await result
-            except Exception as error:  # noqa: BLE001 - a handler does not reach the program
-                _report(registered, error)
 
     def emit_sync(self, event: CallbackEvent) -> None:
         """Call the handlers of an event that the program has made, in order; async ones run to their end.
 
         Inside a running event loop they run there, when the program next awaits.
         """
-        for registered, handler in self._handlers(event):
-            try:
+        for subscription, handler in self._handlers(event):
+            with _isolated(subscription):
                 result = handler(event)
                 if hasattr(type(result), "__await__"):
-                    _run(result)
-            except Exception as error:  # noqa: BLE001 - a handler does not reach the program
-                _report(registered, error)
+                    _run(subscription, result)
 
-    def _handlers(self, event: CallbackEvent) -> Iterator[tuple[RegisteredCallback, Any]]:
+    def _handlers(self, event: CallbackEvent) -> Iterator[tuple[Subscription, Any]]:
+        """Yield the handlers of an event in order, without those that emit it themselves."""
         if not self.is_enabled():
             return
-        kind = handler_of(event)
+        kind, within = handler_of(event), inside.get()
         for each in sorted(self._registered.values(), key=lambda each: (-each.priority, not each.is_global)):
-            handler = getattr(each.callback, f"on_{kind}", None)
-            if each.enabled and kind in each.callback_types and callable(handler):
-                yield each, handler
+            handler, subscription = getattr(each.callback, f"on_{kind}", None), each.subscription
+            if subscription is None or subscription.number in within or not callable(handler):
+                continue
+            if each.enabled and kind in each.callback_types:
+                yield subscription, handler
 
     def __copy__(self) -> Self:
         return self
@@ -167,12 +169,35 @@ class CallbackManager:
         return CallbackManager, ()
 
 
+@contextmanager
+def _isolated(subscription: Subscription) -> Iterator[None]:
+    """Keep the exception of a handler from the program, and the handler's own calls from its callback."""
+    token = inside.set(inside.get() | subscription.alone)
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - a handler does not reach the program
+        _report(subscription, error)
+    finally:
+        inside.reset(token)
+
+
+def _report(subscription: Subscription, error: Exception) -> None:
+    """Count a failure of a handler; log the first one of its callback."""
+    subscription.failures += 1
+    guard.failures["lmspan.callbacks"] += 1
+    if subscription.failures == 1:
+        logging.getLogger("lmspan").warning(
+            "lmspan: a handler of %s failed; further failures are only counted", subscription.name, exc_info=error
+        )
+
+
 _tasks: set[asyncio.Task[Any]] = set()
 
 
-def _run(result: Any) -> None:
+def _run(subscription: Subscription, result: Any) -> None:
     async def waiting() -> None:
-        await result
+        with _isolated(subscription):
+            await result
 
     try:
         task = asyncio.get_running_loop().create_task(waiting())
@@ -181,10 +206,6 @@ def _run(result: Any) -> None:
         return
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
-
-
-def _report(registered: RegisteredCallback, error: Exception) -> None:
-    logging.getLogger("lmspan").warning("lmspan: a handler of %s failed", registered.name, exc_info=error)
 
 
 callback_manager: Final = CallbackManager()
