@@ -300,9 +300,11 @@ def test_the_usage_of_inner_modules_is_that_of_the_models_below_them():
 
 def test_the_tokens_of_a_prompt_of_blocks_are_estimated():
     callback = type("Prompt", (DspyCallback, Noting), {"on_lm_start": lambda self, _, __, n: self.heard.append(n)})()
-    with lmspan.subscribed(callback):
-        llmproc_agent()
-    assert min(callback.heard) > 0
+    blocks = [{"type": "text", "text": "x" * 80}, {"type": "image"}, {"type": "text", "text": "y" * 40}]
+    inputs = {"system": "z" * 40, "messages": [{"role": "user", "content": blocks}]}
+    with recording(instrument=()), lmspan.subscribed(callback), lmspan.operation("lm", "m", inputs=inputs):
+        pass
+    assert callback.heard == [40]
 
 
 def test_every_number_of_a_candidate_is_a_metric():
