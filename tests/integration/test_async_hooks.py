@@ -336,6 +336,23 @@ def test_a_callback_does_not_hear_its_own_calls_on_any_thread(place):
     assert set(others) == {"?!", "good?!"}
 
 
+def test_a_callback_does_not_hear_its_own_calls_in_a_pool_that_is_older_than_the_hook():
+    heard = []
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+
+        class Judge:
+            def on_lm_start(self, call_id, instance, inputs):  # before the span of the call is current
+                heard.append(inputs)
+                if len(heard) < 5:
+                    pool.submit(ask_now, "good?").result()
+
+        with recording(), lmspan.subscribe(Judge()):
+            ask_now("?")
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize("agent", [dspy_agent, logillm_agent])
 def test_async_hooks_of_turns_have_ended_before_the_next_module_starts_and_when_the_run_returns(agent):
     heard, at_the_end = [], []
