@@ -339,8 +339,8 @@ def test_a_callback_does_not_hear_its_own_calls_on_any_thread(place):
 def test_a_callback_does_not_hear_its_own_calls_in_a_pool_that_is_older_than_the_hook():
     heard = []
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(int).result()
+    with ThreadPoolExecutor(9) as pool:
+        pool.submit(int).result()  # one thread is older than the hook
 
         class Judge:
             def on_lm_start(self, call_id, instance, inputs):  # before the span of the call is current

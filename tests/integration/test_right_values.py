@@ -32,7 +32,7 @@ from support.programs import model, serving
 from support.scenarios import ALL, execute
 from support.scenarios.agents import step, weather
 from support.scenarios.core import YES
-from support.wires import called, tokens
+from support.wires import Reply, called, tokens
 from support.wires import serving as serving_wires
 
 
@@ -237,6 +237,22 @@ def test_a_turn_that_an_error_ends_has_no_end_as_llmproc_has_none(library):
     with lmspan.subscribed(callback), contextlib.suppress(Exception):
         every_library.AGENTS[library](fails=True)
     assert heard == ["start"]
+
+
+def test_the_savings_of_prompt_caches_are_those_that_llmproc_reports():
+    heard = []
+
+    async def run():
+        process = await program().start()
+        with lmspan.subscribe({"run_end": lambda run_result: heard.append(run_result)}):
+            result = await process.run("?")
+        await process.aclose()
+        return result
+
+    reply = Reply("sun", usage=tokens(130, 5, cache_read=100))
+    with serving_wires(reply) as server, asking(server), recording(instrument=("llmproc",)):
+        theirs = asyncio.run(run())
+    assert [each.cache_savings for each in heard] == [theirs.cache_savings] == [90.0]
 
 
 def test_a_failing_tool_is_a_result_of_its_turn():
