@@ -97,12 +97,12 @@ def test_media_are_described_and_not_recorded():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("prefix", ["openai", "gemini"])
-def test_an_answer_has_the_id_and_the_model_that_the_server_names(prefix):
+@pytest.mark.parametrize(("prefix", "operation"), [("openai", "chat"), ("gemini", "generate_content")])
+def test_an_answer_has_the_id_and_the_model_that_the_server_names(prefix, operation):
     with serving(Reply("A drink.", model="served-1")) as server, recording() as recorded:
         base = server.url if prefix == "openai" else f"{server.address}/v1beta"
         dspy.LM(f"{prefix}/asked", api_base=base, api_key=KEY, cache=False)("What is tea?")
-    found = recorded.attributes("chat asked")
+    found = recorded.attributes(f"{operation} asked")
     assert found[sc.RESPONSE_MODEL] == "served-1"
     assert found[sc.RESPONSE_ID]
 

@@ -21,8 +21,8 @@ from support.scenarios.core import NATIVE
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "facts.md"
 WRITE = "TEST_LMSPAN_WRITE_TABLE"
 FACTS = (
-    "request model", "parameters", "stream", "prompt", "attempts", "response", "finish reasons", "candidates", "texts",
-    "thoughts", "tool calls", "tokens", "cost", "cache hit",
+    "operation", "request model", "parameters", "stream", "prompt", "attempts", "response", "finish reasons",
+    "candidates", "texts", "thoughts", "tool calls", "tokens", "cost", "cache hit",
 )  # fmt: skip
 REASONS = {"end_turn": "stop", "STOP": "stop", "tool_use": "tool_calls", "tool_call": "tool_calls",
            "max_tokens": "length", "MAX_TOKENS": "length"}  # fmt: skip
@@ -90,7 +90,7 @@ def test_the_page_says_what_the_tests_see():
 
 
 def lines():
-    notes = [why for *_, why in KNOWN]
+    notes = list(dict.fromkeys(why for *_, why in KNOWN))
     yield f"| road | {' | '.join(FACTS)} |"
     yield f"|---|{'---|' * len(FACTS)}"
     for road in ROADS:
@@ -131,6 +131,7 @@ def compared(spans, entries):
     messages = decoded(span, sc.OUTPUT_MESSAGES)
     failed = sc.ERROR_TYPE in span
     facts = {
+        "operation": (last.operation, span.get(sc.OPERATION_NAME)),
         "request model": (last.asked[sc.REQUEST_MODEL], span.get(sc.REQUEST_MODEL)),
         "parameters": (chosen(last.asked), chosen(span)),
         "stream": (

@@ -145,27 +145,27 @@ async def test_tokens_that_anthropics_cache_read_and_wrote_are_of_the_input():
 
 
 @pytest.mark.parametrize(
-    ("provider", "model", "name", "reasons"),
+    ("provider", "model", "name", "operation", "reasons"),
     [
-        ("openai", "gpt-4o-mini", "openai", ("stop",)),
-        ("gemini", "gemini-2.5-pro", "gcp.gemini", ("STOP",)),
+        ("openai", "gpt-4o-mini", "openai", "chat", ("stop",)),
+        ("gemini", "gemini-2.5-pro", "gcp.gemini", "generate_content", ("STOP",)),
     ],
 )
-async def test_the_other_two_providers(provider, model, name, reasons):
+async def test_the_other_two_providers(provider, model, name, operation, reasons):
     reply = Reply("It is sunny.", usage=tokens(40, 9, cache_read=10, reasoning=4))
     made = program(provider=provider, model=model, parameters={"temperature": 0.5})
     recorded, result = await run(made, reply)
     recorded.assert_tree(f"""
       invoke_agent helper
         turn
-          chat {model}""")
+          {operation} {model}""")
     cached = {sc.USAGE_CACHE_WRITE_TOKENS: 0} if provider == "openai" else {}
     instructions = [text("Be brief.")]
     history = [said("user", text(ASKED))]
     apart = {sc.SYSTEM_INSTRUCTIONS: instructions} if provider == "gemini" else {}
     assert attributes(recorded.spans[2]) == {
         sc.SOURCE: "llmproc",
-        sc.OPERATION_NAME: "chat",
+        sc.OPERATION_NAME: operation,
         sc.PROVIDER_NAME: name,
         sc.REQUEST_MODEL: model,
         sc.REQUEST_TEMPERATURE: 0.5,

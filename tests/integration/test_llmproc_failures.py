@@ -104,11 +104,11 @@ async def test_geminis_client_tries_again_where_it_is_told_to():
             process.client = genai.client.Client(api_key=KEY, http_options=options)
             await process.run("Weather?")
     recorded.assert_conventions()
-    assert retries(recorded, "chat gemini-2.5-pro") == [
+    assert retries(recorded, "generate_content gemini-2.5-pro") == [
         (1, "google.genai.errors.ServerError"),
         (2, "google.genai.errors.ServerError"),
     ]
-    assert recorded.attributes("chat gemini-2.5-pro")[sc.ATTEMPT_COUNT] == 3
+    assert recorded.attributes("generate_content gemini-2.5-pro")[sc.ATTEMPT_COUNT] == 3
 
 
 async def test_a_client_of_the_programs_own_is_counted_too():
@@ -177,7 +177,7 @@ def test_anthropics_client_makes_no_span_of_its_own_below_ours():
 )
 async def test_requests_that_fail_end_their_spans(provider, model, reply, kind, told):
     recorded, error = await fails(program(provider=provider, model=model), reply, kind=kind)
-    name = f"chat {model}"
+    name = f"{'generate_content' if provider == 'gemini' else 'chat'} {model}"
     recorded.assert_tree(ERRORS.replace(f"chat {MODEL}", name))
     raised = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     assert recorded.attributes(name)[sc.ERROR_TYPE] == (told or raised)

@@ -49,6 +49,7 @@ class Entry:
     asked: dict
     streamed: bool
     prompt: list
+    operation: str
     said: dict | None = None
     candidates: list = field(default_factory=list)
 
@@ -81,10 +82,12 @@ class Ledger:
     """The part that the APIs share: `of_request`, `of_history` and `counts` differ."""
 
     unreported = ()
+    operation = "chat"
 
     def entry(self, exchange):
         request, reply = exchange.request, exchange.reply
-        entry = Entry(parameters(self.parameters, request), bool(request.get("stream")), self.prompt(request))
+        asked, streamed = parameters(self.parameters, request), bool(request.get("stream"))
+        entry = Entry(asked, streamed, self.prompt(request), self.operation)
         entry.asked.update(self.more(request))
         if reply.status != HTTPStatus.OK or reply.cut:
             return entry
@@ -190,6 +193,7 @@ class Texts(Chat):
     """Text Completions: one prompt, and choices that are texts."""
 
     path = "/completions"
+    operation = "text_completion"
 
     def prompt(self, request):
         return [("text", request["prompt"])]
@@ -198,7 +202,8 @@ class Texts(Chat):
         whole = super().completion(request, reply)
         whole["object"] = "text_completion"
         whole["choices"] = [
-            {**choice, "text": choice.pop("message")["content"], "logprobs": None} for choice in whole["choices"]
+            {"index": each["index"], "text": each["message"]["content"], "finish_reason": each["finish_reason"]}
+            for each in whole["choices"]
         ]
         return whole
 
@@ -393,6 +398,7 @@ class GenerateContent(Ledger, wires.Gemini):
     """Gemini's generateContent, with thoughts as parts; it does not report what it writes to its cache."""
 
     id = "responseId"
+    operation = "generate_content"
     unreported = (sc.USAGE_CACHE_WRITE_TOKENS,)
     parameters = (
         ("model", sc.REQUEST_MODEL),

@@ -91,6 +91,7 @@ WAYS = {
     "refused": Way((Answer("no", status=400),), retries=0),
     "failed after a bill": Way((BLUE, Answer("no", status=400)), {"n": 2, "temperature": 0.7}, retries=0),
     "program's cache": Way(cached=True),
+    "program's cache, streamed": Way(cached=True, streamed=True),
 }
 
 
@@ -109,6 +110,8 @@ class Asks(dspy.Module):
 
 
 def of_dspy(prefix, model, place, server, way, **settings):
+    if prefix == "gemini" and settings.get("engine") != "lm15" and not way.answers[0].usage:
+        raise NoSuchWay("LiteLLM cannot read an answer without usage")
     lm = dspy.LM(
         f"{prefix}/{way.model or model}",
         api_base=place.format(server=server.address),
@@ -118,12 +121,12 @@ def of_dspy(prefix, model, place, server, way, **settings):
         **settings,
     )
     with dspy.context(lm=lm, track_usage=way.usage_asked), empty_cache():
-        if way.streamed:
-            asyncio.run(drained(dspy.streamify(Asks(way))()))
-        elif way.asynchronous:
-            asyncio.run(lm.acall(messages=way.messages, **way.settings))
-        else:
-            for _ in range(2 if way.cached else 1):
+        for _ in range(2 if way.cached else 1):
+            if way.streamed:
+                asyncio.run(drained(dspy.streamify(Asks(way))()))
+            elif way.asynchronous:
+                asyncio.run(lm.acall(messages=way.messages, **way.settings))
+            else:
                 lm(messages=way.messages, **way.settings)
 
 
@@ -147,6 +150,8 @@ async def drained(stream):
 
 
 def of_logillm(make, model, server, way):
+    if way.cached and way.streamed:
+        raise NoSuchWay("LogiLLM's cache has no streams")
     cache = CacheLevel.MEMORY if way.cached else CacheLevel.NONE
     provider = make(server, model=way.model or model, cache_level=cache, max_retries=way.retries + 1)
     if provider.name == "anthropic":
@@ -314,6 +319,7 @@ ROADS = {
     "Gemini's client": functools.partial(of_client, generate_content, "gcp.gemini", GEMINI),
 }
 CLIENTS = ("OpenAI's client, Chat", "OpenAI's client, Responses", "Anthropic's client", "Gemini's client")
+LITELLM = ("DSPy over LiteLLM", "DSPy 3.3")
 EVERY = "every way"
 # (roads, facts, ways, the reason why the span does not say what the server does)
 KNOWN = [
@@ -322,13 +328,23 @@ KNOWN = [
         "DSPy's client streams this answer by itself, to apply the stop sequences; no chunk of it reaches the program",
     ),
     (
-        ("DSPy over LiteLLM, OpenAI Responses", "DSPy over LiteLLM, Anthropic"), ("cache hit",), ("program's cache",),
-        "DSPy's cache has the answer with the id that LiteLLM makes, not with the server's",
+        tuple(f"{dspy_}, {wire}" for dspy_ in LITELLM for wire in ("OpenAI Responses", "Anthropic")),
+        ("cache hit",), ("program's cache", "program's cache, streamed"),
+        "DSPy's cache has the answer with the id, and of a stream with the model, that LiteLLM gives it",
+    ),
+    (
+        tuple(f"{dspy_}, {wire}" for dspy_ in LITELLM for wire in ("OpenAI Chat", "Gemini")),
+        ("cache hit",), ("program's cache, streamed",),
+        "DSPy's cache has the answer with the id, and of a stream with the model, that LiteLLM gives it",
     ),
     (("LogiLLM, OpenAI",), ("cache hit",), ("program's cache",), "LogiLLM's cached `Completion` has no id"),
     (
         CLIENTS, ("parameters", "prompt"), (EVERY,),
         "The function of the program does not state it; the client's own instrumentation (`lmspan[openai]`, ...) does",
+    ),
+    (
+        CLIENTS[3:], ("operation",), (EVERY,),
+        "The program names a provider and no API; Google's serves OpenAI's chat too",
     ),
     (
         CLIENTS[:3], ("attempts",), ("refused and retried",),

@@ -59,14 +59,31 @@ UNKNOWN_PROVIDER: Final = "custom"
 
 PROVIDER_NAMES: Final = {
     # prefix of a model -> gen_ai.provider.name, where they differ
+    "anthropic_text": "anthropic",
     "azure": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
+    "azure_text": "azure.ai.openai",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
+    "cohere_chat": "cohere",
     "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
     "mistral": "mistral_ai",
     "moonshot": "moonshot_ai",
+    "moonshotai": "moonshot_ai",
+    "ollama_chat": "ollama",
+    "text-completion-openai": "openai",
+    "vertex": "gcp.vertex_ai",
     "vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
+
+GEMINI_PROVIDERS: Final = ("gcp.gemini", "gcp.vertex_ai")
+
+
+def operation_of(provider: str, model: str) -> str:
+    """Return the GenAI operation of a request to a model: Gemini's own API has one of its own."""
+    is_gemini = provider == "gcp.gemini" or (provider in GEMINI_PROVIDERS and model.startswith("gemini"))
+    return "generate_content" if is_gemini else "chat"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from lmspan.recording.recorder import Recorder
 
 _OPERATIONS: Final = {"text": "text_completion"}
+# provider -> what may stand before the name of its model: an API, the format of an imported model
+_ROADS: Final = {
+    "openai": ("responses",),
+    "azure.ai.openai": ("responses", "o_series", "gpt5_series"),
+    "aws.bedrock": (
+        "converse", "converse_like", "invoke", "async_invoke", "chat_completions", "claude_platform", "agent",
+        "agentcore", "mantle", "openai", "nova", "nova-2",
+    ),
+    "gcp.vertex_ai": ("gemini", "openai"),
+}  # fmt: skip
+_REGION: Final = re.compile(r"[a-z]{2}(-gov)?-[a-z]+-[0-9]")
 
 
 @dataclass(slots=True)
@@ -89,8 +101,6 @@ def describe(recorder: Recorder, call: LiveCall, args: tuple[Any, ...], kwargs: 
     own = kept(call, DSPyLMKept)
     settings = own.settings if own is not None else {}
     add_parameters(call.late_facts, settings)
-    if sys.modules["dspy"].settings.get("send_stream") is not None:
-        call.late_facts[sc.REQUEST_STREAM] = True
     _add_origin(call)
     if not recorder.captures(call):
         return
@@ -159,7 +169,7 @@ def fail(recorder: Recorder, call: LiveCall, _: BaseException) -> None:
     """Add the last attempt, if there was more than one, and the usage of the requests that were answered."""
     _count(recorder, call)
     own = kept(call, DSPyLMKept)
-    if own is not None and own.billed:
+    if own is not None:
         call.late_facts.update(billed_facts(own.billed))
         add_answered(call.late_facts, own)
     attempts.last_failed(recorder, call)
@@ -172,6 +182,7 @@ def _count(recorder: Recorder, call: LiveCall) -> None:
         add_sent(call, own)
         _capture_prompt(recorder, call, own)
     if own is not None and own.chunks:
+        call.late_facts[sc.REQUEST_STREAM] = True
         call.late_facts[sc.STREAM_CHUNK_COUNT] = own.chunks
         recorder.end_chunks(call)
 
@@ -187,12 +198,23 @@ def _capture_prompt(recorder: Recorder, call: LiveCall, own: DSPyLMKept) -> None
 def identity(model: str, model_type: str, address: str, provider: str) -> dict[str, Any]:
     """Return the facts that depend only on the LM. The dict is cached, so a caller copies it before a change."""
     prefix, slash, rest = model.partition("/")
+    named = sc.PROVIDER_NAMES.get(prefix, prefix) if slash else provider
     facts: dict[str, Any] = {
-        sc.OPERATION_NAME: _OPERATIONS.get(model_type, "chat"),
-        sc.PROVIDER_NAME: sc.PROVIDER_NAMES.get(prefix, prefix) if slash else provider,
-        sc.REQUEST_MODEL: rest if slash else model,
+        sc.OPERATION_NAME: _OPERATIONS.get(model_type) or sc.operation_of(named, rest),
+        sc.PROVIDER_NAME: named,
+        sc.REQUEST_MODEL: _without_road(named, rest) if slash else model,
     }
     return {**facts, **server_facts(address)}
+
+
+def _without_road(provider: str, model: str) -> str:
+    """Return the name of a model without the API and the region that LiteLLM reads from it."""
+    roads = _ROADS.get(provider, ())
+    first, slash, rest = model.partition("/")
+    while slash and (first in roads or (roads and _REGION.fullmatch(first))):
+        model = rest
+        first, slash, rest = model.partition("/")
+    return model
 
 
 def _default_provider(kind: type) -> str:

@@ -6,14 +6,13 @@ leave out the usage that its first event reports. LiteLLM passes every request a
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.guard import guarded
 from lmspan.instrumentation.kit.arguments import argument
 from lmspan.instrumentation.kit.attempts import current_lm_call
-from lmspan.instrumentation.kit.exchanges import note_answer, note_request
+from lmspan.instrumentation.kit.exchanges import note_answer, note_request, parsed
 from lmspan.instrumentation.kit.facts import text_of
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _parse_event(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: K
 def _keep_usage(event: Any) -> None:
     call = current_lm_call("dspy")
     if call is not None and event.event in _USAGE_EVENTS:
-        note_answer(call, json.loads(event.data))
+        note_answer(call, event.data)
 
 
 def _pre_call(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -84,12 +83,8 @@ def _pre_call(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keyw
     more = argument(args, kwargs, 3, "additional_args")
     if type(more) is dict:
         streamed = "streamGenerateContent" in text_of(more.get("api_base"))
-        note_request(current_lm_call("dspy"), _as_dict(more.get("complete_input_dict")), streamed=streamed)
+        note_request(current_lm_call("dspy"), parsed(more.get("complete_input_dict")), streamed=streamed)
     return wrapped(*args, **kwargs)
-
-
-def _as_dict(body: Any) -> Any:
-    return json.loads(body) if type(body) is str and body.startswith("{") else body
 
 
 def _post_call(wrapped: Callable[..., Any], _: Any, args: Arguments, kwargs: Keywords) -> Any:

@@ -66,8 +66,15 @@ def try_again(call: LiveCall | None, delay_s: float | None = None) -> None:
 def count(call: LiveCall) -> None:
     """Put the number of attempts on a call that is about to end, if there was more than one."""
     own = kept(call, LMKept)
-    if own is not None and own.attempts > 1:
-        call.late_facts[sc.ATTEMPT_COUNT] = own.attempts
+    attempts = max(own.attempts, _requests(own)) if own is not None else 1
+    if attempts > 1:
+        call.late_facts[sc.ATTEMPT_COUNT] = attempts
+
+
+def _requests(own: LMKept) -> int:
+    """Return how many requests one answer needed, where answers are seen: a client may repeat requests by itself."""
+    unanswered = sum(not each.answer.facts for each in own.exchanges)
+    return unanswered + 1 if unanswered < len(own.exchanges) else 1
 
 
 def last_failed(recorder: Recorder, call: LiveCall, error_type: str | None = None) -> None:

@@ -7,6 +7,7 @@ the facts of a span are then those of the wire.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -60,10 +61,18 @@ def note_answer(call: LiveCall | None, answer: Any) -> None:
     own = kept(call, LMKept)
     if call is None or own is None or not own.exchanges:
         return
-    if type(answer) is str:
-        answer = json.loads(answer) if answer.startswith("{") else None
+    answer = parsed(answer)
     if answer is not None:
         own.exchanges[-1].answer.add(answer, content=recording.active.captures(call))
+
+
+def parsed(value: Any) -> Any:
+    """Return JSON that is a text as its object, None for another text, and any other value unchanged."""
+    if type(value) is not str:
+        return value
+    with contextlib.suppress(ValueError):  # a proxy may answer with a page, or with a part of the JSON
+        return json.loads(value) if value.startswith("{") else None
+    return None
 
 
 def add_sent(call: LiveCall, own: LMKept) -> None:

@@ -48,13 +48,26 @@ class Assembly:
 
     def add(self, event: Any, *, content: bool = True) -> None:
         """Add an event of the stream, or the whole answer; `content` states whether the messages are recorded."""
+        if not self._only_adds_content(event):
+            self._add_facts(event)
+        if content:
+            chunk = get(event, "choices") is not None
+            read = _add_candidates if chunk else _EVENTS.get(text_of(get(event, "type")), _add_candidates)
+            read(self, event)
+
+    def _only_adds_content(self, event: Any) -> bool:
+        """Return whether an event is a chunk from the middle of a Chat stream, which are most of its events."""
+        if sc.RESPONSE_MODEL not in self.facts or get(event, "usage") is not None:
+            return False
+        choices = get(event, "choices")
+        return bool(choices) and all(get(each, "finish_reason") is None for each in choices)
+
+    def _add_facts(self, event: Any) -> None:
         facts = response_facts(event)
         reasons = facts.pop(sc.RESPONSE_FINISH_REASONS, ())
         self.facts.update(facts)
         for index, reason in zip(_indices(event), reasons, strict=False):
             self.candidate(index).reason = reason
-        if content:
-            _EVENTS.get(text_of(get(event, "type")), _add_candidates)(self, event)
 
     def candidate(self, index: Any) -> Candidate:
         """Return the candidate of this index."""

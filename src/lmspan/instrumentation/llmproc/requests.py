@@ -69,8 +69,10 @@ def start(recorder: Recorder, run: LiveCall, request: Any) -> None:
     fields = stored(run.instance)
     model = text(request.get("model"))
     provider = text(fields.get("provider"))
+    named = _PROVIDERS.get(provider, provider)
     facts = {
-        sc.PROVIDER_NAME: _PROVIDERS.get(provider, provider),
+        sc.OPERATION_NAME: sc.operation_of(named, model),
+        sc.PROVIDER_NAME: named,
         sc.REQUEST_MODEL: model,
         **(own.server or {}),
     }
