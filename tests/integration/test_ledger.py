@@ -11,12 +11,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from logillm.providers.google import GoogleProvider
 
 from lmspan import semconv as sc
 from lmspan.testing import recording
 from support.ledger import TOKENS, serving
 from support.roads import EVERY, KNOWN, ROADS, WAYS, NoSuchWay
 from support.scenarios.core import NATIVE
+from support.wires import KEY
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "facts.md"
 WRITE = "TEST_LMSPAN_WRITE_TABLE"
@@ -77,6 +79,11 @@ def test_every_fact_of_a_road_is_that_of_the_wire(road):
     found, reasons = wrong(road), known(road)
     assert {where: said for where, said in found.items() if where not in reasons} == {}
     assert sorted(set(reasons) - set(found)) == []  # no reason for a fact that holds
+
+
+def test_logillms_provider_for_gemini_cannot_be_made():
+    with pytest.raises((TypeError, NotImplementedError)):  # once it can, it is a road
+        GoogleProvider(api_key=KEY)
 
 
 @pytest.mark.skipif(not NATIVE, reason="the page states the facts on DSPy 3.4")

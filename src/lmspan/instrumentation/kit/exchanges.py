@@ -99,7 +99,12 @@ def _thinks(body: dict[str, Any]) -> bool:
 
 
 def answered(own: LMKept) -> list[Assembly]:
-    """Return the answers that the server has been seen to give."""
+    """Return the answers that the server has been seen to give: those with an end, or else those without one."""
+    answers = _started(own)
+    return [each for each in answers if each.reasons()] or answers
+
+
+def _started(own: LMKept) -> list[Assembly]:
     return [each.answer for each in own.exchanges if each.answer.facts]
 
 
@@ -114,7 +119,7 @@ def add_answered(facts: dict[str, Any], own: LMKept) -> None:
     reasons = [reason for each in answers for reason in each.reasons()]
     if len(reasons) > len(facts.get(sc.RESPONSE_FINISH_REASONS, ())):
         facts[sc.RESPONSE_FINISH_REASONS] = reasons
-    _add_usage(facts, answers)
+    _add_usage(facts, _started(own))  # a stream that broke off is billed too
 
 
 def _add_usage(facts: dict[str, Any], answers: list[Assembly]) -> None:

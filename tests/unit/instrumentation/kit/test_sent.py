@@ -105,3 +105,20 @@ def test_a_cost_is_that_of_the_counts_that_the_server_reports(usage, left):
 def test_an_answer_that_is_no_json_and_a_call_without_a_request_add_nothing():
     assert after({}, {}, "<html>", "{", 7) == {}
     assert after({}, "no body", SERVED) == {}
+
+
+def test_an_answer_that_broke_off_is_billed_and_the_next_one_is_the_answer():
+    started = {"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {"input_tokens": 5}}}
+    whole = {"id": "m2", "model": "m", "stop_reason": "end_turn", "usage": {"input_tokens": 5, "output_tokens": 2}}
+    with recording(instrument=()):
+        call = recorder.active.start(Operation.LM, "m", "test")
+        call.kept = LMKept()
+        for answer in (started, whole):
+            note_request(call, {})
+            note_answer(call, answer)
+        add_answered(call.late_facts, call.kept)
+        assert call.late_facts == {
+            sc.RESPONSE_ID: "m2", sc.RESPONSE_MODEL: "m", sc.RESPONSE_FINISH_REASONS: ["end_turn"],
+            sc.USAGE_INPUT_TOKENS: 10, sc.USAGE_OUTPUT_TOKENS: 2,
+        }  # fmt: skip
+        recorder.active.end(call)
