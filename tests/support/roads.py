@@ -101,15 +101,16 @@ GPT, CLAUDE, GEMINI = "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"
 
 
 class Asks(dspy.Module):
-    def __init__(self, way):
+    def __init__(self, request):
         super().__init__()
-        self.way = way
+        self.request = request
 
     def forward(self):
-        return dspy.Prediction(answer=dspy.settings.lm(messages=self.way.messages, **self.way.settings))
+        args, kwargs = self.request
+        return dspy.Prediction(answer=dspy.settings.lm(*args, **kwargs))
 
 
-def of_dspy(prefix, model, place, server, way, **settings):
+def of_dspy(prefix, model, place, server, way, *, typed=False, **settings):
     if prefix == "gemini" and settings.get("engine") != "lm15" and not way.answers[0].usage:
         raise NoSuchWay("LiteLLM cannot read an answer without usage")
     lm = dspy.LM(
@@ -120,14 +121,23 @@ def of_dspy(prefix, model, place, server, way, **settings):
         num_retries=way.retries,
         **settings,
     )
+    args, kwargs = request = typed_request(lm, way) if typed else ((), {"messages": way.messages, **way.settings})
     with dspy.context(lm=lm, track_usage=way.usage_asked), empty_cache():
         for _ in range(2 if way.cached else 1):
             if way.streamed:
-                asyncio.run(drained(dspy.streamify(Asks(way))()))
+                asyncio.run(drained(dspy.streamify(Asks(request))()))
             elif way.asynchronous:
-                asyncio.run(lm.acall(messages=way.messages, **way.settings))
+                asyncio.run(lm.acall(*args, **kwargs))
             else:
-                lm(messages=way.messages, **way.settings)
+                lm(*args, **kwargs)
+
+
+def typed_request(lm, way):
+    """Return the arguments of a call with a typed request of DSPy 3.4."""
+    if "n" in way.settings:
+        raise NoSuchWay("a typed request has one candidate")
+    body = {"model": lm.model, "messages": way.messages, **way.settings}
+    return (dspy.lm15.request_from_openai_chat(body),), {}
 
 
 @contextlib.contextmanager
@@ -299,6 +309,8 @@ def dspy_roads():
             "Anthropic": ("anthropic", CLAUDE, V1 if own else BARE, {}),
             "Gemini": ("gemini", GEMINI, V1BETA, {}),
         }
+        if own:
+            wires["typed request"] = ("openai", GPT, V1, {"typed": True})
         if not own:
             wires["text completions"] = ("text-completion-openai", GPT, V1, {"model_type": "text"})
         for wire, (*where, more) in wires.items():
