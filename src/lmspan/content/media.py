@@ -117,9 +117,10 @@ def _opened(value: Any, holder: str, read: Read) -> Fields | None:
     if issubclass(type(value), str):
         return {"url": value} if holder.endswith("_url") else None
     fields = _fields(value, read)
-    if fields is None or "text" in fields or (holder == "source" and fields.get("type") not in _SOURCES):
+    if fields is None or "text" in fields:
         return None
-    return _others(fields, "type")
+    kind = fields.pop("type", None)
+    return fields if holder != "source" or (type(kind) is str and kind in _SOURCES) else None
 
 
 def _fields(value: Any, read: Read) -> Fields | None:
@@ -169,8 +170,9 @@ def _data(held: Fields, flat: str) -> tuple[str, Payload | None, str]:
             continue
         if value.startswith("data:"):
             head, _, encoded = value.partition(",")
-            is_base64 = f"{head},".endswith(MARK)
-            return name, decode(encoded) if is_base64 else measure(unquote_to_bytes(encoded)), _named_by(head)
+            if f"{head},".endswith(MARK):
+                return name, decode(encoded), _named_by(head)
+            return name, measure(unquote_to_bytes(encoded.encode("utf-8", "replace"))), _named_by(head)
         # a flat string may be anything: it is data where a media type stands beside it
         payload = decode(value) if name not in _URI and (not flat or _name(held, _MIME_TYPE)) else None
         if payload is not None:

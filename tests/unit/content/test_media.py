@@ -8,6 +8,8 @@ import json
 import pydantic
 import pytest
 from google.genai import types as gemini
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mcp.types import AudioContent, BlobResourceContents, EmbeddedResource, ImageContent, TextResourceContents
 
 from lmspan import semconv as sc
@@ -256,6 +258,29 @@ def test_the_part_of_a_large_payload_fits_into_the_smallest_budget():
     assert json.loads(recorded[sc.TOOL_CALL_RESULT]) == {"result": [blob(PNG * 100, "image/png")]}
 
 
+NAMES = st.sampled_from([
+    "type", "source", "image_url", "url", "uri", "data", "file", "file_data", "file_id", "inline_data", "mime_type",
+    "format", "resource", "blob", "image", "bytes", "modality", "name", "content", "s3Location", "text",
+])  # fmt: skip
+KINDS = st.sampled_from(
+    ["image", "image_url", "file", "document", "input_audio", "resource", "blob", "base64", "media", "text"]
+)
+PAYLOADS = st.sampled_from([url(PNG), encoded(WAV), "data:,\ud800", "data:image/png;base64,\ud800", LINK])
+VALUES = st.one_of(st.none(), KINDS, PAYLOADS, st.binary(max_size=99), st.text(max_size=20), st.integers())
+DICTS = st.recursive(
+    VALUES, lambda inner: st.dictionaries(NAMES, inner, max_size=5) | st.lists(inner, max_size=2), max_leaves=12
+)
+
+
+@given(DICTS)
+@settings(max_examples=500, deadline=None)
+def test_no_dict_of_such_fields_fails_and_none_has_its_payload(value):
+    recorded = content.json(value)
+    json.loads(recorded)
+    assert content.json(json.loads(recorded)) == recorded
+    assert encoded(PNG)[:80] not in recorded and encoded(WAV)[:80] not in recorded
+
+
 def test_a_part_runs_no_code_of_its_values():
     class Loud(str):
         def __getattribute__(self, name):
@@ -266,5 +291,13 @@ def test_a_part_runs_no_code_of_its_values():
 
         __hash__ = str.__hash__
 
+    class Odd:
+        def __eq__(self, other):
+            raise RuntimeError
+
+        __hash__ = None
+
+    odd = {"type": "image", "source": {"type": Odd(), "data": "x"}, "modality": Odd()}
+    assert described(odd)["type"] == "image"
     part = {Loud("x"): 1, "type": "image_url", "image_url": {"url": Loud(url(PNG)), "detail": object()}}
     assert described(part) == blob(PNG, "image/png", detail="<object>")
