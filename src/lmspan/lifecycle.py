@@ -177,7 +177,7 @@ class Call:
         self.operation = operation
         self.name = name
         self.source = source
-        """The library that announced it: "dspy", "logillm", "llmproc", "python", or "otel" for a foreign span."""
+        """The library that announced it: a name of `instrument=`, "python", or "otel" for a foreign span."""
         self.instance = instance
         self.inputs = inputs
         self.root: Self = self  # type: ignore[assignment] # mypy does not know that `self` is a Self

@@ -259,7 +259,8 @@ def test_all_enables_other_instrumentors_too_without_those_that_fail(monkeypatch
             self.name, self.load, self.module = name, lambda: kind, module
 
     found = [EntryPoint("broken", Broken), EntryPoint("other", Other), EntryPoint("lmspan-dspy", Broken)]
-    found.append(EntryPoint("openai", Broken, "opentelemetry.instrumentation.genai.openai"))  # init() does
+    found.append(EntryPoint("google-genai", Broken, "opentelemetry.instrumentation.google_genai"))  # init() turns it on
+    found.append(EntryPoint("dspy", Broken, "openinference.instrumentation.dspy"))  # lmspan records DSPy
     monkeypatch.setattr(instrumentation, "entry_points", lambda group: found)
     lmspan.init(exporters="none", instrument="all").shutdown()
     assert Other.is_instrumented_by_opentelemetry

@@ -30,10 +30,9 @@ class Library(NamedTuple):
     class_name: str
 
 
-def _official(module: str, class_name: str, name: str = "") -> Library:
+def _official(module: str, class_name: str, package: str = "") -> Library:
     """Return a library that an instrumentation of OpenTelemetry's records, which must be installed as well."""
-    instrumentation = name or f"genai.{module}"
-    modules = (module, f"opentelemetry.instrumentation.{instrumentation}")
+    modules = (module, f"opentelemetry.instrumentation.{package or f'genai.{module}'}")
     return Library(modules, "lmspan.instrumentation.genai", class_name)
 
 
@@ -51,16 +50,16 @@ LIBRARIES: Final[dict[str, Library]] = {
     "smolagents": _official("smolagents", "Smolagents"),
 }
 
+_MODULES: Final = frozenset(module for library in LIBRARIES.values() for module in library.modules)
+
 
 def choose(names: tuple[str, ...] | None) -> tuple[str, ...]:
     """Return the libraries to instrument: all that are installed, or those that are named, which must be installed.
 
     Raises `InstrumentationError` for an unknown name or a library that is not installed.
     """
-    if names is None:
+    if names is None or names == ("all",):
         return tuple(name for name, library in LIBRARIES.items() if _is_installed(library))
-    if names == ("all",):
-        return choose(None)
     for name in names:
         library = LIBRARIES.get(name)
         if library is None:
@@ -103,11 +102,14 @@ def use(name: str) -> Callable[[], None]:
     return leave
 
 
-def instrument_others() -> None:
-    """Turn on every other installed OpenTelemetry instrumentor; leave out and report one that raises."""
-    ours = {module for library in LIBRARIES.values() for module in library.modules}
+def instrument_others(recorded: tuple[str, ...]) -> None:
+    """Turn on every other installed OpenTelemetry instrumentor; leave out and report one that raises.
+
+    An instrumentor for one of the `recorded` libraries would record each of its calls a second time.
+    """
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
-        if not entry_point.name.startswith("lmspan-") and entry_point.module not in ours:
+        name = entry_point.name.replace("_", "-")
+        if not name.startswith("lmspan-") and name not in recorded and entry_point.module not in _MODULES:
             guarded(_instrument)(entry_point)
 
 

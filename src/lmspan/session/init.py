@@ -376,7 +376,7 @@ def _instrument(session: Session, names: tuple[str, ...], *, others: bool = Fals
     session._undo += [instrumentation.use(name) for name in names]
     session.instrumented = names
     if others:
-        instrumentation.instrument_others()
+        instrumentation.instrument_others(names)
 
 
 before_each(listen)

@@ -188,6 +188,8 @@ class RecordedSpan(CallSpan):
             attempts.note_failure(call, error)
             attempts.last_failed(self._recorder, call)
         self._recorder.end(call, outputs, error, end_time=end_time)
+        self._attributes = {}  # a context may hold the span for long
+        self._error = None
 
     @guarded
     def _describe(self) -> dict[str, Any]:
@@ -230,6 +232,7 @@ class MergedSpan(RecordedSpan):
             call.late_facts.setdefault(sc.PROVIDER_NAME, facts[sc.PROVIDER_NAME])
         for name in facts.keys() - call.facts.keys() - {sc.ERROR_TYPE}:
             call.late_facts.setdefault(name, facts[name])
+        self._attributes = {}
 
 
 _OF_MODELS: Final = (Operation.LM, Operation.EMBEDDING, Operation.RETRIEVAL)
