@@ -122,5 +122,5 @@ def _instrument(entry_point: Any) -> None:
 def _is_installed(library: Library) -> bool:
     try:
         return all(importlib.util.find_spec(module) is not None for module in library.modules)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError, OSError):  # OSError: there is no descriptor left to look with
         return False
