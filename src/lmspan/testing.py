@@ -29,19 +29,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import StatusCode
 
 from lmspan import instrumentation
 from lmspan import semconv as sc
 from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import Redactor
 from lmspan.context import propagation
-from lmspan.lifecycle import Operation
 from lmspan.recording import recorder
 from lmspan.recording.metrics import Metrics
-from lmspan.semconv.spans import OPERATION_OF_WORD, SHAPES
-from lmspan.subscribers import registry
+from lmspan.semconv import registry
 from lmspan.subscribers.processor import CallbackProcessor
+from lmspan.subscribers.registry import anybody
 from lmspan.subscribers.sampling import ListeningSampler
 
 if TYPE_CHECKING:
@@ -55,8 +54,6 @@ if TYPE_CHECKING:
 _MILLISECOND: Final = 1_000_000
 _EPOCH: Final = 1_700_000_000_000_000_000
 _INDENT: Final = "  "
-# operations that may also run in the process itself
-_ALSO: Final = {Operation.LM: (SpanKind.INTERNAL,), Operation.EMBEDDING: (SpanKind.INTERNAL,)}
 _TOTAL: Final = "lmspan.total."
 
 # type of an attribute in the table -> the Python types of its values
@@ -164,7 +161,12 @@ class Recorded:
             raise AssertionError("\n".join(["the trace is not as expected", *lines]))
 
     def assert_conventions(self) -> None:
-        """Assert for every span: known names of the right types, ERROR exactly with error.type, never OK, no orphan."""
+        """Assert that every span follows the conventions, and has no parent that is unknown.
+
+        Attributes and events have known names, right types and allowed values; a GenAI span has its kind, the required
+        attributes of its operation and no other's; an operation of our own has no `gen_ai.*`; the status is ERROR
+        exactly with `error.type`, and never OK.
+        """
         mistakes = [problem for span in self.spans for problem in problems(span)]
         known = {span.context.span_id for span in self.spans if span.context}
         mistakes += [f"{span.name}: orphan" for span in self.spans if span.parent and span.parent.span_id not in known]
@@ -195,38 +197,28 @@ def _sorted_block(block: str) -> str:
 
 
 def problems(span: ReadableSpan) -> list[str]:
-    """Return how a span differs from the tables of `lmspan.semconv`."""
-    differences = []
+    """Return how a span and its events differ from the tables of `lmspan.semconv`, and so from the conventions."""
     attributes = span.attributes or {}
+    differences = [*_unlike_their_types(attributes, strict=True), *registry.mistakes(span.name, span.kind, attributes)]
+    for event in span.events:
+        facts = event.attributes or {}
+        found = [*_unlike_their_types(facts, strict=False), *registry.event_mistakes(event.name, facts)]
+        differences += [f"event {event.name}: {each}" for each in found]
+    failed = span.status.status_code is StatusCode.ERROR
+    if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
+        differences.append(f"status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}")
+    return [f"{span.name}: {each}" for each in differences]
+
+
+def _unlike_their_types(attributes: Mapping[str, Any], *, strict: bool) -> Iterator[str]:
+    """Yield the attributes that have another type than the table has, and those that should be in it."""
     for name, value in attributes.items():
         meaning = sc.attribute_of(name)
         if meaning is None:
-            differences.append(f"{span.name}: {name} is in no table")
+            if strict or name.startswith(registry.NAMESPACE):
+                yield f"{name} is in no table"
         elif type(value) not in _TYPES[meaning.type]:
-            differences.append(f"{span.name}: {name} is {type(value).__name__}, not {meaning.type}")
-    differences += _unlike_its_shape(span, attributes)
-    failed = span.status.status_code is StatusCode.ERROR
-    if failed != (sc.ERROR_TYPE in attributes) or span.status.status_code is StatusCode.OK:
-        differences.append(
-            f"{span.name}: status {span.status.status_code.name} with error.type {attributes.get(sc.ERROR_TYPE)}"
-        )
-    return differences
-
-
-def _unlike_its_shape(span: ReadableSpan, attributes: Mapping[str, Any]) -> list[str]:
-    """Return how a span differs from the form of its operation: its kind, and `gen_ai.*` on a span of our own."""
-    operation = OPERATION_OF_WORD.get(span.name.partition(" ")[0])
-    if operation is None:
-        return []
-    shape = SHAPES[operation]
-    differences = []
-    if not shape.genai:
-        theirs = [name for name in attributes if (meaning := sc.attribute_of(name)) and meaning.source == sc.GENAI]
-        differences += [f"{span.name}: {name} on an operation of our own" for name in theirs]
-    kinds = {shape.kind, *_ALSO.get(operation, ())}
-    if span.kind not in kinds:
-        differences.append(f"{span.name}: {span.kind.name}, not {shape.kind.name}")
-    return differences
+            yield f"{name} is {type(value).__name__}, not {meaning.type}"
 
 
 @contextmanager
@@ -255,7 +247,7 @@ def recording(
     provider = TracerProvider(
         sampler=sampler, resource=Resource({"service.name": "test"}), id_generator=FixedIds(), shutdown_on_exit=False
     )
-    provider.sampler = ListeningSampler(provider.sampler, registry.anybody)
+    provider.sampler = ListeningSampler(provider.sampler, anybody)
     provider.add_span_processor(CallbackProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()

@@ -18,7 +18,11 @@ def recorded():
         yield it
 
 
+REQUIRED = {LM: {sc.PROVIDER_NAME: "p"}, TOOL: {sc.TOOL_NAME: "t"}}
+
+
 def start(operation, name, **options):
+    options.setdefault("facts", REQUIRED.get(operation))
     return recording_module.active.start(operation, name, "test", **options)
 
 
