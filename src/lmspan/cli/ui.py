@@ -38,8 +38,9 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
         ) from error
     reader = Reader(path)
     if export is not None:
-        _write(export, page(reader, trace))
-        click.echo(f"written to {export}, with the content of the trace")
+        written = page(reader, trace)
+        _write(export, written.text)
+        click.echo(f"written to {export}, with the content of the trace. {written.left_out}".rstrip())
         return 0
     listening = listen(port)
     senders = Senders(listening.getsockname()[1])

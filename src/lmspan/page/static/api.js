@@ -1,9 +1,9 @@
 // Ask the server. The browser keeps answers and asks whether they have changed.
-export class Refused extends Error {}
+import { answer as storedAnswer, missing, stored } from "./stored.js";
 
-// The answers of a page that is one file, which has no server.
-const element = document.getElementById("stored");
-export const stored = element && JSON.parse(element.textContent);
+export { stored };
+
+export class Refused extends Error {}
 
 export async function get(path, query = {}) {
   const parameters = new URLSearchParams();
@@ -13,8 +13,9 @@ export async function get(path, query = {}) {
   const search = parameters.toString();
   const address = `${path}${search && "?"}${search}`;
   if (stored) {
-    if (!Object.hasOwn(stored.answers, address)) throw new Refused("This file holds one trace only.");
-    return stored.answers[address];
+    const found = await storedAnswer(address);
+    if (!found) throw new Refused(missing(address));
+    return found;
   }
   const answer = await fetch(`/api/${address}`, { cache: "no-cache" });
   const data = await answer.json();

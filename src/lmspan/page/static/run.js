@@ -37,8 +37,12 @@ export async function view(main, route, isCurrent) {
     const candidate = run.candidates[chosen];
     const other = before ?? candidate.parent ?? (chosen > 0 ? 0 : null);
     const asked = chosen;
-    const data = await get(`traces/${id}/runs/${span}/difference`, { after: String(chosen), before: other === null ? "" : String(other) });
-    if (asked === chosen) replace(changes, difference(run, data, (index) => go(chosen, index)));
+    try {
+      const data = await get(`traces/${id}/runs/${span}/difference`, { after: String(chosen), before: other === null ? "" : String(other) });
+      if (asked === chosen) replace(changes, difference(run, data, (index) => go(chosen, index)));
+    } catch (error) {
+      if (asked === chosen) replace(changes, el("p", { class: "empty", role: "alert" }, error.message));
+    }
   }
   draw();
   await compare();
