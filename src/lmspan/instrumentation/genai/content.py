@@ -98,7 +98,7 @@ def _fact(value: Any) -> Any:
 def _content(name: str, value: Any) -> Any:
     if name in _TEXTS:
         return value
-    value = without_bytes(_value(value))
+    value = _value(value)
     return [_message(each) for each in value] if name in _MESSAGES and type(value) is list else value
 
 
@@ -150,14 +150,3 @@ def _text(message: Any) -> str:
         for part in (parts if type(parts) is list else ())
         if type(part) is dict and part.get("type") == "text" and type(part.get("content")) is str
     )
-
-
-def without_bytes(value: Any) -> Any:
-    """Return a value of JSON in which the bytes of images, sounds and files are described by their number."""
-    if type(value) is list:
-        return [without_bytes(each) for each in value]
-    if type(value) is not dict:
-        return value
-    if value.get("type") == "blob" and type(value.get("content")) is str:
-        return {**value, "content": f"<{len(value['content']) * 3 // 4} bytes>"}
-    return {name: without_bytes(each) for name, each in value.items()}
