@@ -46,6 +46,8 @@ export function overTime(periods, series, text, label) {
   const most = Math.max(...series.flatMap(({ value }) => periods.map((each) => value(each) || 0))) || 1;
   const y = (amount) => height - 24 - ((height - 40) * amount) / most;
   const at = (each) => `${clock(each.from * 1e3)}${length < 1 ? `.${String(Math.round((each.from % 1) * 10))}` : ""}`;
+  const [from, to] = [at(periods[0]), at({ from: last + length })];
+  const day = from.includes(" ") ? `${from.split(" ")[0]} ` : " ";
   const hover = (each) => `${at(each)}: ${series.map(({ value, name }) => `${name} ${text(value(each)) || "–"}`).join(", ")}, ${plural(each.calls, "call")}`;
   return svg("svg", { class: "plot", viewBox: `0 0 ${full} ${height}`, role: "img", "aria-label": `${label} over time, at most ${text(most)}` },
     [0, most / 2, most].map((tick) => [svg("line", { class: "grid", x1: edge, x2: full - EDGE.right, y1: y(tick), y2: y(tick) }),
@@ -53,8 +55,8 @@ export function overTime(periods, series, text, label) {
     [...series].reverse().map((each) => (series.length > 1 ? line(periods, each, x, y, length) : periods.map((period) => svg("rect", { class: each.class, x: x(period) - Math.min(wide * 0.4, 24),
       width: Math.max(Math.min(wide * 0.8, 48), 1), y: y(each.value(period) || 0), height: Math.max(y(0) - y(each.value(period) || 0), 0), rx: 1 })))),
     periods.map((each) => svg("rect", { class: "hover", x: x(each) - wide / 2, width: wide, y: 8, height: height - 32 }, svg("title", {}, hover(each)))),
-    svg("text", { class: "tick", x: edge, y: height - 4 }, at(periods[0])),
-    slots > 1 && svg("text", { class: "tick", x: full - EDGE.right, y: height - 4, "text-anchor": "end" }, at({ from: last + length })));
+    svg("text", { class: "tick", x: edge, y: height - 4 }, from),
+    slots > 1 && svg("text", { class: "tick", x: full - EDGE.right, y: height - 4, "text-anchor": "end" }, to.startsWith(day) ? to.slice(day.length) : to));
 }
 
 // A line that is broken where a period is empty.

@@ -34,6 +34,7 @@ export async function view(main, route, isCurrent) {
     el("div", { class: "title" }, el("h1", {}, query.trace ? "Statistics of one trace" : "Statistics"),
       !query.trace && timeSelect(query.since || "", (since) => { location.hash = to({ since }).slice(1); })),
     chips("/statistics", query), total, over, tables));
+  replace(tables, el("p", { class: "empty dim" }, "Reading…"));
   async function refresh() {
     const [data, { periods }] = await Promise.all([get("statistics", { ...query, by: SHOWN }), get("statistics/periods", { ...query, ...of })]);
     if (!isCurrent()) return;
