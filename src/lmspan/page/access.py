@@ -15,6 +15,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from lmspan.page.sending import is_sending
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,7 +61,7 @@ class Access:
         await answer(scope, receive, send_with_headers)
 
     def _refusal(self, request: Request) -> Response | None:
-        if request.method not in _METHODS:
+        if request.method not in _METHODS and not is_sending(request):
             return error(405, f"{request.method} is not allowed; GET is", {"Allow": ", ".join(_METHODS)})
         refusal = foreign(request, self._hosts)
         return error(403, refusal) if refusal else None

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lmspan.errors import ConfigurationError, LmspanError, TraceFileError
-from lmspan.page import api
+from lmspan.page import api, sending
 from lmspan.page.access import Access, error, foreign, hosts
 from lmspan.page.connections import Connection
 from lmspan.page.reader import ReaderEndsError
@@ -58,6 +58,8 @@ def _page(reader: Reader) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/version", _version(reader)),
+            Route("/api/send", lambda _: _json({"endpoint": sending.configured()})),
+            Route(sending.PATH, _sending(reader), methods=["POST"]),
             *(Route(path, _query(reader, query)) for path, query in api.QUERIES.items()),
             *(Route(f"/{'' if name == 'index.html' else name}", _file(name)) for name in static_names()),
         ],
@@ -87,6 +89,13 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
 def _version(reader: Reader) -> Callable[[Request], Response]:
     def answer(_: Request) -> Response:  # Starlette calls it on a thread: it reads the directory only
         return _json({"version": reader.version()})
+
+    return answer
+
+
+def _sending(reader: Reader) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _json(await sending.send(reader.store.path, request))
 
     return answer
 

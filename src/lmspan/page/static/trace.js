@@ -5,6 +5,7 @@ import { clock, duration, figures, number, plural } from "./format.js";
 import { states } from "./list.js";
 import { Tree } from "./tree.js";
 import { spanView } from "./span.js";
+import { sendForm } from "./send.js";
 
 export async function view(main, route, isCurrent) {
   let [id, chosen] = route.parts;
@@ -12,6 +13,7 @@ export async function view(main, route, isCurrent) {
   if (!isCurrent()) return null;
   const head = el("section", { class: "head", "aria-label": "Trace" });
   const pane = el("aside", { class: "pane", "aria-label": "Span", hidden: true });
+  const sending = !stored && sendForm(id);
   const tree = new Tree((span) => {
     location.hash = `/trace/${id}${span ? `/${span}` : ""}`;
   });
@@ -20,7 +22,7 @@ export async function view(main, route, isCurrent) {
 
   function draw() {
     document.title = `${data.name} · lmspan`;
-    replace(head, header(data, id));
+    replace(head, header(data, id), sending);
     tree.show(data, chosen);
   }
 

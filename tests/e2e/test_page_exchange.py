@@ -1,13 +1,18 @@
-"""A large trace as one page without a server, in a real browser."""
+"""What leaves the page and what comes to it, in a real browser: one page as a file, a trace sent, a trace received."""
 
 import json
 import random
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from playwright.sync_api import expect
 
 from lmspan.page import export
 from lmspan.page.reader import Reader
+from support.otlp import http_receiver
 from support.stored import line, otlp
 
 pytestmark = pytest.mark.e2e
@@ -120,3 +125,27 @@ def test_any_two_of_few_candidates_are_compared_and_of_many_a_candidate_and_its_
         expect(page.locator(".diff del")).to_have_text("2")
     else:
         expect(page.get_by_role("alert")).to_contain_text("the file has the differences to their parents only")
+
+
+def test_a_trace_is_sent_from_its_page(opened, tmp_path):
+    (tmp_path / "traces.jsonl").write_text(line(otlp("1" * 16, trace="aa")))
+    with http_receiver() as (endpoint, received), opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        page.get_by_text("Send to a backend").click()
+        page.get_by_label("Endpoint").fill(endpoint)
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator(".sending [role=status]")).to_have_text(f"sent 1 span of 1 trace to {endpoint}/v1/traces")
+    assert received.names == ["module M"]
+
+
+def test_a_trace_that_is_received_appears_by_itself(opened, tmp_path):
+    with opened(tmp_path) as page:
+        exporter = OTLPSpanExporter(f"{page.url.partition('#')[0].rstrip('/')}/v1/traces")
+        provider = TracerProvider(resource=Resource({"service.name": "far"}))
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        facts = {"openinference.span.kind": "LLM", "input.value": "Which <b>tea</b>?"}
+        provider.get_tracer("foreign").start_span("ChatCompletion", attributes=facts).end()
+        provider.shutdown()
+        page.locator(".traces .name a", has_text="ChatCompletion").click()
+        page.locator(".row").click()
+        expect(page.locator("aside .content").first).to_have_text("Which <b>tea</b>?")

@@ -1,0 +1,26 @@
+// Send a trace to a backend: the endpoint of the environment, or one that is typed.
+import { el, replace } from "./dom.js";
+import { get } from "./api.js";
+
+export function sendForm(id) {
+  const input = el("input", { type: "url", size: "32", placeholder: "http://localhost:4318", "aria-label": "Endpoint" });
+  const said = el("div", { class: "content", role: "status" });
+  const button = el("button", { class: "button", type: "button", on: { click: send } }, "Send");
+  async function send() {
+    button.disabled = true;
+    replace(said, "sending…");
+    try {
+      const body = JSON.stringify({ endpoint: input.value });
+      const answer = await fetch(`/api/traces/${id}/send`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
+      const data = await answer.json();
+      replace(said, answer.ok ? data.lines.join("\n") : data.error);
+    } catch {
+      replace(said, "The server does not answer.");
+    }
+    button.disabled = false;
+  }
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") send(); });
+  return el("details", { class: "sending", on: { toggle: async (event) => {
+    if (event.target.open && !input.value) input.value = (await get("send")).endpoint;
+  } } }, el("summary", {}, "Send to a backend"), el("p", {}, input, " ", button, " with prompts and answers"), said);
+}
