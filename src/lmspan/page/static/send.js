@@ -3,7 +3,7 @@ import { el, replace } from "./dom.js";
 import { get } from "./api.js";
 
 export function sendForm(id) {
-  const input = el("input", { type: "url", size: "32", placeholder: "http://localhost:4318", "aria-label": "Endpoint" });
+  const input = el("input", { type: "text", inputmode: "url", size: "32", placeholder: "http://localhost:4318", "aria-label": "Endpoint" });
   const said = el("div", { class: "content", role: "status" });
   const button = el("button", { class: "button", type: "button", on: { click: send } }, "Send");
   async function send() {
