@@ -21,6 +21,8 @@ export function sendForm(id) {
   }
   input.addEventListener("keydown", (event) => { if (event.key === "Enter") send(); });
   return el("details", { class: "sending", on: { toggle: async (event) => {
-    if (event.target.open && !input.value) input.value = (await get("send")).endpoint;
+    if (!event.target.open) return;
+    const { endpoint } = await get("send");
+    input.value ||= endpoint;  // what was typed meanwhile stays
   } } }, el("summary", {}, "Send to a backend"), el("p", {}, input, " ", button, " with prompts and answers"), said);
 }
