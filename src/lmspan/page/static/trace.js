@@ -73,7 +73,7 @@ function header(data, id) {
       (data.runs.length ? [] : data.evaluations).map((each) => el("a", { class: "button", href: `#/evaluation/${id}/${each.span}` },
         `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`)),
       !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace"),
-      data.before && el("a", { class: "button", href: `#/compare/${data.before}/${id}` }, "Compare with the run before")),
+      !stored && data.before && el("a", { class: "button", href: `#/compare/${data.before}/${id}` }, "Compare with the run before")),
     data.failures.length > 0 && failures(data.failures, id),
   ];
 }
