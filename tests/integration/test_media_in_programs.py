@@ -262,3 +262,50 @@ def test_an_error_that_repeats_the_request_has_no_payload():
         think([message])
     recorded.assert_conventions()
     assert ("chat m", sc.EXCEPTION_MESSAGE) in places(recorded, PNG)
+
+
+ANSWERS = {
+    "chat, audio": (
+        {"choices": [{"message": {"role": "assistant", "content": None, "audio": {
+            "id": "audio_1", "data": encoded(WAV), "transcript": "tea"}}, "finish_reason": "stop"}]},
+        [blob(WAV, "audio/wav", id="audio_1", transcript="tea")],
+    ),
+    "chat, images": (
+        {"choices": [{"message": {"role": "assistant", "content": "here", "images": [
+            {"type": "image_url", "image_url": {"url": url(PNG, "image/png")}}]}, "finish_reason": "stop"}]},
+        [{"type": "text", "content": "here"}, blob(PNG, "image/png")],
+    ),
+    "responses": (
+        {"status": "completed", "output": [
+            {"type": "image_generation_call", "id": "ig_1", "result": encoded(PNG), "output_format": "png"},
+            {"type": "message", "content": [{"type": "output_text", "text": "here"}]}]},
+        [{"type": "text", "content": "here"}, blob(PNG, "image/png")],
+    ),
+    "gemini, bytes": (
+        {"candidates": [{"content": {"parts": [
+            {"text": "here"}, {"inline_data": {"mime_type": "image/png", "data": PNG}}]}, "finish_reason": "STOP"}]},
+        [{"type": "text", "content": "here"}, blob(PNG, "image/png")],
+    ),
+    "gemini, JSON": (
+        {"candidates": [{"content": {"parts": [
+            {"inlineData": {"mimeType": "image/png", "data": encoded(PNG)}}]}, "finishReason": "STOP"}]},
+        [blob(PNG, "image/png")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+def test_an_answer_has_its_images_and_its_audio(shape):
+    answer, expected = ANSWERS[shape]
+    with recording() as recorded, lmspan.operation("lm", "m"):
+        lmspan.add_response(answer)
+    (message,) = json.loads(recorded.attributes("chat m")[sc.OUTPUT_MESSAGES])
+    assert message["parts"] == expected
+    assert places(recorded, PNG if "png" in str(expected) else WAV)
+
+
+def test_a_streamed_answer_of_gemini_has_its_image():
+    with recording() as recorded, lmspan.operation("lm", "m"):
+        lmspan.add_response({"candidates": [{"content": {"parts": [{"text": "he"}]}}]})
+        lmspan.add_response(ANSWERS["gemini, JSON"][0])
+    assert places(recorded, PNG)

@@ -188,6 +188,8 @@ def _answer(candidate: Any) -> list[Any]:
     if fields.get("reasoning_content"):
         parts.append({"type": "reasoning", "content": fields["reasoning_content"]})
     parts += _content(fields.get("text"))
+    if type(fields.get("media")) is list:
+        parts += fields["media"]  # `content.media` describes them
     calls: Any = fields.get("tool_calls")
     if issubclass(type(calls), list):
         parts += [_tool_call(call) for call in calls]

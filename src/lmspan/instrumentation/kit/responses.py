@@ -136,6 +136,8 @@ class Parts(NamedTuple):
     texts: list[str]
     thoughts: list[str]
     calls: list[dict[str, Any]]
+    media: list[dict[str, Any]]
+    """Images, audio and files, each in a shape that `content.media` knows."""
 
 
 def _answer(parts: Parts) -> Any:
@@ -146,18 +148,31 @@ def _answer(parts: Parts) -> Any:
 
 
 def _spread(parts: Parts) -> dict[str, Any]:
-    return {"text": parts.texts, "reasoning_content": "\n".join(parts.thoughts), "tool_calls": parts.calls}
+    answer = {"text": parts.texts, "reasoning_content": "\n".join(parts.thoughts), "tool_calls": parts.calls}
+    return {**answer, "media": parts.media} if parts.media else answer
 
 
 def parts_of(candidate: Any) -> Parts:
     """Return the parts of a candidate, a message or an answer."""
     message = field(candidate, "message") or candidate
     content = field(message, "content")
-    parts = Parts([content] if type(content) is str and content else [], [], [])
+    parts = Parts([content] if type(content) is str and content else [], [], [], [])
     for block in _blocks(message, content):
         _sort(parts, block)
     parts.calls.extend(_of_openai(call) for call in field(message, "tool_calls") or ())
+    parts.media.extend(_media_of(message))
     return parts
+
+
+def _media_of(message: Any) -> Iterator[dict[str, Any]]:
+    """Yield the audio of a message of OpenAI's, and the images that others put beside its text."""
+    audio = field(message, "audio")
+    if audio is not None:
+        held = {name: field(audio, name) for name in ("id", "data", "transcript")}
+        yield {"type": "input_audio", "input_audio": {name: each for name, each in held.items() if each is not None}}
+    images = field(message, "images")
+    for image in images if type(images) is list else ():
+        yield {"type": "image_url", "image_url": {"url": at(image, ("image_url", "url"))}}
 
 
 def _blocks(message: Any, content: Any) -> Any:
@@ -170,6 +185,7 @@ def _sort(parts: Parts, block: Any) -> None:
     kind = field(block, "type")
     called = field(block, "function_call") or field(block, "functionCall")
     text = field(block, "thinking") or field(block, "text")
+    inline = field(block, "inline_data") or field(block, "inlineData")
     if kind == "message":
         for inner in field(block, "content") or ():
             _sort(parts, inner)
@@ -180,9 +196,18 @@ def _sort(parts: Parts, block: Any) -> None:
         parts.calls.append(_call(*(field(block, name) for name in _CALLS[kind])))
     elif called is not None:
         parts.calls.append(_call(*(field(called, name) for name in ("id", "name", "args"))))
+    elif kind == "image_generation_call":
+        parts.media.append({"type": "image", "data": field(block, "result"), "mime_type": _image_type(block)})
+    elif inline is not None:
+        mime_type = field(inline, "mime_type") or field(inline, "mimeType")
+        parts.media.append({"inline_data": {"mime_type": mime_type, "data": field(inline, "data")}})
     elif type(text) is str and text:
         is_thought = kind == "thinking" or field(block, "thought") is True
         (parts.thoughts if is_thought else parts.texts).append(text)
+
+
+def _image_type(block: Any) -> str:
+    return f"image/{text_of(field(block, 'output_format')) or 'png'}"
 
 
 # kind of a block that calls a tool -> the fields with the id, the name and the arguments

@@ -25,11 +25,12 @@ class Candidate:
     texts: dict[Any, list[str]] = field(default_factory=dict)
     thoughts: dict[Any, list[str]] = field(default_factory=dict)
     calls: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    media: list[dict[str, Any]] = field(default_factory=list)
     reason: str = ""
 
     def as_answer(self) -> dict[str, Any]:
         """Return the candidate in the shape that LM calls of all libraries have, with one text for each block."""
-        return {
+        answer: dict[str, Any] = {
             "text": ["".join(texts) for texts in self.texts.values()],
             "reasoning_content": "\n".join("".join(texts) for texts in self.thoughts.values()),
             "tool_calls": [
@@ -37,6 +38,7 @@ class Candidate:
                 for call in self.calls.values()
             ],
         }
+        return {**answer, "media": self.media} if self.media else answer
 
 
 @dataclass(slots=True)
@@ -126,6 +128,7 @@ def _add_parts(candidate: Candidate, each: Any) -> None:
             _append(kind, len(kind) if len(texts) > 1 else 0, text)
     for call in parts.calls:
         candidate.calls[len(candidate.calls)] = {**call["function"], "id": call["id"]}
+    candidate.media += parts.media
 
 
 def _append(texts: dict[Any, list[str]], index: Any, text: Any) -> None:
