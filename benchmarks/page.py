@@ -161,10 +161,15 @@ def measured(browser: Browser, options: Any) -> None:
         show("lmspan", [live(browser, Path(place)) for _ in range(options.times)])
     if options.phoenix:
         one = {"PHOENIX_PORT": "{port}", "PHOENIX_GRPC_PORT": free_port(), "PHOENIX_HOST": "127.0.0.1",
-               "PHOENIX_WORKING_DIR": "{directory}", "PHOENIX_TELEMETRY_ENABLED": "false"}  # fmt: skip
+               "PHOENIX_WORKING_DIR": "{directory}", "PHOENIX_TELEMETRY_ENABLED": "false",
+               "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false"}  # fmt: skip
         show("Phoenix", [other_page(browser, lambda _: [options.phoenix, "serve"], "default", **one)])
     if options.mlflow:
-        two = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_BACKEND_STORE_URI": "sqlite:///{directory}/mlflow.db"}
+        two = {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_MODEL_CATALOG_URI": "",
+            "MLFLOW_BACKEND_STORE_URI": "sqlite:///{directory}/mlflow.db",
+        }
         serve = [options.mlflow, "server", "--host", "127.0.0.1", "--port"]
         show("MLflow", [other_page(browser, lambda port: [*serve, port], "MLflow", **two)])
 

@@ -24,7 +24,6 @@ def views(page: Page) -> None:
 
     def take(name: str, selector: str) -> None:
         page.locator(selector).first.wait_for()
-        page.wait_for_load_state("networkidle")
         page.screenshot(path=DOCS / f"page-{name}.png")
 
     def home() -> None:

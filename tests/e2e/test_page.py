@@ -309,7 +309,8 @@ def test_an_accessibility_checker_finds_nothing_serious(opened, night, scheme):
                         f"#/compare/{A}/{A}", "#/sessions"):  # fmt: skip
             page.goto(page.url.partition("#")[0] + address)
             expect(page.locator("h1").first).to_be_attached()
-            page.wait_for_load_state("networkidle")
+            expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
+            expect(page.get_by_text("Reading…")).to_have_count(0)
             found += [
                 (address, each["id"], [node["html"] for node in each["nodes"]][:3])
                 for each in Axe().run(page).response["violations"]
