@@ -37,6 +37,34 @@ _OPENINFERENCE: Final = {
     "TOOL": Operation.TOOL,
     "AGENT": Operation.AGENT,
 }
+_OPENLLMETRY: Final = {
+    "agent": Operation.AGENT,
+    "task": Operation.MODULE,
+    "tool": Operation.TOOL,
+    "workflow": Operation.WORKFLOW,
+}
+_OPENLLMETRY_KIND: Final = "traceloop.span.kind"
+_OPENLLMETRY_REQUEST: Final = "llm.request.type"
+_ALIASES: Final = {
+    # names of OpenInference, of OpenLLMetry and of earlier conventions -> the name of the same fact
+    "llm.model_name": sc.REQUEST_MODEL,
+    "embedding.model_name": sc.REQUEST_MODEL,
+    "llm.provider": sc.PROVIDER_NAME,
+    "gen_ai.system": sc.PROVIDER_NAME,
+    "llm.token_count.prompt": sc.USAGE_INPUT_TOKENS,
+    "gen_ai.usage.prompt_tokens": sc.USAGE_INPUT_TOKENS,
+    "llm.token_count.completion": sc.USAGE_OUTPUT_TOKENS,
+    "gen_ai.usage.completion_tokens": sc.USAGE_OUTPUT_TOKENS,
+    "llm.token_count.prompt_details.cache_read": sc.USAGE_CACHE_READ_TOKENS,
+    "llm.token_count.completion_details.reasoning": sc.USAGE_REASONING_TOKENS,
+    "llm.cost.total": sc.COST_AMOUNT,
+    "tool.name": sc.TOOL_NAME,
+    "traceloop.entity.name": sc.AGENT_NAME,
+    "traceloop.entity.input": sc.OI_INPUT,
+    "traceloop.entity.output": sc.OI_OUTPUT,
+    "traceloop.association.properties.session_id": sc.SESSION_ID,
+    "traceloop.association.properties.user_id": sc.USER_ID,
+}
 MODEL_CALLS: Final = (Operation.LM, Operation.EMBEDDING)
 """The operations that a model answers."""
 
@@ -44,6 +72,14 @@ MODEL_CALLS: Final = (Operation.LM, Operation.EMBEDDING)
 def _well_typed(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes that have the type of their name; a name of another library may have any type."""
     return {name: value for name, value in attributes.items() if name not in _TYPES or _HAS_TYPE[_TYPES[name]](value)}
+
+
+def _with_aliases(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attributes of another instrumentation, with the conventions' names beside its own."""
+    if sc.SOURCE in attributes:
+        return attributes
+    known = {_ALIASES[name]: value for name, value in attributes.items() if name in _ALIASES}
+    return {**known, **attributes} if known else attributes
 
 
 class State(StrEnum):
@@ -118,14 +154,14 @@ class StoredSpan:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The attributes that have the type of their name."""
-        return _well_typed(self.attributes)
+        """The attributes that have the type of their name; those of other instrumentations also by lmspan's names."""
+        return _well_typed(_with_aliases(self.attributes))
 
     @cached_property
     def operation(self) -> Operation | None:
         """The operation that its attributes or its name state, also in the words of other instrumentations."""
         named = OPERATIONS.get(str(self.facts.get(sc.OPERATION_NAME)))
-        kind = _OPENINFERENCE.get(str(self.facts.get(sc.OI_SPAN_KIND))) if sc.SOURCE not in self.facts else None
+        kind = _kind_of_others(self.facts) if sc.SOURCE not in self.facts else None
         return named or OPERATION_OF_WORD.get(self.name.partition(" ")[0]) or kind
 
     @property
@@ -140,6 +176,11 @@ class StoredSpan:
     def as_json(self) -> str:
         """Return the span as a JSON object in ASCII, with OTLP's spelling of numbers that JSON does not have."""
         return as_json(self.as_dict())
+
+
+def _kind_of_others(facts: Mapping[str, Any]) -> Operation | None:
+    kind = _OPENINFERENCE.get(str(facts.get(sc.OI_SPAN_KIND))) or _OPENLLMETRY.get(str(facts.get(_OPENLLMETRY_KIND)))
+    return kind or (Operation.LM if facts.get(_OPENLLMETRY_REQUEST) in ("chat", "completion") else None)
 
 
 _SPELLINGS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

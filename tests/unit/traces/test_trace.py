@@ -132,10 +132,40 @@ def test_equal_failures_are_one_group():
         ("POST", {}, None),
         ("GET", {"openinference.span.kind": "CHAIN"}, None),
         ("my tool", {"openinference.span.kind": "TOOL"}, Operation.TOOL),
+        ("openai.chat", {"llm.request.type": "chat"}, Operation.LM),
+        ("plan.task", {"traceloop.span.kind": "task"}, Operation.MODULE),
+        ("help.workflow", {"traceloop.span.kind": "workflow"}, Operation.WORKFLOW),
     ],
 )
 def test_spans_of_other_instrumentations_are_operations_by_their_attributes(name, attributes, operation):
     assert span("1", name=name, attributes=attributes).operation is operation
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"openinference.span.kind": "LLM", "llm.model_name": "m", "llm.token_count.prompt": 7,
+         "llm.token_count.completion": 3, "llm.cost.total": 0.5, "session.id": "s", "input.value": "Which tea?"},
+        {"llm.request.type": "chat", "gen_ai.request.model": "m", "gen_ai.usage.prompt_tokens": 7,
+         "gen_ai.usage.completion_tokens": 3, "llm.cost.total": 0.5, "traceloop.entity.input": "Which tea?",
+         "traceloop.association.properties.session_id": "s"},
+    ],
+    ids=["OpenInference", "OpenLLMetry"],
+)  # fmt: skip
+def test_a_model_call_of_another_instrumentation_has_its_figures(attributes):
+    call = span("1", name="POST", attributes=attributes)
+    row = Trace(TRACE, [call]).rows["1"]
+    assert (row.model, row.input_tokens, row.output_tokens, row.cost, row.session) == ("m", 7, 3, 0.5, "s")
+    assert inputs_of(call) == "Which tea?"
+
+
+def test_the_names_of_other_instrumentations_do_not_replace_those_of_lmspan():
+    own = {"lmspan.source": "dspy", "gen_ai.usage.input_tokens": 7, "llm.token_count.prompt": 9, "llm.cost.total": 1.0}
+    facts = span("1", name="chat m", attributes=own).facts
+    assert facts == own
+    both = {"gen_ai.usage.input_tokens": 7, "llm.token_count.prompt": 9}
+    assert span("1", name="chat m", attributes=both).facts == both
+    assert span("1", name="chat m", attributes={"llm.token_count.prompt": "9"}).facts == {"llm.token_count.prompt": "9"}
 
 
 def optimizer_trace():
@@ -250,9 +280,9 @@ MEDIA = [
 @pytest.mark.parametrize(("part", "phrase", "name"), MEDIA)
 def test_a_medium_is_a_short_phrase(part, phrase, name):
     messages = json.dumps([{"role": "user", "parts": [part]}])
-    assert conversation(span("1", attributes={sc.INPUT_MESSAGES: messages})) == [
-        Message("user", (Part(part["type"], phrase, name),))
-    ]
+    (message,) = conversation(span("1", attributes={sc.INPUT_MESSAGES: messages}))
+    facts = tuple((key, each) for key, each in part.items() if key not in ("type", "content", "uri", "file_id"))
+    assert message == Message("user", (Part(part["type"], phrase, name, facts),))
     assert readable({"image": part, "all": [part]}) == f'image: {phrase}  all: ["{phrase}"]'
     assert readable(part) == phrase
 
