@@ -124,7 +124,7 @@ def test_a_model_that_dspy_does_not_price():
         lm = model(server)
         lm.model = "openai/gpt-4-32k"
         lm("?")
-    assert cost(recorded, "chat gpt-4o-mini")[2].startswith("dspy")
+    assert cost(recorded, "chat gpt-4o-mini")[2].split()[0] in ("dspy", "litellm")  # LiteLLM prices for DSPy 3.3
     assert cost(recorded, "chat gpt-4-32k") == priced(pytest.approx((100 * 60 + 50 * 120) / 1e6))
 
 
