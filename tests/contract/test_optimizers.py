@@ -20,7 +20,12 @@ from support.searches import DSPY, LOGILLM, ledger
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "optimizers.md"
 WRITE = "TEST_LMSPAN_WRITE_TABLE"
-SEARCHES = [*(("dspy", name) for name in DSPY), *(("logillm", name) for name in LOGILLM)]
+ENDED_BY_A_FAILURE = () if NATIVE else ("GEPA",)
+"""DSPy 3.3 ends GEPA when a call fails, with lmspan and without: it has no output for such an example."""
+SEARCHES = [
+    *(("dspy", name) for name in DSPY if name not in ENDED_BY_A_FAILURE),
+    *(("logillm", name) for name in LOGILLM),
+]
 REFUSED = "TypeError"
 """The error of a call that LogiLLM's client refuses before it is sent: it knows no `top_k`."""
 ROWS = {}
@@ -70,6 +75,11 @@ def _answers(call):
     return len(call[sc.RESPONSE_FINISH_REASONS]) if NATIVE else 1
 
 
+def _attempts(call):
+    """How many requests a failed call has: LiteLLM, which DSPy 3.3 calls, sends it again."""
+    return call.get(sc.ATTEMPT_COUNT, 1)
+
+
 def near(values):
     """Scores that may be rounded: DSPy reports two digits of a hundredfold."""
     return sorted(round(each, 4) for each in values)
@@ -90,7 +100,7 @@ def test_the_trace_has_what_the_server_was_asked_for_and_has_billed(search):
     assert trace.totals["input_tokens"] == billed.input_tokens
     assert trace.totals["output_tokens"] == billed.output_tokens
     answers = sum(_answers(each) for each in trace.calls if sc.ERROR_TYPE not in each)
-    failed = sum(each.get(sc.ERROR_TYPE, REFUSED) != REFUSED for each in trace.calls)
+    failed = sum(_attempts(each) for each in trace.calls if each.get(sc.ERROR_TYPE, REFUSED) != REFUSED)
     assert (answers, failed) == (billed.requests - billed.failed, billed.failed)
     assert trace.totals["llm_calls"] == len(trace.calls)
     assert trace.totals["nodes"] == len(trace.spans)

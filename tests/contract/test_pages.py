@@ -45,7 +45,7 @@ SENDING = {
     ],
 }
 
-ELSEWHERE = {  # run by tests/e2e, with the real programs
+ELSEWHERE = {  # run by tests/e2e, with the real programs, and by tests/integration/test_ui.py
     "collector.md": ["otelcol-contrib"],
     "jaeger.md": ["lmspan list --from", "lmspan show 1 --from", "lmspan stats --from"],
     "phoenix.md": ["phoenix serve"],
@@ -59,6 +59,7 @@ NOT_HERE = {  # no Docker engine; another stack's package has an environment of 
     "jaeger.md": ["docker compose up -d", "docker run "],
     "phoenix.md": ["-m venv", "pytest -m backends"],
     "mlflow.md": ["-m venv", "pytest -m backends"],
+    "page.md": ["pip install"],
 }
 
 
