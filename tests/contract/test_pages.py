@@ -50,6 +50,7 @@ ELSEWHERE = {  # run by tests/e2e, with the real programs, and by tests/integrat
     "jaeger.md": ["lmspan list --from", "lmspan show 1 --from", "lmspan stats --from"],
     "phoenix.md": ["phoenix serve"],
     "mlflow.md": ["mlflow server"],
+    "page.md": ["lmspan ui"],
     "receive-and-send.md": [  # run by test_receive_and_send.py
         "lmspan ui", "python program.py", "lmspan send --endpoint", "lmspan send 1", "lmspan send traces.jsonl",
         "lmspan send .", "cat traces.jsonl",
