@@ -154,12 +154,20 @@ session.shutdown()
 """
 
 
+TAIL = """
+import runpy, signal, sys
+# a shell starts a background command, such as a whole run of the tests, with interrupts ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["lmspan", "tail"]
+runpy.run_module("lmspan", run_name="__main__")
+"""
+
+
 def test_tail_follows_what_starts_and_what_ends(tmp_path):
     environ = {**os.environ, "LMSPAN_DIR": str(tmp_path), "COLUMNS": "200"}
     tail = subprocess.Popen(
-        [sys.executable, "-m", "lmspan", "tail"], env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", TAIL], env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert tail.stderr.readline() == f"lmspan: following {tmp_path}; Ctrl-C ends it\n"
     program = subprocess.Popen([sys.executable, "-c", SLOW], env=environ, stdin=subprocess.PIPE, text=True)
     lines = [tail.stdout.readline() for _ in range(2)]

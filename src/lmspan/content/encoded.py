@@ -55,6 +55,14 @@ class Payload(NamedTuple):
         return f"<{mime_type}{', ' if mime_type else ''}{self.size} bytes, sha256:{self.digest}>"
 
 
+_PHRASE: Final = re.compile(r"<(?:[^<>,]{1,100}, )?\d{1,20} bytes, sha256:[0-9a-f]{16}>")
+
+
+def is_phrase(text: object) -> bool:
+    """Return whether a value is the description of a payload."""
+    return type(text) is str and _PHRASE.fullmatch(text) is not None
+
+
 def measure(data: bytes | bytearray) -> Payload:
     """Describe bytes. Runs no code of a subclass."""
     whole = slice(None)

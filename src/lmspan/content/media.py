@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from lmspan.content.encoded import MARK, Payload, decode, measure
+from lmspan.content.encoded import MARK, Payload, decode, is_phrase, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def part_of(items: Any, read: Read) -> Fields | None:
     if kind is None:
         return _without_type(fields, read)
     shape = _TYPES.get(kind) if type(kind) is str else None
-    if shape is None:
+    if shape is None or (kind == "blob" and is_phrase(fields.get("content"))):
         return None
     if not shape.holder:
         return _part(fields, {}, shape.modality)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lmspan.semconv.aliases import *
 from lmspan.semconv.client import *
 from lmspan.semconv.content import *
 from lmspan.semconv.events import *

@@ -93,7 +93,7 @@ def _conversation(_: Trace, span: StoredSpan) -> Iterator[RenderableType]:
             title = "" if part.kind == "text" else f"{safe_text(part.kind)} {safe_text(part.name)}".strip()
             if title:
                 yield Text(f"  {title}", style="dim")
-            yield Padding(Text(safe_lines(part.text)), (0, 0, 0, 4 if title else 2), expand=False)
+            yield Padding(Text(safe_lines(part.shown)), (0, 0, 0, 4 if title else 2), expand=False)
     if not messages:
         yield from _inputs_and_outputs(_, span)
 

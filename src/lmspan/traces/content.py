@@ -41,6 +41,13 @@ class Part(NamedTuple):
     name: str = ""
     facts: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """The text; of a medium also its media type or modality, as one short phrase."""
+        facts = dict(self.facts)
+        kind = facts.get("mime_type") or facts.get("modality")
+        return f"{kind}, {self.text}" if kind and self.kind in _MEDIA else self.text
+
 
 class Message(NamedTuple):
     """One message of a conversation."""
@@ -107,11 +114,10 @@ def _parts(value: Any) -> Iterator[Part]:
     for part in value if type(value) is list else [value]:
         if type(part) is dict:
             kind = str(part.get("type", ""))
-            medium = medium_of(part)
-            name = part.get("name") or (medium is None and part.get("mime_type")) or part.get("id")
-            text = _part_text(part) if medium is None else medium
+            name = part.get("name") or (kind not in _MEDIA and part.get("mime_type")) or part.get("id")
+            text = _part_text(part)
             facts = _facts(part) if kind in _MEDIA else ()
-            yield Part(kind, text, name if type(name) is str else "", facts)
+            yield Part(kind, _size_of(text) if kind == "blob" else text, name if type(name) is str else "", facts)
         elif part is not None:
             yield Part("text", part if type(part) is str else as_text(part))
 
@@ -133,9 +139,13 @@ def medium_of(part: dict[str, Any]) -> str | None:
     value = part.get(_MEDIA.get(str(part.get("type")), ""))
     if type(value) is not str or "modality" not in part:
         return None
-    blob = _BLOB.fullmatch(value)
-    kind = part.get("mime_type") or part["modality"]
-    return f"{kind}, {_size(int(blob[1]))}, {blob[2]}…" if blob else f"{kind}, {value}"
+    return f"{part.get('mime_type') or part['modality']}, {_size_of(value)}"
+
+
+def _size_of(content: str) -> str:
+    """Return the size and the beginning of the digest for a payload that lmspan describes; other content as it is."""
+    blob = _BLOB.fullmatch(content)
+    return f"{_size(int(blob[1]))}, {blob[2]}…" if blob else content
 
 
 def _size(size: int) -> str:

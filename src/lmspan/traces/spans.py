@@ -43,28 +43,6 @@ _OPENLLMETRY: Final = {
     "tool": Operation.TOOL,
     "workflow": Operation.WORKFLOW,
 }
-_OPENLLMETRY_KIND: Final = "traceloop.span.kind"
-_OPENLLMETRY_REQUEST: Final = "llm.request.type"
-_ALIASES: Final = {
-    # names of OpenInference, of OpenLLMetry and of earlier conventions -> the name of the same fact
-    "llm.model_name": sc.REQUEST_MODEL,
-    "embedding.model_name": sc.REQUEST_MODEL,
-    "llm.provider": sc.PROVIDER_NAME,
-    "gen_ai.system": sc.PROVIDER_NAME,
-    "llm.token_count.prompt": sc.USAGE_INPUT_TOKENS,
-    "gen_ai.usage.prompt_tokens": sc.USAGE_INPUT_TOKENS,
-    "llm.token_count.completion": sc.USAGE_OUTPUT_TOKENS,
-    "gen_ai.usage.completion_tokens": sc.USAGE_OUTPUT_TOKENS,
-    "llm.token_count.prompt_details.cache_read": sc.USAGE_CACHE_READ_TOKENS,
-    "llm.token_count.completion_details.reasoning": sc.USAGE_REASONING_TOKENS,
-    "llm.cost.total": sc.COST_AMOUNT,
-    "tool.name": sc.TOOL_NAME,
-    "traceloop.entity.name": sc.AGENT_NAME,
-    "traceloop.entity.input": sc.OI_INPUT,
-    "traceloop.entity.output": sc.OI_OUTPUT,
-    "traceloop.association.properties.session_id": sc.SESSION_ID,
-    "traceloop.association.properties.user_id": sc.USER_ID,
-}
 MODEL_CALLS: Final = (Operation.LM, Operation.EMBEDDING)
 """The operations that a model answers."""
 
@@ -78,7 +56,7 @@ def _with_aliases(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the attributes of another instrumentation, with the conventions' names beside its own."""
     if sc.SOURCE in attributes:
         return attributes
-    known = {_ALIASES[name]: value for name, value in attributes.items() if name in _ALIASES}
+    known = {sc.ALIASES[name]: value for name, value in attributes.items() if name in sc.ALIASES}
     return {**known, **attributes} if known else attributes
 
 
@@ -179,8 +157,9 @@ class StoredSpan:
 
 
 def _kind_of_others(facts: Mapping[str, Any]) -> Operation | None:
-    kind = _OPENINFERENCE.get(str(facts.get(sc.OI_SPAN_KIND))) or _OPENLLMETRY.get(str(facts.get(_OPENLLMETRY_KIND)))
-    return kind or (Operation.LM if facts.get(_OPENLLMETRY_REQUEST) in ("chat", "completion") else None)
+    kind = _OPENINFERENCE.get(str(facts.get(sc.OI_SPAN_KIND)))
+    kind = kind or _OPENLLMETRY.get(str(facts.get(sc.TRACELOOP_SPAN_KIND)))
+    return kind or (Operation.LM if facts.get(sc.TRACELOOP_REQUEST_TYPE) in ("chat", "completion") else None)
 
 
 _SPELLINGS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

@@ -282,7 +282,8 @@ def test_a_medium_is_a_short_phrase(part, phrase, name):
     messages = json.dumps([{"role": "user", "parts": [part]}])
     (message,) = conversation(span("1", attributes={sc.INPUT_MESSAGES: messages}))
     facts = tuple((key, each) for key, each in part.items() if key not in ("type", "content", "uri", "file_id"))
-    assert message == Message("user", (Part(part["type"], phrase, name, facts),))
+    assert message == Message("user", (Part(part["type"], phrase.partition(", ")[2], name, facts),))
+    assert message.parts[0].shown == phrase
     assert readable({"image": part, "all": [part]}) == f'image: {phrase}  all: ["{phrase}"]'
     assert readable(part) == phrase
 
