@@ -31,7 +31,7 @@ def tail(
     directory: str | None, service: str | None, only: str | None, failed: bool, full: bool, as_json: bool,
     width: int | None,
 ) -> int:  # fmt: skip
-    """Follow running programs until Ctrl-C: a line for each span that ends, and for each that has run for a second."""
+    """Follow running programs until Ctrl-C: a line for each span that ends, and for each that runs for 0.3 s."""
     place = Path(directory) if directory else trace_directory()
     if directory and not place.is_dir():
         raise TraceFileError(f"{place} is no directory")

@@ -3,7 +3,7 @@
     open-<process id>-<start time in ns>.jsonl     beside the trace file, one for each process, mode 0600
 
 Each line is an OTLP JSON export request, as in the trace file, with spans that have `"endTimeUnixNano":"0"`. The export
-thread appends an operation when it has been open for a second, and again when it has new attributes or events; the last
+thread appends an operation when it has been open for 0.3 s, and again when it has new attributes or events; the last
 line of a span is in force, and an ended span of the trace file supersedes it. The program's threads do no work for it.
 
 The process holds a lock on the file while it lives (`lmspan.liveness`). A new file is locked before it gets its name,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("lmspan.export")
 
-_TURN_S: Final = 0.5
-_OPEN_S: Final = 1.0
+_TURN_S: Final = 0.25
+_OPEN_S: Final = 0.3  # readers show it within a second of its start
 _AGAIN_S: Final = 5.0
 _AGAIN_BYTES_PER_S: Final = 100_000  # a large span that changes all the time is written less often
 _FAILED_PAUSE_S: Final = 30.0
@@ -113,7 +113,7 @@ class Journal:
 
     @guarded
     def write(self, calls: Mapping[int, LiveCall], *, settled: bool) -> None:
-        """Write the calls that have been open for a second; `settled` states that every ended span is exported."""
+        """Write the calls that have been open for 0.3 s; `settled` states that every ended span is exported."""
         now_s = time.monotonic()
         if now_s < self._turn_due_s or self._closed or not self._lock.acquire(blocking=False):
             return
@@ -235,7 +235,7 @@ class Journal:
 
 
 def _long_open(calls: Mapping[int, LiveCall]) -> _Spans:
-    """Return the sampled spans that have been open for a second."""
+    """Return the sampled spans that have been open for 0.3 s."""
     latest = time.time_ns() - int(_OPEN_S * 1e9)
     return {
         span_id: _OpenSpan(call.span, call)

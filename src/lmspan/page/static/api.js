@@ -23,12 +23,12 @@ export async function get(path, query = {}) {
   return Object.assign(data, { tag: answer.headers.get("etag") });
 }
 
-// Call `changed` when programs have written. A question each 0.4 s is no connection that stays open: browsers allow six
+// Call `changed` when programs have written. A question each 0.3 s is no connection that stays open: browsers allow six
 // of those to a server, for all tabs together.
 export function watch(changed, lost) {
   let known = null;
   async function ask() {
-    let pause = 400;
+    let pause = 300;
     if (!document.hidden) {
       try {
         const { version } = await get("version");
