@@ -13,7 +13,7 @@ PATIENCE_MS = int(os.environ.get("PAGE_PATIENCE_MS", "60000"))  # how long an as
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, beside which no async test can run
 def chromium():
     if CHROMIUM is None:
         pytest.skip("no chromium on the PATH; `apt-get install chromium` brings it")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from lmspan.semconv.aliases import *
 from lmspan.semconv.client import *
 from lmspan.semconv.content import *
 from lmspan.semconv.events import *
@@ -18,6 +17,7 @@ from lmspan.semconv.naming import *
 from lmspan.semconv.naming import ATTRIBUTES
 from lmspan.semconv.official import *
 from lmspan.semconv.openinference import *
+from lmspan.semconv.others import *
 from lmspan.semconv.program import *
 
 CONTENT: Final = frozenset(name for name, meaning in ATTRIBUTES.items() if meaning.content)
