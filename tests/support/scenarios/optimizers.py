@@ -257,10 +257,10 @@ class Tuner(dspy.Provider):
     ordered=False,
 )
 def _(lm, server):
-    dspy.settings.experimental = True
     student = predict()
     student.set_lm(model(server, provider=Tuner()))
-    tuned = dspy.BootstrapFinetune(metric=metric, num_threads=2).compile(student, trainset=examples())
+    with dspy.context(experimental=True):
+        tuned = dspy.BootstrapFinetune(metric=metric, num_threads=2).compile(student, trainset=examples())
     return tuned.lm.model
 
 

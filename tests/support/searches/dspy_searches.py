@@ -235,10 +235,11 @@ def _(lm):
 
 @search("BootstrapFinetune")
 def _(lm):
-    dspy.settings.experimental = True
     program = student()
     program.set_lm(lm.copy(provider=Tuner()))
-    return dspy.BootstrapFinetune(metric=metric, num_threads=2).compile(program, trainset=TRAIN).lm.model, nothing
+    with dspy.context(experimental=True):
+        tuned = dspy.BootstrapFinetune(metric=metric, num_threads=2).compile(program, trainset=TRAIN)
+    return tuned.lm.model, nothing
 
 
 @search("KNNFewShot")
