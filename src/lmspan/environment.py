@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("lmspan")
 
 OWN: Final = (
-    "LMSPAN_ATTRIBUTES", "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_HOOK_TIMEOUT_S", "LMSPAN_JAEGER",
+    "LMSPAN_ATTRIBUTES", "LMSPAN_DIR", "LMSPAN_ENABLED", "LMSPAN_HOOK_TIMEOUT_S", "LMSPAN_JAEGER", "LMSPAN_SPAN",
     "LMSPAN_OPENINFERENCE", "LMSPAN_RUN", "LMSPAN_RUN_FIRST",
 )  # fmt: skip
 """The variables of lmspan itself."""

@@ -85,6 +85,16 @@ class Event(StrEnum):
     STREAM_END = "stream_end"
 
 
+def _make_plain(kind: type[StrEnum]) -> None:
+    """Store the members as plain attributes of their class, which Python 3.11 reads through a slow property."""
+    for member in kind:
+        type.__setattr__(kind, member.name, member)
+
+
+_make_plain(Operation)
+_make_plain(Event)
+
+
 class Phase(StrEnum):
     """The part of a call that a hook hears."""
 
@@ -249,7 +259,13 @@ class LiveCall(Call):
     local: LocalContent | None = None
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
-        super().__init__(operation, name, source, instance, inputs)
+        self.operation = operation  # not by the base class's `__init__`: this is the hot path
+        self.name = name
+        self.source = source
+        self.instance = instance
+        self.inputs = inputs
+        self.root = self  # type: ignore[assignment] # as in the base class
+        self.facts = {}
         self.late_facts: dict[str, Any] = {}
         """Where a source puts the facts that become known after the start."""
 

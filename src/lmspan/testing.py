@@ -39,6 +39,7 @@ from lmspan.context import propagation
 from lmspan.recording import recorder
 from lmspan.recording.metrics import Metrics
 from lmspan.semconv import registry
+from lmspan.session import providers
 from lmspan.subscribers.processor import CallbackProcessor
 from lmspan.subscribers.registry import anybody
 from lmspan.subscribers.sampling import ListeningSampler
@@ -252,7 +253,7 @@ def recording(
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()
     in_memory = recorder.Recorder(
-        provider.get_tracer("lmspan"),
+        providers.tracer(provider),
         content=Content(CAPTURE_MODES[capture_content], Redactor(redact, environ)),
         metrics=Metrics(meter_provider) if meter_provider is not None else None,
         events=events,

@@ -111,12 +111,27 @@ class Content:
         return encoded
 
     def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return attributes other than content (names, numbers) without secrets. Never raises."""
-        value = self.redactor.value
+        """Return attributes other than content, without secrets, as a span has them: see `_fact`. Never raises."""
+        redactor = self.redactor
+        known = redactor.known_values
         return {
-            name: each if name in _OWN_VALUES or type(each) in _NUMBERS else value(name, each)
+            name: each
+            if (kind := type(each)) in _NUMBERS or name in _OWN_VALUES
+            else (known.get((name, each)) if kind is str else None) or self._fact(name, each)
             for name, each in attributes.items()
         }
+
+    def _fact(self, name: str, value: Any) -> Any:
+        """Return the value of an attribute as a string, a number, None, or a tuple of these: a span checks no more."""
+        kind = type(value)
+        if value is None or kind in _NUMBERS:
+            return value
+        if issubclass(kind, str):
+            return self.redactor.value(name, str.__str__(value))
+        if kind is list or kind is tuple:
+            return tuple(self._fact("", each) for each in self.redactor.value(name, value))
+        number = plain_number(value)
+        return type_name(kind) if number is None else number
 
     def text(self, value: Any) -> str:
         """Return one string: redacted, cut to half the budget, valid Unicode."""

@@ -40,6 +40,8 @@ class Redactor:
         self._configured: list[str] = []
         self._known: tuple[str, ...] = ()  # both, the longest first
         self._names: dict[str, str] = {}
+        self.known_values: dict[tuple[str, str], str] = {}
+        """The results of `value()` for short strings. It stays empty while there is a hook, which sees every string."""
         self._environ = {} if environ is None else environ
         self._seen: Any = None
         self.read_environment()
@@ -60,6 +62,7 @@ class Redactor:
     def set_hook(self, hook: Callable[[str], str]) -> None:
         """Pass each string to this hook from now on."""
         self._hook = hook
+        self.known_values = {}
 
     def know(self, secret: object) -> None:
         """Remember a key that the program uses, to remove it wherever it occurs as a word.
@@ -79,7 +82,7 @@ class Redactor:
             secrets += new
             del secrets[:-_MOST_SECRETS]  # a program may have a key for each of its users: the latest remain
             self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
-            self._names = {}
+            self._names, self.known_values = {}, {}
 
     def secrets(self, text: str) -> str:
         """Return a text without known secrets and without parts that look like a secret. Never raises."""
@@ -120,23 +123,34 @@ class Redactor:
 
         The result of the search for secrets in a short string is cached; the hook is called each time.
         """
-        redacted = self._names.get(text)
+        names = self._names  # another thread may learn a secret now, and put an empty cache in its place
+        redacted = names.get(text)
         if redacted is None:
             redacted = self.secrets(text)
             if len(text) <= _LONGEST_NAME:
-                if len(self._names) >= _MOST_NAMES:
-                    self._names = {}
-                self._names[text] = redacted
+                if len(names) >= _MOST_NAMES:
+                    self._names = names = {}
+                names[text] = redacted
         return redacted if self._hook is None else self.hook(redacted)
 
     def value(self, name: str, value: Any) -> Any:
         """Return the value of an attribute without secrets: a string, or strings in a list. Never raises."""
         kind = type(value)
         if kind is str:
-            return self.name(value) if not hides(name, value) else REDACTED
+            return self._text(name, value)
         if kind is list or kind is tuple:
             return [self.name(each) if type(each) is str else each for each in value]
         return value
+
+    def _text(self, name: str, value: str) -> str:
+        """Return the text of an attribute without secrets; cache it, unless there is a hook to be called each time."""
+        values = self.known_values
+        text = self.name(value) if not hides(name, value) else REDACTED
+        if self._hook is None and len(value) <= _LONGEST_NAME:
+            if len(values) >= _MOST_NAMES:
+                self.known_values = values = {}
+            values[name, value] = text
+        return text
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:

@@ -15,10 +15,10 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from lmspan import semconv as sc
 from lmspan.context.attributes import ATTRIBUTES
-from lmspan.lifecycle import CURRENT, LISTENING, LiveCall, Operation
+from lmspan.lifecycle import CURRENT, LISTENING, Life, LiveCall, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
 
@@ -27,6 +27,12 @@ SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, otel_context.Context()
 
 BAGGAGE: Final = next(iter(baggage.set_baggage("", "", otel_context.Context())))
 """The key under which a context holds its baggage: a look is cheaper than the API's question."""
+
+
+get_current: Final[Callable[[], Context]] = getattr(otel_context, "_RUNTIME_CONTEXT", otel_context).get_current
+"""Returns the current context, without the frame of the API's function where the API has what that calls."""
+
+_ENDED: Final = Life.ENDED
 
 
 class CallSpan(Span):
@@ -64,10 +70,13 @@ def innermost_call(context: Context) -> LiveCall | None:
 
 def current_call() -> LiveCall | None:
     """Return the innermost call of the current context that is still open, if any."""
-    call = innermost_call(otel_context.get_current())
-    while call is not None and call.ended:
+    context = get_current()
+    call: Any = context.get(CURRENT)
+    if call is None or call.span is not context.get(SPAN):
+        call = innermost_call(context)
+    while call is not None and call.life >= _ENDED:
         call = call.parent
-    return call
+    return call  # type: ignore[no-any-return] # a context holds values of any type
 
 
 def with_entries(context: Context, entries: Mapping[str, Any]) -> Context:
@@ -99,7 +108,7 @@ def restore(call: LiveCall) -> None:
     The value is set, not reset by its token: a generator may be closed, and a stream dropped, in another task or
     thread than the one that started it, where OpenTelemetry refuses a token with an error on the log.
     """
-    current = otel_context.get_current()
+    current = get_current()
     if current.get(CURRENT) is not call or current.get(SPAN) is not call.span:
         return
     previous = call.previous

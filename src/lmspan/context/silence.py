@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _UTIL_GENAI: Final = "opentelemetry.util.genai.invocation"
 """An instrumentation of OpenTelemetry's that has such data in its context adds to it and makes no span."""
 
+CLIENTS: Final = frozenset((Operation.LM, Operation.EMBEDDING, Operation.RETRIEVAL))
+"""The operations that instrumentations of clients know, too."""
+
 _DATA: Final = {
     Operation.LM: ("CLIENT_INFERENCE_CONTEXT_KEY", "InferenceData"),
     Operation.EMBEDDING: ("CLIENT_EMBEDDING_CONTEXT_KEY", "EmbeddingData"),
@@ -67,8 +70,8 @@ _OPENLLMETRY: Final = "suppress_language_model_instrumentation"
 
 @guarded  # it constructs an object of another package
 def entries(operation: Operation) -> dict[str, Any]:
-    """Return the entries of an operation's context that keep others from recording it again."""
-    if operation not in _DATA:
+    """Return the entries of an operation's context that keep others from recording it again: for one of `CLIENTS`."""
+    if operation not in CLIENTS:
         return {}
     silencing: dict[str, Any] = {} if operation is Operation.RETRIEVAL else {_OPENLLMETRY: True}
     util = sys.modules.get(_UTIL_GENAI)  # an instrumentation that checks it has imported it
@@ -84,7 +87,7 @@ def gathered(call: LiveCall) -> dict[str, Any]:
     Such an instrumentation makes no span below a call of ours, and knows the request and the answer as the client does.
     """
     util = sys.modules.get(_UTIL_GENAI)
-    if util is None or call.operation not in _DATA or call.context is None:
+    if util is None or call.context is None:
         return {}
     data = call.context.get(getattr(util, _DATA[call.operation][0], None))
     fields: dict[str, Any] = getattr(data, "__dict__", {})

@@ -41,7 +41,7 @@ class ConsoleTraces(SpanProcessor):
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
         """Keep the span; if it is a local root, print its trace."""
-        call = self._calls.take(span)
+        call = self._calls.take(span.context.span_id) if span.context is not None else None
         if span.context is None or not span.context.trace_flags.sampled:
             return
         spans = self._traces.setdefault(span.context.trace_id, [])

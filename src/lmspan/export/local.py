@@ -37,9 +37,9 @@ class OpenCalls:
         """Return a copy; called on a thread of the exporter."""
         return self._calls.copy()
 
-    def take(self, span: ReadableSpan) -> LiveCall | None:
+    def take(self, span_id: int) -> LiveCall | None:
         """Return and forget the call of an ended span; None for a span of another instrumentation."""
-        return self._calls.pop(span.context.span_id, None) if span.context is not None else None
+        return self._calls.pop(span_id, None)
 
 
 class _Copy(ReadableSpan):

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import TraceFlags
 
 from lmspan import threads
 from lmspan.export.closing import run_within
@@ -147,8 +148,8 @@ class ExportQueue(SpanProcessor):
         context = span.context
         if context is None:
             return
-        call = self._calls.take(span)
-        if self._stopping or not context.trace_flags.sampled:
+        call = self._calls.take(context.span_id)
+        if self._stopping or not context.trace_flags & TraceFlags.SAMPLED:
             return
         size = weigh_call(span, call) if call is not None else weigh(span)
         memory = size + OBJECT_BYTES

@@ -23,6 +23,9 @@ _REQUIRED: Final = {
     Operation.LM: (sc.USAGE_INPUT_TOKENS, sc.USAGE_OUTPUT_TOKENS),
     Operation.EMBEDDING: (sc.USAGE_INPUT_TOKENS,),
 }
+PRICED: Final = frozenset(_REQUIRED)
+"""The operations that cost money."""
+
 # attribute -> genai-prices' name of the count, and of the price without which these tokens would be free or too cheap
 _COUNTS: Final = (
     (sc.USAGE_INPUT_TOKENS, "input_tokens", "input_mtok"),
@@ -49,7 +52,7 @@ _PROVIDERS: Final = {
 
 @guarded
 def add_cost(call: LiveCall) -> None:
-    """Add the cost of an ended call with known tokens and no cost, or the reason why it stays unknown."""
+    """Add the cost of an ended call of one of `PRICED` with known tokens and no cost, or why it stays unknown."""
     facts = {**call.facts, **call.late_facts}
     if not _may_be_priced(call.operation, facts):
         return
@@ -69,17 +72,18 @@ def add_cost(call: LiveCall) -> None:
 
 def _may_be_priced(operation: Operation, facts: dict[str, Any]) -> bool:
     """Return whether the provider and the necessary counts are known, and the cost is not."""
-    required = _REQUIRED.get(operation)
-    if required is None or sc.COST_AMOUNT in facts or facts.get(sc.CACHE_HIT):
+    if sc.COST_AMOUNT in facts or facts.get(sc.CACHE_HIT):
         return False
     return facts.get(sc.PROVIDER_NAME, sc.UNKNOWN_PROVIDER) != sc.UNKNOWN_PROVIDER and all(
-        name in facts for name in required
+        name in facts for name in _REQUIRED[operation]
     )
 
 
 def _amount(library: Any, facts: dict[str, Any], model: str, time_unix_nano: int) -> float | None:
     counts = {key: facts[name] for name, key, _ in _COUNTS if facts.get(name)}
     provider = facts[sc.PROVIDER_NAME]
+    if not _is_known(library, model, _PROVIDERS.get(provider, provider)):
+        return None
     asked = datetime.datetime.fromtimestamp(time_unix_nano / 1e9, datetime.UTC)
     try:
         price = library.calc_price(
@@ -94,6 +98,18 @@ def _amount(library: Any, facts: dict[str, Any], model: str, time_unix_nano: int
     if any(getattr(price.model_price, name) is None for name in needed):
         return None
     return float(price.total_price)
+
+
+@functools.lru_cache(1024)
+def _is_known(library: Any, model: str, provider: str) -> bool:
+    """Return whether the library has prices for a model; its search for an unknown one takes as long as a span."""
+    try:
+        library.calc_price(library.Usage(input_tokens=1), model, provider_id=provider)
+    except LookupError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 @functools.cache

@@ -32,11 +32,11 @@ from lmspan.content.origin import origin
 from lmspan.content.payload import Content, plain_text, qualified_name
 from lmspan.context import elsewhere, silence
 from lmspan.context.attributes import ATTRIBUTES
-from lmspan.context.current import BAGGAGE, SPAN, restore, session_facts, surroundings, with_entries
+from lmspan.context.current import BAGGAGE, SPAN, get_current, restore, session_facts, surroundings, with_entries
 from lmspan.context.processes import from_environment
 from lmspan.guard import guarded
 from lmspan.lifecycle import CURRENT, STARTING, Event, Life, LiveCall, LocalContent, Operation
-from lmspan.recording.prices import add_cost
+from lmspan.recording.prices import PRICED, add_cost
 from lmspan.recording.totals import count, totals_of
 from lmspan.semconv.spans import EVENT_NAMES, SHAPES, first_facts
 
@@ -80,6 +80,8 @@ class Recorder:
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
+        self._captures = bool(self.content.capture)
+        self._keeps_apart = self.content.capture.local
 
     # the start -------------------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class Recorder:
         """
         if not self.enabled:
             return None
-        context = otel_context.get_current()
+        context = get_current()
         return None if context.get(_SUPPRESSED) else context
 
     def announce(self, start: Callable[..., LiveCall | None], *arguments: Any) -> LiveCall | None:
@@ -161,7 +163,7 @@ class Recorder:
         given: Context | None,
     ) -> None:
         """Start the span of a call under its parent, and attach both where no context is given."""
-        before = otel_context.get_current() if given is None else given
+        before = get_current() if given is None else given
         named = self.open.get(parent_id) if parent_id else None
         parent, context = surroundings(before, named, self.process_context)
         if parent_id and named is None:
@@ -177,7 +179,10 @@ class Recorder:
         call.identify(span)
         call.recording = span.is_recording()
         call.observed = call.recording or self.metrics is not None
-        call.context = with_entries(before, {CURRENT: call, SPAN: span, **(silence.entries(call.operation) or {})})
+        own = {CURRENT: call, SPAN: span}
+        if call.operation in silence.CLIENTS:
+            own.update(silence.entries(call.operation) or {})
+        call.context = with_entries(before, own)
         if given is None:
             otel_context.attach(call.context)
         self.open[call.call_id] = call
@@ -200,7 +205,8 @@ class Recorder:
             links,
             start_time=call.start_time_unix_nano,
         )
-        _make_reentrant(call.span)
+        if hasattr(call.span, "_lock"):
+            _make_reentrant(call.span)
 
     def _unwind(self, before: Context, error: BaseException) -> None:
         """End what has started since a context was current, and leave current what was so around it."""
@@ -222,7 +228,7 @@ class Recorder:
         if call.recording:
             facts = self.content.facts(facts)
             call.facts.update(facts)
-            call.span.set_attributes(self._without_local_content(call, facts))
+            _put(call.span, self._without_local_content(call, facts))
         self._close(call)
 
     def _depend(self, call: LiveCall) -> bool:
@@ -240,7 +246,7 @@ class Recorder:
 
     def captures(self, call: LiveCall) -> bool:
         """Tell whether content of this call is recorded at all: ask before touching it."""
-        return call.recording and bool(self.content.capture)
+        return call.recording and self._captures
 
     def capture(self, call: LiveCall, payload: Mapping[str, Any]) -> None:
         """Record content: attribute names of `semconv` and the values as the program has them."""
@@ -251,7 +257,7 @@ class Recorder:
         if capture.span or capture.local:
             call.content_size += text_bytes(encoded.values())
         if capture.span:
-            call.span.set_attributes(encoded)
+            _put(call.span, encoded)
         elif capture.local:
             _local(call).attributes.update(encoded)
 
@@ -306,7 +312,7 @@ class Recorder:
         self, call: LiveCall, attributes: Mapping[str, Any], event: tuple[str, int] | None = None
     ) -> Mapping[str, Any]:
         """Return what may be on a span, or on its event; keep the rest beside it if content is not to leave."""
-        if not self.content.capture.local or not (names := attributes.keys() & sc.CONTENT):
+        if not self._keeps_apart or not (names := attributes.keys() & sc.CONTENT):
             return attributes
         content = {name: attributes[name] for name in names}
         if event is None:
@@ -322,7 +328,9 @@ class Recorder:
 
     def mark_internal(self, call: LiveCall) -> None:
         """Make a call INTERNAL that the process itself answered: this is known late, and the SDK has no public way."""
-        if call.recording and hasattr(call.span, "_kind"):
+        if call.recording and hasattr(call.span, "set_kind"):
+            call.span.set_kind(SpanKind.INTERNAL)
+        elif call.recording and hasattr(call.span, "_kind"):
             call.span._kind = SpanKind.INTERNAL  # noqa: SLF001 - guarded by the look before
 
     # the end ---------------------------------------------------------------------------------------------------------
@@ -373,7 +381,8 @@ class Recorder:
                 call.watchers = call.watchers[1:]
                 watcher.end(call)
         finally:
-            self._measure(call, missing=missing)
+            if self.metrics is not None:
+                self._measure(call, self.metrics, missing=missing)
             call.observed = False
             call.instance = call.inputs = call.arguments = None
             call.outputs = call.response = call.tool_results = None
@@ -382,11 +391,11 @@ class Recorder:
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)
 
-    def _measure(self, call: LiveCall, *, missing: bool) -> None:
-        if self.metrics is not None and not call.measured:
+    def _measure(self, call: LiveCall, metrics: Metrics, *, missing: bool) -> None:
+        if not call.measured:
             call.measured = True
             duration_s = (call.end_time_unix_nano - call.start_time_unix_nano) / 1e9
-            self.metrics.record(call, duration_s, missing=missing)
+            metrics.record(call, duration_s, missing=missing)
 
     def _close(self, call: LiveCall) -> None:
         attempt = object()
@@ -427,21 +436,28 @@ class Recorder:
             call.failed = error is None or call.failure_below is not error
             if error is not None and call.parent is not None:
                 call.parent.failure_below = error
-        _add_gathered(call)
-        add_cost(call)
-        if self._openinference:
-            facts.update({other: facts[name] for name, other in sc.OPENINFERENCE_TOKENS.items() if name in facts})
+        if call.operation in silence.CLIENTS:
+            self._add_of_client(call)
         facts.update(self.content.facts(facts))
         total = count(call)
         if total and call.parent is None:
             self.add_event(call, Event.TRACE_COMPLETE, total)
         if call.recording:
             facts[sc.CALL_ID] = call.call_id
-            call.span.set_attributes(self._without_local_content(call, facts))
+            _put(call.span, self._without_local_content(call, facts) if self._keeps_apart else facts)
         if call.recording and sc.ERROR_TYPE in facts:
             self._record_error(call, error)
         if self.content.capture.event and call.operation is Operation.LM:
             self.add_event(call, Event.INFERENCE_DETAILS, call.facts | (call.event_content or {}), redacted=True)
+
+    def _add_of_client(self, call: LiveCall) -> None:
+        """Add what an instrumentation of the client below knows of an exchange, its cost, and other names of tokens."""
+        facts = call.late_facts
+        _add_gathered(call)
+        if call.operation in PRICED:
+            add_cost(call)
+        if self._openinference:
+            facts.update({other: facts[name] for name, other in sc.OPENINFERENCE_TOKENS.items() if name in facts})
 
     def _record_error(self, call: LiveCall, error: BaseException | None) -> None:
         """Set the status; describe the exception once, where it was raised: outer calls only refer to it."""
@@ -483,6 +499,12 @@ def _make_reentrant(span: Any) -> None:
             holder._lock = threading.RLock()  # noqa: SLF001 - guarded by the look before
 
 
+def _put(span: Any, attributes: Mapping[str, Any]) -> None:
+    """Set attributes as `Content` returns them: lmspan's own span does not look at the values again."""
+    put = getattr(span, "put", None) or span.set_attributes
+    put(attributes)
+
+
 @guarded
 def _add_gathered(call: LiveCall) -> None:
     """Add the facts that the source lacks and an instrumentation of the model's client has."""
@@ -494,7 +516,8 @@ def _add_gathered(call: LiveCall) -> None:
 
 def _local(call: LiveCall) -> LocalContent:
     if call.local is None:
-        call.local = LocalContent(getattr(getattr(call.span, "_limits", None), "max_events", None))
+        limits = getattr(call.span, "limits", None) or getattr(call.span, "_limits", None)
+        call.local = LocalContent(getattr(limits, "max_events", None))
     return call.local
 
 

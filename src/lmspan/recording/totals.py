@@ -36,10 +36,11 @@ _TOKENS: Final = (
     (sc.CACHE_SAVED_TOKENS, sc.TOTAL_CACHE_SAVED_TOKENS),
 )
 _ALWAYS: Final = (sc.TOTAL_LLM_CALLS, sc.TOTAL_TOOL_CALLS, sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS)
-_ORDER: Final = (
+_NAMES: Final = (
     sc.TOTAL_NODES, *_COUNTS.values(), *(total for _, total in _TOKENS), sc.TOTAL_CACHE_HITS, sc.TOTAL_COST_UNKNOWN,
     sc.TOTAL_ERRORS, sc.TOTAL_ORPHANS, sc.TOTAL_UNCOUNTED,
 )  # fmt: skip
+_ORDER: Final = {name: place for place, name in enumerate(_NAMES)}
 _WAITING: Final = 256
 _PATIENCE_S: Final = 0.05
 _COST_DIGITS: Final = 12  # further digits come from binary fractions
@@ -141,8 +142,10 @@ class Totals:
 
     def _add_call(self, call: LiveCall) -> None:
         numbers, facts = self._numbers, call.facts
-        numbers[sc.TOTAL_ERRORS] += call.failed
-        numbers[sc.TOTAL_ORPHANS] += call.orphan
+        if call.failed:
+            numbers[sc.TOTAL_ERRORS] += 1
+        if call.orphan:
+            numbers[sc.TOTAL_ORPHANS] += 1
         if call.operation not in _COUNTS:
             return
         numbers[_COUNTS[call.operation]] += 1
@@ -160,11 +163,12 @@ class Totals:
     def _attributes(self, *, whole: bool) -> dict[str, Any]:
         numbers = self._numbers
         facts: dict[str, Any] = dict.fromkeys(_ALWAYS, 0) if whole else {}
-        facts.update((name, numbers[name]) for name in _ORDER if numbers[name])
+        names = sorted(numbers.keys() & _ORDER.keys(), key=_ORDER.__getitem__)
+        facts.update({name: numbers[name] for name in names if numbers[name]})
         if not whole:
             facts.pop(sc.TOTAL_NODES, None)
         if len(self._costs) == 1:  # amounts in several units have no sum
             ((facts[sc.TOTAL_COST_UNIT], amount),) = self._costs.items()
             facts[sc.TOTAL_COST_AMOUNT] = round(amount, _COST_DIGITS)
-            facts[sc.TOTAL_COST_SOURCES] = list(self._sources)
+            facts[sc.TOTAL_COST_SOURCES] = tuple(self._sources)
         return facts

@@ -231,7 +231,7 @@ def _listen() -> None:
         session._provider, processor = providers.for_callbacks()
     session._processors = [processor]
     content = Content(CAPTURE_MODES["none"], Redactor(environ=os.environ))
-    new = recorder.Recorder(session._provider.get_tracer("lmspan", __version__), content=content)
+    new = recorder.Recorder(providers.tracer(session._provider), content=content)
     before = recorder.install(new)
     session._undo += [lambda: recorder.install(before), new.close]
     _instrument(session, instrumentation.choose(None))
@@ -358,7 +358,7 @@ def _install_recorder(
     if logger_provider is None and (logger_provider := providers.loggers(resolved, session._provider, redactor)):
         session._signals.append(logger_provider)
     new = recorder.Recorder(
-        session._provider.get_tracer("lmspan", __version__),
+        providers.tracer(session._provider),
         content=Content(CAPTURE_MODES[resolved.capture_content], redactor, max_bytes=resolved.content_max_bytes),
         metrics=Metrics(meter_provider) if meter_provider is not None else global_metrics(),
         events=resolved.events,

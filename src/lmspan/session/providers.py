@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan._version import __version__
@@ -65,6 +66,20 @@ def make(
     _own_provider.sampler = ListeningSampler(_own_provider.sampler, anybody)
     trace.set_tracer_provider(_own_provider)
     return _own_provider
+
+
+def tracer(provider: Any) -> Any:
+    """Return the tracer of a provider: it starts lmspan's own spans, or the SDK's where own ones would not be right.
+
+    `LMSPAN_SPAN=sdk` asks for the SDK's.
+    """
+    tracer = provider.get_tracer("lmspan", __version__)
+    if os.environ.get("LMSPAN_SPAN", "own").strip().lower() == "sdk" or not hasattr(tracer, "sampler"):
+        return tracer
+    from lmspan.recording.span import own_tracer
+    from lmspan.subscribers.sampling import children_follow
+
+    return own_tracer(tracer, children_follow=children_follow(tracer.sampler)) or tracer
 
 
 def for_callbacks() -> tuple[TracerProvider, CallbackProcessor]:

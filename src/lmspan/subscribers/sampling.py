@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    ParentBasedTraceIdRatio,
+    Sampler,
+    SamplingResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +21,20 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 
+_FOLLOWS: Final = "localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}"
+
+
+def children_follow(sampler: Any) -> bool:
+    """Return whether a sampler samples every child of a sampled span of this process, whatever the child is.
+
+    That holds for the samplers of `OTEL_TRACES_SAMPLER` that ask the parent, and for the default.
+    """
+    if isinstance(sampler, ListeningSampler):
+        return children_follow(sampler.sampler)
+    asks_parent = type(sampler) in (ParentBased, ParentBasedTraceIdRatio)
+    return sampler is ALWAYS_ON or (asks_parent and sampler.get_description().endswith(_FOLLOWS))
+
+
 class ListeningSampler(Sampler):
     """Ask another sampler, and turn its DROP into RECORD_ONLY while `listening()` is true.
 
@@ -21,7 +42,7 @@ class ListeningSampler(Sampler):
     """
 
     def __init__(self, sampler: Sampler, listening: Callable[[], bool]) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
         self._listening = listening
 
     def should_sample(
@@ -35,11 +56,11 @@ class ListeningSampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Return the other sampler's decision, raised to RECORD_ONLY while `listening()` is true."""
-        result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        result = self.sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
         if result.decision is not Decision.DROP or not self._listening():
             return result
         return SamplingResult(Decision.RECORD_ONLY, dict(result.attributes or {}), result.trace_state)
 
     def get_description(self) -> str:
         """Return a description that contains the other sampler's."""
-        return f"ListeningSampler{{{self._sampler.get_description()}}}"
+        return f"ListeningSampler{{{self.sampler.get_description()}}}"

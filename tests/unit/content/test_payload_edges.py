@@ -82,10 +82,27 @@ def test_content_is_looked_at_with_the_keys_that_the_environment_holds_by_then()
     assert late.message(ValueError("kites-and-tops-7")) == REDACTED
 
 
+def test_a_fact_of_any_type_is_a_value_that_a_span_can_have():
+    class Word(str):
+        def __str__(self):
+            raise RuntimeError
+
+    class Number(int):
+        def __repr__(self):
+            raise RuntimeError
+
+    facts = {"word": Word("w"), "number": Number(3), "nothing": None, "list": [Word("w"), [1], object()], "other": {}}
+    recorded = content.facts(facts)
+    assert recorded == {
+        "word": "w", "number": 3, "nothing": None, "list": ("w", (1,), "<object>"), "other": "<dict>",
+    }  # fmt: skip
+    assert (type(recorded["word"]), type(recorded["number"])) == (str, int)
+
+
 def test_facts_are_redacted_but_for_numbers_and_lmspans_own_values():
     shout = Content(redactor=Redactor(str.upper))
     facts = {"model": "gpt", "list": ["a", 1], "count": 3, "share": 0.5, "on": True, sc.CALL_ID: "abc", sc.SOURCE: "s"}
-    assert shout.facts(facts) == {**facts, "model": "GPT", "list": ["A", 1]}
+    assert shout.facts(facts) == {**facts, "model": "GPT", "list": ("A", 1)}
     assert content.facts({"model": "plum-pudding-42", "password": "hunter2hunter2"}) == {
         "model": REDACTED,
         "password": REDACTED,

@@ -54,7 +54,7 @@ class Program(SpanProcessor):
         self.calls.note(span, parent_context)
 
     def on_end(self, span):
-        self.calls.take(span)
+        self.calls.take(span.context.span_id)
 
     def start(self, name, seconds=ALREADY_S, **facts):
         """Start an operation some seconds ago."""

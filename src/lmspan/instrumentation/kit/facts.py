@@ -37,6 +37,8 @@ def text(value: Any) -> str:
 
 def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
     """Set a fact if the value fits the type of the attribute: a number of any type that is one, else exactly `kind`."""
+    if value is None:
+        return
     fit = _FITS.get(kind)
     fitting = fit(value) if fit is not None else value
     if type(fitting) is kind:
@@ -45,7 +47,8 @@ def put(facts: dict[str, Any], name: str, value: Any, kind: type) -> None:
 
 def _whole(value: Any) -> int | None:
     """Return a number without a fraction as an int that an attribute can hold."""
-    number = plain_number(value) if type(value) is not bool else None
+    kind = type(value)
+    number = value if kind is int else plain_number(value) if kind is not bool else None
     if type(number) is float and number.is_integer():
         number = int(number)
     return number if type(number) is int and -(2**63) <= number < 2**63 else None
@@ -73,6 +76,8 @@ def text_of(value: Any) -> str:
 
 def field(value: Any, name: str) -> Any:
     """Return a field of a mapping or an attribute of a response object, else None."""
+    if value is None:
+        return None
     if isinstance(value, dict):
         return value.get(name)
     return getattr(value, name, None)

@@ -33,6 +33,7 @@ _PARAMETERS: Final = (
     ("seed", sc.REQUEST_SEED, int),
     ("reasoning_effort", sc.REQUEST_REASONING_LEVEL, str),
 )
+_RANKS: Final = {name: rank for rank, (name, _, _) in enumerate(_PARAMETERS)}
 _STOPS: Final = ("stop", "stop_sequences", "stopSequences")
 _COUNTS: Final = ("n", "candidate_count", "candidateCount")
 # where a parameter is inside of another one
@@ -41,6 +42,7 @@ _FORMATS: Final = (
     ("response_format",), ("text", "format"), ("output_config", "format"), ("output_format",), ("responseMimeType",),
     ("response_mime_type",),
 )  # fmt: skip
+_RARE: Final = frozenset((*_STOPS, *_COUNTS, *(path[0] for path in (*_REASONING, *_FORMATS))))
 _TEXT: Final = ("text", "text/plain")
 PARAMETERS: Final = (*{name for _, name, _ in _PARAMETERS}, sc.REQUEST_STOP_SEQUENCES, sc.OUTPUT_TYPE)
 """The attributes of the parameters, without the number of choices: some libraries send a request for each."""
@@ -53,9 +55,12 @@ def add_parameters(facts: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Add the parameters that a request sets, by the names that the clients and APIs of the providers use."""
     config = settings.get("generationConfig")  # where Gemini's API has them
     settings = config if type(config) is dict else settings
-    for name, attribute, kind in _PARAMETERS:
-        if settings.get(name) is not None and attribute not in facts:
+    for rank in sorted(_RANKS[name] for name in _RANKS.keys() & settings.keys()):
+        name, attribute, kind = _PARAMETERS[rank]
+        if attribute not in facts:
             put(facts, attribute, settings[name], kind)
+    if _RARE.isdisjoint(settings):
+        return
     for path in _REASONING:
         put(facts, sc.REQUEST_REASONING_LEVEL, _inside(settings, path), str)
     for stop in map(settings.get, _STOPS):

@@ -52,22 +52,25 @@ _APART: Final = (
     (sc.USAGE_OUTPUT_TOKENS, "candidates_token_count", ("thoughts_token_count",)),
     (sc.USAGE_OUTPUT_TOKENS, "candidatesTokenCount", ("thoughtsTokenCount",)),
 )
-_PATHS: Final = tuple((name, tuple(tuple(each.split(".")) for each in fields)) for name, fields in _COUNTS)
+_PATHS: Final = tuple((name, tuple(field.split("."))) for name, fields in _COUNTS for field in fields)
+_BY_FIRST: Final[dict[str, list[tuple[int, str, tuple[str, ...]]]]] = {}
+for _rank, (_name, _path) in enumerate(_PATHS):
+    _BY_FIRST.setdefault(_path[0], []).append((_rank, _name, _path))
+_FIRST: Final = frozenset(_BY_FIRST)
 
 
 def usage_facts(facts: dict[str, Any], usage: Any) -> None:
     """Add the token counts that the server reports; a count that it does not report is absent, not 0."""
     if usage is None:
         return
-    for attribute, paths in _PATHS:
-        for path in paths:
-            counted: dict[str, Any] = {}
+    fields = _FIRST.intersection(usage) if type(usage) is dict else _FIRST
+    counted: dict[str, Any] = {}
+    for _, attribute, path in sorted(each for name in fields for each in _BY_FIRST[name]):
+        if counted.get(attribute, -1) < 0:  # a gateway reports -1 for a count that it does not know
             put(counted, attribute, at(usage, path), int)
-            if counted.get(attribute, -1) >= 0:  # a gateway reports -1 for a count that it does not know
-                facts.update(counted)
-                break
+    facts.update({attribute: count for attribute, count in counted.items() if count >= 0})
     for attribute, shows, others in _APART:
-        if at(usage, (shows,)) is not None and attribute in facts:
+        if shows in fields and attribute in facts and at(usage, (shows,)) is not None:
             facts[attribute] += sum(_count(usage, name) for name in others)
 
 
