@@ -252,13 +252,15 @@ def recording(
     provider.add_span_processor(CallbackProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ticks = itertools.count()
+    tracer = providers.tracer(provider)
     in_memory = recorder.Recorder(
-        providers.tracer(provider),
+        tracer,
         content=Content(CAPTURE_MODES[capture_content], Redactor(redact, environ)),
         metrics=Metrics(meter_provider) if meter_provider is not None else None,
         events=events,
         event_logger=event_logger,
         openinference=openinference,
+        listening=providers.listening(tracer),
         clock=lambda: _EPOCH + next(ticks) * _MILLISECOND,
     )
     names = instrumentation.choose(instrument)

@@ -13,7 +13,7 @@ from bisect import bisect
 from typing import TYPE_CHECKING, Final
 
 from lmspan.content.secret_names import Proof, is_secret, looks_like_key, may_be_key, proof_of
-from lmspan.content.token_shapes import SECRET_PATH, SECRET_PATH_STEMS, SHORTEST, TOKEN
+from lmspan.content.token_shapes import SECRET_PATH, SECRET_PATH_STEMS, SHORTEST, token_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def _tokens(text: str, look: bytes) -> Spans:
         word = text[start : end if end >= 0 else None]
         if "%" in word or text[max(start - 1, 0) : start] in ("\\", "[", ";"):
             word = _ESCAPE.sub(lambda escape: "%" * len(escape[0]), word)
-        for token in TOKEN.finditer(word):
+        for token in token_pattern().finditer(word):
             yield start + token.start(), start + token.end()
         start = words.find(_LONG, end) if end >= 0 else -1
 

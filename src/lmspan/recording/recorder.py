@@ -67,8 +67,13 @@ class Recorder:
         event_logger: Logger | None = None,
         openinference: bool = False,
         clock: Callable[[], int] = time.time_ns,
+        listening: Callable[[], bool] | None = None,
     ) -> None:
-        """Record through `tracer`; `events` names where events go: "span", "log" (to `event_logger`) or "both"."""
+        """Record through `tracer`; `events` names where events go: "span", "log" (to `event_logger`) or "both".
+
+        `listening` returns whether a subscriber would hear a call that is not sampled. It is given where the sampler
+        drops every child of a dropped call: such a child is then recorded for subscribers and metrics only.
+        """
         self.enabled: bool = True
         self.tracer = tracer
         self.content: Content = content or Content()
@@ -80,6 +85,7 @@ class Recorder:
         self._span_events = events in ("span", "both")
         self._event_logger = event_logger if events in ("log", "both") else None
         self._openinference = openinference
+        self._listening = listening
         self._captures = bool(self.content.capture)
         self._keeps_apart = self.content.capture.local
 
@@ -88,12 +94,26 @@ class Recorder:
     def ready(self) -> Context | None:
         """Return the current context if an operation that starts in it is to be recorded, else None: sources ask first.
 
-        OpenTelemetry's `suppress_instrumentation()` is one of the reasons for None.
+        OpenTelemetry's `suppress_instrumentation()` is one of the reasons for None, an unsampled call around another.
         """
         if not self.enabled:
             return None
         context = get_current()
-        return None if context.get(_SUPPRESSED) else context
+        if context.get(_SUPPRESSED) or (self._listening is not None and self._is_unheard(context)):
+            return None
+        return context
+
+    def _is_unheard(self, context: Context) -> bool:
+        """Return whether nobody would notice a call that starts here: its parent is neither sampled nor measured."""
+        around: LiveCall | None = context.get(CURRENT)  # type: ignore[assignment] # a context holds values of any type
+        return (
+            around is not None
+            and not around.observed
+            and around.life is Life.OPEN
+            and around.span is context.get(SPAN)
+            and self._listening is not None
+            and not self._listening()
+        )
 
     def announce(self, start: Callable[..., LiveCall | None], *arguments: Any) -> LiveCall | None:
         """Have a source start a call by `start(recorder, *arguments)`; None where nothing is recorded, or it stays out.

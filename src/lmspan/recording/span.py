@@ -79,7 +79,7 @@ _ending: Final = Lock()
 def own_tracer(tracer: Any, *, children_follow: bool) -> OwnTracer | None:
     """Return a tracer of own spans in place of an SDK tracer, or None where only the SDK's spans are right.
 
-    `children_follow` states that the sampler samples every local child of a sampled span.
+    `children_follow` states that the sampler decides about a local child as it has decided about the parent.
     """
     limits = getattr(tracer, _NOT_PUBLIC["limits"], None)
     known = type(tracer) is sdk.Tracer and type(limits) is sdk.SpanLimits
@@ -99,7 +99,7 @@ class OwnTracer(Tracer):
         if limits.max_span_attribute_length is not None:
             self.most_attributes = -1
         self.scope: Any = getattr(tracer, _NOT_PUBLIC["scope"], None)
-        self._children_follow = children_follow
+        self.children_follow = children_follow
         self._is_enabled: Callable[[], bool] = getattr(tracer, _NOT_PUBLIC["is_enabled"], lambda: True)
         self._known = _reader_of(tracer.span_processor)
         self._processors = _Processors.of(())
@@ -124,7 +124,7 @@ class OwnTracer(Tracer):
         parent: Any = around.context if type(around) is OwnSpan else get_current_span(context).get_span_context()
         if not self._is_enabled():
             return NonRecordingSpan(parent)
-        if self._children_follow and type(around) is OwnSpan and parent.trace_flags & _SAMPLED:
+        if self._follows(around):
             own = SpanContext(
                 parent.trace_id,
                 self.sdk.id_generator.generate_span_id(),
@@ -141,6 +141,15 @@ class OwnTracer(Tracer):
         for on_start in self.processors().starts:
             on_start(span, parent_context=context)
         return span
+
+    def _follows(self, around: Any) -> bool:
+        """Return whether the sampler samples every child of a span."""
+        return (
+            self.children_follow
+            and type(around) is OwnSpan
+            and around._tracer is self  # noqa: SLF001 - of this module
+            and around.context.trace_flags & _SAMPLED > 0
+        )
 
     @contextmanager
     def start_as_current_span(  # type: ignore[override] # the API states a type that is not public

@@ -357,13 +357,15 @@ def _install_recorder(
         session._signals.append(meter_provider)
     if logger_provider is None and (logger_provider := providers.loggers(resolved, session._provider, redactor)):
         session._signals.append(logger_provider)
+    tracer = providers.tracer(session._provider)
     new = recorder.Recorder(
-        providers.tracer(session._provider),
+        tracer,
         content=Content(CAPTURE_MODES[resolved.capture_content], redactor, max_bytes=resolved.content_max_bytes),
         metrics=Metrics(meter_provider) if meter_provider is not None else global_metrics(),
         events=resolved.events,
         event_logger=get_logger("lmspan", __version__, logger_provider) if resolved.events != "span" else None,
         openinference=resolved.openinference,
+        listening=providers.listening(tracer),
     )
     before = recorder.install(new)
     session._undo += [lambda: recorder.install(before), new.close]

@@ -11,7 +11,7 @@ from lmspan.errors import ConfigurationError
 from lmspan.guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.sampling import Sampler
@@ -80,6 +80,13 @@ def tracer(provider: Any) -> Any:
     from lmspan.subscribers.sampling import children_follow
 
     return own_tracer(tracer, children_follow=children_follow(tracer.sampler)) or tracer
+
+
+def listening(tracer: Any) -> Callable[[], bool] | None:
+    """Return what the recorder of a tracer asks before it leaves out a child of a call that is not sampled."""
+    from lmspan.subscribers.registry import anybody
+
+    return anybody if getattr(tracer, "children_follow", False) else None
 
 
 def for_callbacks() -> tuple[TracerProvider, CallbackProcessor]:

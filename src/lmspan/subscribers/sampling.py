@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
     ALWAYS_ON,
     Decision,
     ParentBased,
@@ -25,14 +26,16 @@ _FOLLOWS: Final = "localParentSampled:AlwaysOnSampler,localParentNotSampled:Alwa
 
 
 def children_follow(sampler: Any) -> bool:
-    """Return whether a sampler samples every child of a sampled span of this process, whatever the child is.
+    """Return whether a sampler decides about every child of its own span as it has decided about that span.
 
     That holds for the samplers of `OTEL_TRACES_SAMPLER` that ask the parent, and for the default.
     """
     if isinstance(sampler, ListeningSampler):
         return children_follow(sampler.sampler)
+    if sampler is ALWAYS_ON or sampler is ALWAYS_OFF:
+        return True
     asks_parent = type(sampler) in (ParentBased, ParentBasedTraceIdRatio)
-    return sampler is ALWAYS_ON or (asks_parent and sampler.get_description().endswith(_FOLLOWS))
+    return asks_parent and sampler.get_description().endswith(_FOLLOWS)
 
 
 class ListeningSampler(Sampler):

@@ -235,7 +235,7 @@ def test_every_sampler_decides_as_for_the_spans_of_the_sdk(sampler):
 @pytest.mark.parametrize(
     ("sampler", "follows"),
     [(ALWAYS_ON, True), (DEFAULT_ON, True), (ParentBasedTraceIdRatio(0.1), True), (ParentBased(Marking()), True),
-     (ListeningSampler(DEFAULT_ON, lambda: False), True), (ALWAYS_OFF, False), (Marking(), False),
+     (ListeningSampler(DEFAULT_ON, lambda: False), True), (ALWAYS_OFF, True), (Marking(), False),
      (TraceIdRatioBased(1.0), False), (ParentBased(ALWAYS_ON, local_parent_sampled=ALWAYS_OFF), False)],
 )  # fmt: skip
 def test_it_is_known_of_the_usual_samplers_that_a_child_of_a_sampled_span_is_sampled(sampler, follows):
