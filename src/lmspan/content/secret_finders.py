@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
-from lmspan.content.secret_names import Proof, is_secret, looks_like_key, may_be_key, proof_of
+from lmspan.content.secret_names import Proof, is_secret, letters_after, looks_like_key, may_be_key, proof_of
 from lmspan.content.token_shapes import SECRET_PATH, SECRET_PATH_STEMS, SHORTEST, token_pattern
 
 if TYPE_CHECKING:
@@ -81,8 +82,15 @@ def _blocks(text: str, look: bytes) -> Spans:
         start = look.find(_BLOCK_MARKER, end)
 
 
-_STEMS: Final = (b"pass", b"pwd", b"secret", b"token", b"key", b"auth", b"cookie", b"cred", b"bearer")
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
+# Each with the letters that never follow it in the name of a secret, because the name of a count is more frequent.
+_STEMS: Final = {
+    stem.encode(): "".join(sorted(set(ascii_lowercase) - letters_after(stem))).encode()
+    for stem in ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "bearer")
+}
+_LONGEST_NAME: Final = 64  # characters before, and from, the beginning of a stem
+# The characters that a name does not have.
+_BETWEEN_NAMES: Final = bytes.maketrans(bytes(range(256)), bytes(
+    120 if chr(i) in "abcdefghijklmnopqrstuvwxyz0123456789_-" else 32 for i in range(256)))  # fmt: skip
 _ASSIGNMENT: Final = re.compile(
     r"""
     (?:\\{0,3}["'`])?\]?                                       # the end of a quoted name, or of an index
@@ -108,17 +116,33 @@ _ATTRIBUTE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 
 def _assigned(text: str, look: bytes) -> Spans:
     """Find the values of assignments, of fields in JSON or YAML, of headers, options and parameters of addresses."""
+    names = look.translate(_BETWEEN_NAMES)
     for stem in _STEMS:
-        start = look.find(stem)
+        start = _next(look, stem, 0)
         while start >= 0:
-            end = start + len(_NAME.match(text, start)[0])  # type: ignore[index] # it always matches
-            begin = start - len(_NAME.match(text[max(start - 64, 0) : start][::-1])[0])  # type: ignore[index] # the same
+            begin, end = _bounds(names, start)
             proof = _proof(text, begin, end)
             assignment = _ASSIGNMENT.match(text, end) if proof is not Proof.NONE else None
             span = _value(text, begin, end, proof, assignment) if assignment else None
             if span:
                 yield span
-            start = look.find(stem, span[1] if span else max(end, start + 1))
+            start = _next(look, stem, span[1] if span else max(end, start + 1))
+
+
+def _next(look: bytes, stem: bytes, at: int) -> int:
+    """Return the next index where the name of a secret may have a stem, -1 if there is none."""
+    others = _STEMS[stem]
+    at = look.find(stem, at)
+    while at >= 0 and look[(after := at + len(stem)) : after + 1] in others:  # nothing follows at the end of the text
+        at = look.find(stem, after)
+    return at
+
+
+def _bounds(names: bytes, at: int) -> tuple[int, int]:
+    """Return the bounds of the name around an index."""
+    first, last = max(at - _LONGEST_NAME, 0), at + _LONGEST_NAME
+    begin, end = names.rfind(b" ", first, at) + 1, names.find(b" ", at, last)
+    return begin or first, end if end >= 0 else min(last, len(names))
 
 
 def _proof(text: str, begin: int, end: int) -> Proof:

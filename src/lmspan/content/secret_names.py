@@ -97,6 +97,15 @@ def proof_of(name: str) -> Proof:
     return _BY_LAST_WORD.get(last, Proof.NONE)
 
 
+_SECRET_WORDS: Final = (*_BY_LAST_WORD, "keys")
+
+
+def letters_after(stem: str) -> set[str]:
+    """Return the letters that follow a stem in the names of secrets: of the rest of its word, or of a qualifier."""
+    rests = [word.partition(stem)[2] for word in _SECRET_WORDS if stem in word]
+    return {rest[0] for rest in (*rests, *_QUALIFIERS) if rest}
+
+
 def _words(name: str) -> list[str]:
     words = [word.lower() for word in _WORD.findall(name)]
     joined = _JOINED.fullmatch(words[-1]) if words else None

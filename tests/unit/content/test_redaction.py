@@ -3,6 +3,7 @@
 The secrets are put together here, so that no file holds the shape of one.
 """
 
+import itertools
 import json
 import random
 import re
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmspan.content import secret_finders
 from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import REDACTED, Redactor
-from lmspan.content.secret_finders import FINDERS, read
+from lmspan.content.secret_finders import FINDERS, find, read
+from lmspan.content.secret_names import Proof, proof_of
 from lmspan.content.token_shapes import SHAPES, SHORTEST, token_pattern
 
 content = Content(CAPTURE_MODES["span"])
@@ -194,6 +197,28 @@ def test_the_search_for_markers_finds_each_token_that_the_pattern_finds(parts):
     found = {index for start, end in FINDERS[0](text, read(text)) for index in range(start, end)}
     missed = [span for span in ungated(text) if not found.issuperset(range(*span))]
     assert missed == []
+
+
+NAMES = [
+    "pass", "password", "passwords", "passwd", "passphrase", "passcode", "pwd", "secret", "secrets", "token",
+    "authtoken", "key", "keys", "apikey", "apikeys", "auth", "authorization", "cookie", "cookies", "cred", "creds",
+    "credential", "credentials", "bearer", "value", "header", "plain", "plaintext", "raw", "b64", "base64", "encoded",
+    "encrypted", "tokens", "api", "access", "private", "max", "x", "2",
+]  # fmt: skip
+
+
+def test_the_search_for_names_finds_each_name_that_proves_a_secret():
+    words = [*NAMES, *map(str.title, NAMES), *map(str.upper, NAMES), ""]
+    names = {separator.join(pair) for pair in itertools.product(words, words) for separator in ("", "_", "-")}
+    secret = [name for name in names if proof_of(name) is not Proof.NONE]
+    assert [name for name in secret if not find(f'{name}="{MIXED[:32]}"')] == []
+
+
+def test_the_name_of_a_count_is_passed_over_without_a_look_at_its_words(monkeypatch):
+    looks = []
+    monkeypatch.setattr(secret_finders, "proof_of", lambda name: looks.append(name) or proof_of(name))
+    find('{"max_tokens": 5, "text": "A tokenizer and a monkeywrench", "tokenId": 1, "key": 2}' * 9)
+    assert looks == ["key"] * 9
 
 
 @given(st.sampled_from(WRITTEN), st.text(max_size=20), st.text(max_size=20), st.booleans())
