@@ -233,15 +233,28 @@ def own_provider():
     return TracerProvider(shutdown_on_exit=False)
 
 
+def at_once(flush):
+    flush()
+
+
+def on_another_thread(flush):
+    """A plain thread has a context of its own."""
+    thread = threading.Thread(target=flush)
+    thread.start()
+    thread.join()
+
+
 class FlushingAll(SpanProcessor):
     """Flushes the whole session where it is flushed itself."""
 
-    def __init__(self):
-        self.flushes = 0
+    def __init__(self, run=at_once):
+        self.run, self.flushes = run, 0
 
     def force_flush(self, timeout_millis=30_000):
         self.flushes += 1
-        return self.flushes > 50 or self.session.force_flush(timeout_millis / 1000)
+        if self.flushes <= 50:
+            self.run(lambda: self.session.force_flush(timeout_millis / 1000))
+        return True
 
 
 def test_flushes_that_call_the_flush_of_the_session_come_to_an_end():
@@ -251,6 +264,58 @@ def test_flushes_that_call_the_flush_of_the_session_come_to_an_end():
             each.session = session
         assert session.force_flush(30)
         assert [each.flushes for each in processors] == [2, 2]  # directly, and from the flush of the other one
+
+
+def test_flushes_that_call_the_flush_of_the_session_on_a_plain_thread_come_to_an_end():
+    processor = FlushingAll(on_another_thread)
+    with lmspan.init(exporters=[processor], instrument=[], tracer_provider=own_provider()) as session:
+        processor.session = session
+        assert session.force_flush(30)
+        assert session.force_flush(30)
+    assert processor.flushes == 2 * 16  # at the same time
+
+
+def test_flushes_of_a_processor_that_hangs_keep_a_bounded_number_of_threads():
+    gate = threading.Event()
+    started = []
+
+    class Hanging(SpanProcessor):
+        def force_flush(self, timeout_millis=30_000):
+            started.append(threading.get_ident())
+            return gate.wait()
+
+    with lmspan.init(exporters=[Hanging()], instrument=[], tracer_provider=own_provider()) as session:
+        assert [session.force_flush(0.01) for _ in range(50)] == [False] * 50
+        gate.set()
+        assert len(started) <= 16
+
+
+@pytest.mark.parametrize(
+    ("where", "act", "calls"),
+    [
+        ("on_start", "force_flush", "on_start force_flush on_end force_flush shutdown"),
+        ("on_end", "force_flush", "on_start on_end force_flush force_flush shutdown"),
+        ("force_flush", "force_flush", "on_start on_end force_flush shutdown"),
+        ("shutdown", "force_flush", "on_start on_end force_flush shutdown force_flush"),
+        ("on_start", "shutdown", "on_start shutdown force_flush"),
+        ("on_end", "shutdown", "on_start on_end shutdown force_flush"),
+        ("force_flush", "shutdown", "on_start on_end force_flush shutdown"),
+        ("shutdown", "shutdown", "on_start on_end force_flush shutdown"),
+    ],
+)
+def test_a_processor_may_flush_or_end_the_session_in_each_of_its_methods(where, act, calls):
+    class Acting(Raising):
+        def _maybe(self, here):
+            self.calls.append(here)
+            if here == where and len(self.calls) < 50:
+                getattr(self.session, act)(30)
+
+    processor = Acting(where, None)
+    with lmspan.init(exporters=[processor], instrument=[], tracer_provider=own_provider()) as session:
+        processor.session = session
+        assert tool("a") == "A"
+        session.force_flush(30)
+    assert processor.calls == calls.split()
 
 
 def test_a_flush_beside_a_flush_on_another_thread_reaches_the_processor():

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
 _flushing: Final[ContextVar[tuple[ForeignProcessor, ...]]] = ContextVar("lmspan-flushing", default=())
-"""The processors whose flush has led to the code that runs now, on whatever thread."""
+"""The processors whose flush has led to the code that runs now, on the threads that carry the context."""
+
+_MOST_FLUSHES: Final = 16
+"""At the same time, of one processor: a flush that hangs keeps its thread, and a plain thread carries no context."""
 
 
 class ForeignProcessor(SpanProcessor):
@@ -29,6 +32,7 @@ class ForeignProcessor(SpanProcessor):
     def __init__(self, processor: Any) -> None:
         self._processor = processor
         self._inside = threading.local()
+        self._permits: list[None] = [None] * _MOST_FLUSHES  # a list has no lock that a signal handler could wait for
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Pass on a span that starts. Called on the program's thread."""
@@ -58,10 +62,15 @@ class ForeignProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the processor; return False if it returns False or None, fails, or takes longer.
 
-        A flush that the processor's own flush calls, through the session, returns True at once.
+        A flush that the processor's own flush calls, through the session, returns True at once. False is also the
+        result at once while too many flushes of the processor run.
         """
         if self in _flushing.get():
             return True
+        try:
+            self._permits.pop()
+        except IndexError:
+            return False
         results: list[Any] = []
         context = copy_context()  # the flush runs on another thread, and may lead to further flushes there
         run_within(timeout_millis / 1000, lambda: results.append(context.run(self._flush, timeout_millis)))
@@ -69,7 +78,10 @@ class ForeignProcessor(SpanProcessor):
 
     def _flush(self, timeout_millis: int) -> Any:
         _flushing.set((*_flushing.get(), self))
-        return self._isolated("force_flush", timeout_millis)
+        try:
+            return self._isolated("force_flush", timeout_millis)
+        finally:
+            self._permits.append(None)
 
     def shutdown(self) -> None:
         """Shut down the processor; the caller bounds the time."""

@@ -128,6 +128,7 @@ class ExportQueue(SpanProcessor):
         self._worker: threading.Thread | None = None
         self._starting = False
         self._stopping = False
+        self._closes_itself = False  # the worker, because the exporter has called `shutdown`
         self._troubled = False  # a warning is logged, and the export has not recovered since
         self._refused = False  # the endpoint has refused the last batch for its content
         self._refuses_all = False  # the endpoint has refused every part of the last batch
@@ -198,7 +199,12 @@ class ExportQueue(SpanProcessor):
             self._wake.put(None)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what has ended so far; True only if all of it was delivered before the deadline."""
+        """Export what has ended so far; True only if all of it was delivered before the deadline.
+
+        False at once for the exporter that calls it from its own export: the worker cannot wait for itself.
+        """
+        if self._is_own_thread():
+            return False
         deadline = time.monotonic() + timeout_millis / 1000
         wanted = self._put
         failed_before = self._failed
@@ -210,10 +216,17 @@ class ExportQueue(SpanProcessor):
         return self._taken >= wanted and self._failed == failed_before
 
     def shutdown(self, timeout_millis: int = 2_000) -> None:
-        """Export the queued spans until the deadline, or for a short time only if the last export failed."""
+        """Export the queued spans until the deadline, or for a short time only if the last export failed.
+
+        If the exporter calls it from its own export, the worker exports the rest after that.
+        """
         if self._stopping:
             return
         self._stopping = True
+        if self._is_own_thread():
+            self._due = self._put
+            self._closes_itself = True
+            return
         deadline = time.monotonic() + timeout_millis / 1000
         self._work(deadline, self._put)
         with self._progress:
@@ -221,11 +234,17 @@ class ExportQueue(SpanProcessor):
                 if self.failing:
                     deadline = min(deadline, time.monotonic() + _REFUSED_GRACE_S)
                 self._progress.wait(min(max(deadline - time.monotonic(), 0), 0.05))
+        self._close()
+
+    def _close(self) -> None:
         if left := self._put - self._taken:
             self._lose(left, "the program ended before they were delivered")
         if self._journal is not None:
             self._journal.close(remove=not left)
         run_within(_CLOSE_S, lambda: self._outside(self.exporter.shutdown))  # a hung connection must not hold the exit
+
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() is self._worker
 
     def _work(self, deadline: float, wanted: int) -> None:
         """Make the worker export at once; if no worker can start, export on this thread."""
@@ -240,6 +259,11 @@ class ExportQueue(SpanProcessor):
     # the worker --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._export_all()
+        if self._closes_itself:
+            self._close()
+
+    def _export_all(self) -> None:
         pause = 0.0
         while self._queue or not self._stopping:
             if pause or (self._taken >= self._due and len(self._queue) < self._batch_spans):

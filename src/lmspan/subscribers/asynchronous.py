@@ -248,7 +248,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def drain(deadline: float, *, cancel: bool = False) -> int:
-    """Wait for the hooks on our loop until a deadline; return how many are left, and cancel these if wanted."""
+    """Wait for the hooks on our loop until a deadline; return how many are left, and cancel these if wanted.
+
+    A hook on our loop waits for none, because no other hook runs there until it returns.
+    """
+    if threading.current_thread() is _thread:
+        return 0
     done = concurrent.futures.wait(tuple(_under_way), timeout=max(deadline - time.monotonic(), 0))
     for future in done.not_done if cancel else ():
         future.cancel()

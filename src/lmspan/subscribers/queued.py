@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import threading
 import time
 import weakref
 from collections import deque
@@ -22,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan import threads
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Coroutine
 
     from lmspan.subscribers.hooks import Moment
@@ -116,7 +116,12 @@ class HookQueue:
         return True
 
     def drain(self, deadline: float) -> int:
-        """Wait until the hooks that are queued now have run; return how many have not run by the deadline."""
+        """Wait until the hooks that are queued now have run; return how many have not run by the deadline.
+
+        A hook of this queue waits for none: those before it have run.
+        """
+        if threading.current_thread() is self._worker:
+            return 0
         target = self._put
         while self._worker is None and time.monotonic() < deadline and self._step():
             pass

@@ -401,3 +401,42 @@ def test_a_signal_handler_may_record_and_flush_at_any_point(tmp_path, handler):
         env={**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")},
     )
     assert (done.stdout, done.returncode) == ("True\n", 0)
+
+
+class Reentrant(Exporter):
+    """Flushes or ends its own queue inside each export."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act, self.results, self.ended = act, [], 0
+
+    def export(self, spans):
+        self.results.append(self.act(self.queue))
+        return super().export(spans)
+
+    def shutdown(self):
+        self.ended += 1
+
+
+def reentrant(act):
+    exporter = Reentrant(act)
+    exporter.queue = ExportQueue(exporter, "test", batch_spans=4, delay_s=60)
+    put(exporter.queue, some_spans(3))
+    return exporter
+
+
+def test_an_exporter_that_flushes_its_queue_is_not_waited_for():
+    exporter = reentrant(lambda queue: queue.force_flush(60_000))
+    assert exporter.queue.force_flush(20_000) is True
+    assert exporter.results == [False, False]  # what it exports is not delivered yet
+    assert len(exporter.names) == 6
+    exporter.queue.shutdown()
+
+
+def test_an_exporter_that_ends_its_queue_exports_the_rest_and_ends_once(caplog):
+    exporter = reentrant(lambda queue: queue.shutdown(60_000))
+    assert exporter.queue.force_flush(20_000) is True
+    exporter.queue._worker.join(20)
+    assert (exporter.results, len(exporter.names), exporter.queue.dropped) == ([None, None], 6, 0)
+    assert exporter.ended == 1
+    assert caplog.messages == []

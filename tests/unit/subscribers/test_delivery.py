@@ -4,6 +4,9 @@ import asyncio
 import logging
 import threading
 
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
 import lmspan
 from lmspan.subscribers import delivery
 from lmspan.testing import recording
@@ -87,6 +90,39 @@ def test_an_async_hook_that_hangs_is_bounded_and_reported(caplog):
         assert "1 hooks did not end in 0.1 s" in caplog.text
         assert delivery.drain(0.1, cancel=True) is False
         assert delivery.drain(5.0) is True
+
+
+class Flushing:
+    """Flushes the session in each of its hooks."""
+
+    def __init__(self):
+        self.results = []
+
+    def on_tool_end(self, call_id, outputs, exception=None):
+        self.results.append(self.session.force_flush(90))
+
+
+class FlushingAsync(Flushing):
+    async def on_tool_end(self, call_id, outputs, exception=None):
+        await asyncio.sleep(0)
+        super().on_tool_end(call_id, outputs)
+
+
+@pytest.mark.parametrize("how", ["inline", "queued"])
+@pytest.mark.parametrize("kind", [Flushing, FlushingAsync])
+def test_a_hook_that_flushes_the_session_does_not_wait_for_itself(kind, how, caplog):
+    callback = kind()
+    provider = TracerProvider(shutdown_on_exit=False)
+    with (
+        lmspan.init(exporters="none", instrument=[], tracer_provider=provider) as callback.session,
+        lmspan.subscribe(callback, delivery=how),
+    ):
+        for _ in range(3):
+            with lmspan.operation("tool", "t"):
+                pass
+        assert callback.session.force_flush(30)
+    assert callback.results == [True] * 3
+    assert caplog.messages == []
 
 
 FORKING = """
