@@ -76,6 +76,24 @@ def test_an_interrupt_in_a_processor_reaches_the_program(error):
         recorded_beside(Raising("on_end", error))
 
 
+def test_a_span_whose_start_is_interrupted_ends_with_the_interrupt():
+    """The recorder does not have the span yet, because the SDK's `start_span` has not returned."""
+
+    class Interrupting(SpanProcessor):
+        def on_start(self, span, parent_context=None):
+            if span.name == "execute_tool interrupted":
+                raise KeyboardInterrupt
+
+    memory = InMemorySpanExporter()
+    with lmspan.init(exporters=[memory, Interrupting()], instrument=[], tracer_provider=own_provider()) as session:
+        with pytest.raises(KeyboardInterrupt), lmspan.operation("tool", "interrupted"):
+            raise AssertionError("the body ran")
+        tool("a")
+        assert session.force_flush(30)
+    spans = [(span.name, span.parent, span.status.status_code.name) for span in memory.get_finished_spans()]
+    assert spans == [("execute_tool interrupted", None, "ERROR"), ("execute_tool tool", None, "UNSET")]
+
+
 @pytest.mark.parametrize("where", ["on_start", "on_end"])
 def test_a_processor_does_not_hear_the_spans_that_it_makes_itself(where):
     class Runaway(SpanProcessor):

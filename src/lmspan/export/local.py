@@ -28,9 +28,13 @@ class OpenCalls:
         self._calls: dict[int, LiveCall] = {}
 
     def note(self, span: Span, parent_context: Context | None) -> None:
-        """Remember the call of a span, if lmspan recorded the span."""
+        """Remember the call of a span, if lmspan recorded the span.
+
+        The call takes the span now: an interrupt before the recorder has it would leave the span open for ever.
+        """
         call: Any = parent_context.get(STARTING) if parent_context is not None else None
         if call is not None and span.context is not None:
+            call.identify(span)
             self._calls[span.context.span_id] = call
 
     def open(self) -> dict[int, LiveCall]:

@@ -166,6 +166,7 @@ class Recorder:
                 self._depend(call)
         except BaseException as error:  # an interrupt: the source does not know of the call yet
             if call.span is not None:
+                self._identify(call)
                 self.end(call, error=error)
             raise
         stop = call.raises or (call.root.stop.again() if call.root.stop is not None else None)
@@ -195,17 +196,19 @@ class Recorder:
         call.totals = totals_of(call)
         call.previous = before
         self._start_span(call, facts, context, links)
-        span = call.span
-        call.identify(span)
-        call.recording = span.is_recording()
-        call.observed = call.recording or self.metrics is not None
-        own = {CURRENT: call, SPAN: span}
+        self._identify(call)
+        own = {CURRENT: call, SPAN: call.span}
         if call.operation in silence.CLIENTS:
             own.update(silence.entries(call.operation) or {})
         call.context = with_entries(before, own)
         if given is None:
             otel_context.attach(call.context)
         self.open[call.call_id] = call
+
+    def _identify(self, call: LiveCall) -> None:
+        call.identify(call.span)
+        call.recording = call.span.is_recording()
+        call.observed = call.recording or self.metrics is not None
 
     def _start_span(self, call: LiveCall, facts: Mapping[str, Any], context: Context, links: tuple[Link, ...]) -> None:
         shape = SHAPES[call.operation]
