@@ -252,6 +252,8 @@ class LiveCall(Call):
     """On the outermost call of a run: every further operation of the run raises it."""
     chain: Any = None
     """On the outermost call of a run: the async hooks that run one after the other beside its sync steps."""
+    per_call: dict[Any, Any] | None = None
+    """What subscribers keep for it, by the `PerCall` that keeps it."""
 
     # The exporters'.
     content_size: int = 0

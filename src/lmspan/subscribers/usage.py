@@ -6,10 +6,10 @@ The recorder sums up whole traces and agents only. A module's list lives as long
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import LiveCall, Operation
+from lmspan.subscribers.per_call import PerCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Usage(NamedTuple):
 
 
 _MODULES: Final = frozenset((Operation.MODULE, Operation.WORKFLOW, Operation.AGENT))
-_below: Final[WeakKeyDictionary[LiveCall, list[Usage]]] = WeakKeyDictionary()
+_below: Final[PerCall[list[Usage]]] = PerCall()
 
 
 def add(call: LiveCall) -> None:

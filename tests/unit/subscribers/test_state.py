@@ -56,6 +56,36 @@ def test_a_state_lasts_for_one_run_of_a_predictor(way):
     assert states == [0, 1, 0, 1]
 
 
+class ByEvent:
+    def on_module_start(self, event):
+        pass
+
+    def on_module_end(self, event):
+        pass
+
+
+class WithState:
+    def on_tool_start(self, call_id, tool, inputs, state):
+        return state + 1
+
+
+def test_no_call_has_a_weak_reference_whose_callback_the_garbage_collector_would_run():
+    """A signal handler that runs instrumented code in such a callback crashes CPython 3.11."""
+    with (
+        recording(instrument=()),
+        lmspan.subscribe(ByEvent(), dialect="logillm"),
+        lmspan.subscribe(ByEvent(), dialect="dsrs"),
+        lmspan.subscribe((WithState(), 0)),
+        lmspan.operation("agent", "desk") as agent,
+    ):
+        with lmspan.operation("module", "m") as module, lmspan.operation("lm", "m") as lm:
+            pass
+        with lmspan.operation("tool", "t") as tool:
+            pass
+    assert [weakref.getweakrefcount(call) for call in (agent, module, lm, tool)] == [0] * 4
+    assert [len(call.per_call or ()) for call in (agent, module, lm, tool)] == [3, 2, 0, 0]
+
+
 def test_subscribers_keep_nothing_in_what_a_source_keeps_in_a_call():
     files = [path for package in (subscribers, callbacks) for path in Path(package.__file__).parent.rglob("*.py")]
     assert [path.name for path in files if ".notes" in path.read_text() or ".kept" in path.read_text()] == []

@@ -10,12 +10,12 @@ Source: the plan of dspy.ex' adapter callbacks, and `lib/dspy/signature/adapter/
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import LiveCall, Operation, Phase
 from lmspan.subscribers.binding import bind
 from lmspan.subscribers.hooks import Argument, BoundHook, Dialect, Hook, Moment, name_of
+from lmspan.subscribers.per_call import PerCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +168,7 @@ class State:
 
     def __init__(self, initial: Any) -> None:
         self._initial = initial
-        self._states: WeakKeyDictionary[LiveCall, Any] = WeakKeyDictionary()
+        self._states: PerCall[Any] = PerCall()
 
     def around(self, handler: Any, bound: BoundHook) -> Callable[[Moment], None]:
         """Return a function that calls a hook with the state of its run, and keeps the value that it returns."""
@@ -180,6 +180,6 @@ class State:
         def run(moment: Moment) -> None:
             returned = call(moment)
             if returned is not None and returned != "ok":
-                self._states[predictor_of(moment.live)] = returned
+                self._states.set(predictor_of(moment.live), returned)
 
         return run

@@ -13,12 +13,12 @@ what the release sends:
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from lmspan import semconv as sc
 from lmspan.lifecycle import Event, Operation, Phase
 from lmspan.subscribers.dialects import logillm_events as logillm
 from lmspan.subscribers.hooks import Argument, Dialect, Hook, Moment
+from lmspan.subscribers.per_call import PerCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,16 +34,16 @@ _ANNOUNCED: Final = _MODULE | _LM | _OPTIMIZE | _EVALUATE
 _NO_PARAMETERS: Final = frozenset(("messages", "prompt", "api_key", "args"))
 _PLAIN: Final = frozenset((str, int, float, bool))
 
-_contexts: WeakKeyDictionary[LiveCall, logillm.CallbackContext] = WeakKeyDictionary()
-"""The context of each call that a hook has heard, kept as long as the call lives."""
+_contexts: Final[PerCall[logillm.CallbackContext]] = PerCall()
+"""The context of each call that a hook has heard."""
 
-_updates: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
+_updates: Final[PerCall[int]] = PerCall()
 """How many hyperparameter updates hooks have heard of each optimizer run."""
 
 
 def _context(moment: Moment) -> logillm.CallbackContext:
     """Return the context of a call: start hooks leave data in it for end hooks, so all of them get the same object."""
-    context = _contexts.get(moment.live)
+    context = _contexts.get(moment.live, None)
     if context is not None:
         return context
     call = moment.call
@@ -163,7 +163,7 @@ def _parameters(moment: Moment) -> dict[str, Any]:
 def _iteration(moment: Moment) -> int:
     """Return the number of this update of its optimizer, from 0. Called once for each moment."""
     number = _updates.get(moment.live, 0)
-    _updates[moment.live] = number + 1
+    _updates.set(moment.live, number + 1)
     return number
 
 
