@@ -28,6 +28,11 @@ EXPORTERS: Final = ("file", "otlp", "console", "none")
 EVENTS: Final = ("span", "log", "both")
 CAPTURES: Final = ("none", "span", "event", "both")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
+_SIGNAL_PROTOCOLS: Final = (
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+)
 CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 PORT_HINTS: Final = {
@@ -74,7 +79,9 @@ class Config:
     protocol: str
     content_max_bytes: int
     metrics: str
+    metrics_protocol: str
     logs: str
+    logs_protocol: str
 
 
 def resolve(
@@ -97,7 +104,7 @@ def resolve(
         raise ConfigurationError(f"openinference: {openinference!r} is not known; use True or False")
     environment.warn_of_unknown_names(environ)
     chosen = _exporters(exporters, environ, provider_exists=provider_exists)
-    protocol = otlp_protocol(environ)
+    protocol, metrics_protocol, logs_protocol = otlp_protocols(environ)
     if "otlp" in chosen and not _is_address(environ, protocol):
         chosen = tuple(each for each in chosen if each != "otlp") or ("none",)
     local_only = not provider_exists and all(each in ("file", "console", "none") for each in chosen)
@@ -114,7 +121,9 @@ def resolve(
         protocol=protocol,
         content_max_bytes=_content_limit(environ),
         metrics=_signal("OTEL_METRICS_EXPORTER", environ) or "none",
+        metrics_protocol=metrics_protocol,
         logs=_signal("OTEL_LOGS_EXPORTER", environ) or ("otlp" if "otlp" in chosen else "none"),
+        logs_protocol=logs_protocol,
     )
 
 
@@ -209,15 +218,18 @@ def _signal(variable: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-def otlp_protocol(environ: Mapping[str, str]) -> str:
-    """Return the protocol of spans that the standard variables select."""
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        value = environ.get(name, "").strip()
-        if value in PROTOCOLS:
-            return value
-        if value:
-            _warn(name, value, _words(PROTOCOLS), f"{PROTOCOLS[0]} is used")
-    return PROTOCOLS[0]
+def otlp_protocols(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the protocols of spans, metrics and log records that the standard variables select."""
+    base = _protocol("OTEL_EXPORTER_OTLP_PROTOCOL", environ) or PROTOCOLS[0]
+    return tuple(_protocol(name, environ) or base for name in _SIGNAL_PROTOCOLS)
+
+
+def _protocol(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name, "").strip()
+    if value and value not in PROTOCOLS:
+        _warn(name, value, _words(PROTOCOLS), "it is ignored")
+        return ""
+    return value
 
 
 def _is_address(environ: Mapping[str, str], protocol: str) -> bool:

@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from lmspan.config import CAPTURE_VARIABLE
-from support.otlp import answer, answering, http_receiver, hung_endpoint, refused_endpoint
+from support.otlp import answer, answering, grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import ASK, run_python
 
 METRICS = f"import lmspan\nlmspan.init()\n{ASK}\nprint(ask())"
@@ -51,6 +51,21 @@ def test_metrics_go_where_the_spans_go_and_point_to_their_traces():
         if attribute.key == "gen_ai.token.type"
     }
     assert kinds == {"input", "output"}
+
+
+def test_each_signal_goes_by_its_own_protocol():
+    with grpc_receiver() as (spans_endpoint, spans), http_receiver() as (endpoint, others):
+        environ = {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": spans_endpoint,
+            "OTEL_METRICS_EXPORTER": "otlp",
+        }
+        done = run_python(LOGS, environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "chat gpt-4o-mini" in [span.name for span in spans.spans]
+    assert {path for path, _ in others.others} == {"/v1/metrics", "/v1/logs"}
 
 
 def test_without_the_variable_there_are_no_metrics():

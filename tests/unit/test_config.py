@@ -104,6 +104,34 @@ def test_a_mistyped_variable_is_one_warning_and_no_error(environ, caplog):
     assert next(iter(environ)) in caplog.text
 
 
+ALL, TRACES, METRICS, LOGS = (f"OTEL_EXPORTER_OTLP_{signal}PROTOCOL" for signal in ("", "TRACES_", "METRICS_", "LOGS_"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "protocols"),
+    [
+        ({}, ("http/protobuf", "http/protobuf", "http/protobuf")),
+        ({ALL: "grpc"}, ("grpc", "grpc", "grpc")),
+        ({TRACES: "grpc"}, ("grpc", "http/protobuf", "http/protobuf")),
+        ({METRICS: "grpc"}, ("http/protobuf", "grpc", "http/protobuf")),
+        ({ALL: "grpc", LOGS: " http/protobuf "}, ("grpc", "grpc", "http/protobuf")),
+    ],
+)
+def test_each_signal_has_the_protocol_of_its_own_variable_else_that_of_all(environ, protocols, caplog):
+    found = resolved(environ)
+    assert (found.protocol, found.metrics_protocol, found.logs_protocol) == protocols
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("name", [ALL, TRACES, METRICS, LOGS])
+def test_an_unknown_protocol_is_ignored_with_one_warning(name, caplog):
+    found = resolved({**({ALL: "grpc"} if name != ALL else {}), name: "http/json"})
+    assert {found.protocol, found.metrics_protocol, found.logs_protocol} == {"grpc" if name != ALL else "http/protobuf"}
+    assert caplog.messages == [
+        f'lmspan: {name}=\'http/json\' is not known (use "http/protobuf", "grpc"); it is ignored'
+    ]
+
+
 NOT_RECORDED = (
     "lmspan: prompts and answers are not recorded because spans leave this machine; capture_content='span' or "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY records them, NO_CONTENT confirms and silences "

@@ -14,7 +14,7 @@ import click
 
 from lmspan import environment
 from lmspan.cli import reading
-from lmspan.config import PROTOCOLS, otlp_protocol
+from lmspan.config import PROTOCOLS, otlp_protocols
 from lmspan.errors import ConfigurationError, TraceFileError
 from lmspan.terminal.text import safe_text
 from lmspan.traces.files import Troubles, newest_first, open_file, pieces, requests_of
@@ -49,7 +49,7 @@ def send(which: str, endpoint: str | None, headers: tuple[str, ...], protocol: s
     if not address:
         raise ConfigurationError("there is no endpoint; pass --endpoint URL, or set OTEL_EXPORTER_OTLP_ENDPOINT")
     with environment.without_wrong_variables():
-        sender = _sender(address, protocol or otlp_protocol(os.environ), _named(headers), is_option=bool(endpoint))
+        sender = _sender(address, protocol or otlp_protocols(os.environ)[0], _named(headers), is_option=bool(endpoint))
     source = _Source(which)
     with closing(sender):
         for span in source.spans():

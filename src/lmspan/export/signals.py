@@ -157,13 +157,13 @@ def meter_provider(config: Config, resource: Resource, redact: Callable[[str], s
     """Return a provider that exports to `OTEL_METRICS_EXPORTER`, every `OTEL_METRIC_EXPORT_INTERVAL`."""
     if config.metrics == "console":
         return Meters(QuietMetrics(ConsoleMetricExporter(), redact), resource)
-    exporter, adapter = official(config.protocol, "metrics")
+    exporter, adapter = official(config.metrics_protocol, "metrics")
     return Meters(QuietMetrics(exporter, redact, adapter), resource)
 
 
 def logger_provider(config: Config, resource: Resource, redact: Callable[[str], str]) -> Loggers:
     """Return a provider that exports log records by OTLP."""
-    exporter, adapter = official(config.protocol, "logs")
+    exporter, adapter = official(config.logs_protocol, "logs")
     return Loggers(QuietLogs(exporter, redact, adapter), resource)
 
 
