@@ -1,11 +1,14 @@
 """`lmspan run`: the program behaves as under `python`, and its children are in its trace."""
 
+import ast
 import os
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from lmspan.instrumentation import LIBRARIES
 from lmspan.launch.command import STARTUP, environment
 from lmspan.traces import store
 from support.processes import run
@@ -109,6 +112,16 @@ def test_a_module_that_is_missing_is_reported_by_python(tmp_path):
     plain, recorded = both("-m", "no.such.module")
     assert recorded == plain
     assert plain[0] == 1
+
+
+def test_the_start_hook_waits_for_each_library_that_can_be_instrumented():
+    """It has a list of its own, because it runs where lmspan may not be installed."""
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse((Path(STARTUP) / "sitecustomize.py").read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "_LIBRARIES"
+    )
+    assert names == ("lmspan", *(library.modules[0] for library in LIBRARIES.values()))
 
 
 @pytest.mark.parametrize("ending", ["", "raise ValueError('of the user')", "raise ImportError('of the user')"])
