@@ -11,8 +11,10 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
 
 from lmspan.export import encoder, encoding, otlp_json, otlp_protobuf
@@ -101,23 +103,69 @@ def test_what_is_kept_for_the_next_span_is_bounded(monkeypatch):
     assert {kind.__name__: len(kept) for kind, kept in encoded._kept.items()} == {"str": 1, "int": 1, "bool": 0}
 
 
-@pytest.mark.parametrize("value", [2**63, -(2**70), "\ud800", object(), {1, 2}])
-def test_the_official_encoder_writes_what_ours_cannot_and_one_line_says_so(value, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (2**63, "OverflowError"),
+        (-(2**70), "OverflowError"),
+        ("\ud800", "UnicodeEncodeError"),
+        (object(), "StopIteration"),
+        ({1, 2}, "StopIteration"),
+    ],
+)
+def test_the_official_encoder_writes_what_ours_cannot_and_one_line_says_so(value, error, caplog, monkeypatch):
     monkeypatch.setattr(encoder, "_reported", set())
     caplog.set_level(logging.INFO, "lmspan.export")
     spans = [span(good=1), span(good=2, bad=value)]
     for _ in range(2):
         assert encoder._for_http(spans).SerializePartialToString() == encode_spans(spans).SerializePartialToString()
         assert encoder._for_grpc(spans) == encode_spans(spans)
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "lmspan.export"]
-    assert line.startswith("lmspan: a batch has a span that only OpenTelemetry's encoder can write (")
-
-
-def test_a_number_of_more_than_64_bits_is_a_text_in_json():
-    ((line, _),) = otlp_json.lines([span(large=2**63)])
-    assert json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] == [
-        {"key": "large", "value": {"stringValue": str(2**63)}}
+    assert [record.getMessage() for record in caplog.records if record.name == "lmspan.export"] == [
+        f"lmspan: a batch has a span that only OpenTelemetry's encoder can write ({error}), which is slower"
     ]
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, complex(1, 2)])
+def test_a_value_that_otlp_cannot_hold_is_a_text_in_json(value):
+    ((line, _),) = otlp_json.lines([span(large=value)])
+    assert json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] == [
+        {"key": "large", "value": {"stringValue": str(value)}}
+    ]
+
+
+def test_a_span_without_ids_has_empty_ones_in_json():
+    ((line, span_ids),) = otlp_json.lines([ReadableSpan("s")])
+    (written,) = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert (written["traceId"], written["spanId"], span_ids) == ("", "", (0,))
+
+
+def test_a_line_has_the_spans_that_fit_and_a_larger_span_has_its_own():
+    spans = [span(number=1, text="x" * size) for size in (0, 0, 0, 5_000, 0)]
+    size = len(otlp_json._span(spans[0]))
+
+    def counts(most):
+        return [len(line.span_ids) for line in otlp_json.lines(spans, most)]
+
+    assert [counts(most) for most in (size - 1, 2 * size - 1, 2 * size, 3 * size, 10**6)] == [
+        [1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1],
+        [2, 1, 1, 1],
+        [3, 1, 1],
+        [5],
+    ]
+
+
+def test_spans_of_one_scope_stay_with_their_resources():
+    scope = InstrumentationScope("scope")
+    context = SpanContext(1, 2, is_remote=False)
+    spans = [
+        ReadableSpan(name, context, resource=Resource({"service.name": name}), instrumentation_scope=scope)
+        for name in ("a", "b", "a")
+    ]
+    assert otlp_protobuf.request(spans) == encode_spans(spans).SerializePartialToString()
+    assert [flat(decoded(line.text)) for line in otlp_json.lines(spans)] == [
+        flat(encode_spans(spans[0::2])), flat(encode_spans(spans[1:2]))
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])

@@ -3,7 +3,7 @@
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.trace import StatusCode
 
 from lmspan.export.local import OpenCalls, with_content
@@ -73,6 +73,18 @@ def test_content_of_an_event_joins_the_event_of_its_name_and_time_alone():
     content.events += [("two", 11, {"text": "of two"}), ("one", 13, {"text": "no event"}), ("one", 11, {"x": "new"})]
     copy = with_content(span, content)
     assert facts(copy)["events"] == [("one", {"x": "new"}, 11), ("one", {"x": 2}, 12), ("two", {"text": "of two"}, 11)]
+
+
+def test_a_copy_counts_what_the_limits_of_the_sdk_have_dropped():
+    limits = SpanLimits(max_span_attributes=1, max_events=1, max_links=1)
+    tracer = TracerProvider(span_limits=limits, shutdown_on_exit=False).get_tracer("t")
+    links = [trace.Link(trace.SpanContext(5, number, is_remote=True)) for number in (6, 7, 8, 9)]
+    span = tracer.start_span("name", attributes={"a": 1, "b": 2}, links=links)
+    for number in range(3):
+        span.add_event(f"{number}")
+    span.end()
+    copy = with_content(span, local(c=3))
+    assert (copy.dropped_attributes, copy.dropped_events, copy.dropped_links) == (1, 2, 3)
 
 
 def test_a_status_stays_where_there_is_no_local_message():

@@ -191,6 +191,17 @@ def test_a_session_may_set_two_timeouts():
         assert (response.status_code, adapter.failure) == (200, None)
 
 
+def test_the_connections_of_a_host_are_bounded_once():
+    with http_receiver() as (endpoint, _):
+        adapter = http.OtlpAdapter()
+        session = http.session(adapter, "traces", {})
+        for _ in range(3):
+            response = session.post(f"{endpoint}/v1/traces", b"")
+        pool = adapter.get_connection_with_tls_context(response.request, verify=True)
+    kinds = [kind for kind in pool.ConnectionCls.__mro__ if vars(kind).get("response_class") is http.BoundedResponse]
+    assert len(kinds) == 1
+
+
 def test_a_cookie_of_an_endpoint_is_not_kept(monkeypatch):
     with answering(answer(set_cookie="a=b")) as (endpoint, served):
         quiet = exporter(monkeypatch, endpoint)
