@@ -42,7 +42,7 @@ def prepare(name: str):
     lm = DummyLM([{"answer": "blue"}] * 1_000_000)
     dspy.configure(lm=lm, disable_history=True)
     predict = dspy.Predict("question -> answer")
-    call = lambda: predict(question="what colour is the sky?")  # noqa: E731
+    call = lambda: predict(question="what colour is the sky?")  # noqa: E731 - as short as what it measures
     if name == "callback":
         dspy.configure(callbacks=[BaseCallback()])
     if name == "raw spans":

@@ -91,7 +91,7 @@ class Totals:
         totals = self._open()
         next(totals._nodes)  # noqa: SLF001 - another of this class
         if call.failed or call.orphan or call.operation in _COUNTS:
-            totals._wait(call)  # noqa: SLF001
+            totals._wait(call)  # noqa: SLF001 - the same
 
     def add_figures(self, figures: Figures) -> None:
         """Add the sums of calls that have run in another process."""
@@ -108,7 +108,7 @@ class Totals:
         self._add_up(_PATIENCE_S)
         self._numbers[sc.TOTAL_NODES] += next(self._nodes)
         if self.outer is not None:
-            self.outer._open()._wait(self)  # noqa: SLF001
+            self.outer._open()._wait(self)  # noqa: SLF001 - another of this class
         return self._attributes(whole=whole)
 
     def _open(self) -> Totals:

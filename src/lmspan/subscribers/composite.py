@@ -69,4 +69,5 @@ def forwarding(composite: Composite, dialect: Dialect, overridden: frozenset[str
     for name, hooks in dialect.hooks.items():
         for hook in hooks:
             if name not in overridden and hook.unless not in overridden:
+                # mypy has no type for a lambda with a default
                 yield BoundHook(name, hook, lambda moment, hook=hook: parts.call(hook, moment))  # type: ignore[misc]

@@ -18,6 +18,7 @@ def duration(seconds: float) -> str:
             value = seconds * factor
             return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 - two digits
     minutes = int(seconds // 60)
+    # 60 minutes are an hour
     return f"{minutes} min {int(seconds % 60)} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
 
 

@@ -116,7 +116,7 @@ class Store:
     def _open_spans(self, trace_id: str = "") -> Opened:
         return open_spans(self.location.directory, trace_id) if self.location.is_journaled else {}
 
-    def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002
+    def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002 - its name
         """Return the traces that a filter selects, the newest first."""
         wanted = filter or Filter()
         with self._refreshed(self.location.fetch(wanted, limit)) as index:
@@ -182,7 +182,7 @@ class Store:
         condition = "traces.trace_id = ? AND spans.span_id = ?"
         return any(True for _ in index.span_rows(condition, (span.trace_id, span.span_id)))
 
-    def statistics(self, by: str = "model", filter: Filter | None = None) -> Table[Statistic]:  # noqa: A002
+    def statistics(self, by: str = "model", filter: Filter | None = None) -> Table[Statistic]:  # noqa: A002 - its name
         """Return statistics over the ended spans of the traces that a filter selects.
 
         Raises:
@@ -190,7 +190,7 @@ class Store:
         """
         return Table(Statistic, statistics(self.rows(filter), by))
 
-    def rows(self, filter: Filter | None = None) -> Sequence[Row]:  # noqa: A002
+    def rows(self, filter: Filter | None = None) -> Sequence[Row]:  # noqa: A002 - its name
         """Return the facts of the ended spans of the traces that a filter selects, trace by trace."""
         wanted = filter or Filter()
         with self._refreshed(self.location.fetch(wanted, None)) as index:
@@ -211,7 +211,7 @@ class Store:
         """Return the newest trace. Raises TraceFileError if there is none."""
         return self.find("last")
 
-    def each(self, filter: Filter | None = None, *, limit: int | None = None) -> Iterator[Trace]:  # noqa: A002
+    def each(self, filter: Filter | None = None, *, limit: int | None = None) -> Iterator[Trace]:  # noqa: A002 - its name
         """Yield the whole traces that a filter selects, the newest first."""
         for summary in self.list(filter, limit=limit):
             with self._refreshed() as index:
