@@ -44,9 +44,9 @@ def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
         status=_enumerated(status.get("code")),
         message=_text(status.get("message")),
         attributes=_attributes(span.get("attributes")),
-        events=tuple(_event(each) for each in span.get("events") or ()),
+        events=tuple(map(_event, span.get("events") or ())),
         service=service,
-        links=tuple(_link(each) for each in span.get("links") or ()),
+        links=tuple(map(_link, span.get("links") or ())),
         state=State.ENDED if end else State.NOT_ENDED,
         has_remote_parent=bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
         dropped_events=max(_integer(span.get("droppedEventsCount") or 0), 0),
@@ -94,6 +94,8 @@ def _time(value: Any) -> int:
 
 def _enumerated(value: Any) -> int:
     """Return the number of an enumeration; OTLP JSON may also spell its name (SPAN_KIND_CLIENT, STATUS_CODE_ERROR)."""
+    if type(value) is int:
+        return value
     if isinstance(value, str) and not value.isdecimal():
         names = ("UNSET", "OK", "ERROR") if value.startswith("STATUS") else ("", "INTERNAL", "SERVER", "CLIENT")
         return next((index for index, name in enumerate(names) if name and value.endswith(name)), 0)

@@ -114,8 +114,9 @@ def _name(span: StoredSpan) -> str:
 
 def _short(text: str) -> str:
     """Return a name that a database can keep: short, without halves of surrogate pairs."""
-    short = text[:_LONGEST]
-    return short if short.isascii() else short.encode("utf-8", "replace").decode()
+    if len(text) <= _LONGEST and text.isascii():  # nearly all of them
+        return text
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 def _tokens(value: int | None) -> int | None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ERROR: Final = 2
 
-_TYPES: Final = {name: meaning.type for name, meaning in sc.ATTRIBUTES.items()}
 _HAS_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
     sc.STRING: lambda value: isinstance(value, str),
     sc.JSON: lambda value: isinstance(value, str),
@@ -30,6 +29,7 @@ _HAS_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
     sc.INTS: lambda value: isinstance(value, list) and all(type(each) is int for each in value),
     sc.SCALAR: lambda value: isinstance(value, str | int | float),
 }
+_CHECKS: Final = {name: _HAS_TYPE[meaning.type] for name, meaning in sc.ATTRIBUTES.items()}
 _OPENINFERENCE: Final = {
     "LLM": Operation.LM,
     "EMBEDDING": Operation.EMBEDDING,
@@ -47,12 +47,13 @@ MODEL_CALLS: Final = (Operation.LM, Operation.EMBEDDING)
 """The operations that a model answers."""
 
 
-def _well_typed(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _well_typed(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that have the type of their name; a name of another library may have any type."""
-    return {name: value for name, value in attributes.items() if name not in _TYPES or _HAS_TYPE[_TYPES[name]](value)}
+    wrong = [name for name, value in attributes.items() if name in _CHECKS and not _CHECKS[name](value)]
+    return {name: value for name, value in attributes.items() if name not in wrong} if wrong else attributes
 
 
-def _with_aliases(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_aliases(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of another instrumentation, with the conventions' names beside its own."""
     if sc.SOURCE in attributes:
         return attributes
@@ -138,9 +139,9 @@ class StoredSpan:
     @cached_property
     def operation(self) -> Operation | None:
         """The operation that its attributes or its name state, also in the words of other instrumentations."""
-        named = OPERATIONS.get(str(self.facts.get(sc.OPERATION_NAME)))
-        kind = _kind_of_others(self.facts) if sc.SOURCE not in self.facts else None
-        return named or OPERATION_OF_WORD.get(self.name.partition(" ")[0]) or kind
+        facts = self.facts
+        named = OPERATIONS.get(facts.get(sc.OPERATION_NAME, "")) or OPERATION_OF_WORD.get(self.name.partition(" ")[0])
+        return named if named is not None or sc.SOURCE in facts else _kind_of_others(facts)
 
     @property
     def is_outermost(self) -> bool:
