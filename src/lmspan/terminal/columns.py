@@ -118,7 +118,7 @@ class Lines:
             blank = " " * (width - content.width)
             plain += blank if self._columns[index].right else ""
             for piece, style in content.pieces:
-                if not style:
+                if not style or not piece:
                     plain += piece
                     continue
                 if plain:

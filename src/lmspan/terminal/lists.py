@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from lmspan.traces.store import Summary
 
 _TRACES: Final = (
-    Column("#", right=True), Column("trace"), Column("started"), Column("service", cut=True, optional=2),
-    Column("root and input", cut=True), Column("time", right=True), Column("LM", right=True, optional=1),
-    Column("tokens", right=True), Column("cost", right=True), Column("score"), Column(""),
+    Column("#", right=True), Column("trace", optional=4), Column("started", optional=3),
+    Column("service", cut=True, optional=6, least=8), Column("root and input", cut=True, least=16),
+    Column("time", right=True), Column("LM", right=True, optional=5), Column("tokens", right=True, optional=2),
+    Column("cost", right=True, optional=1), Column("result"),
 )  # fmt: skip
 _STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
 _USUAL: Final = ("invoke_workflow", "invoke_agent", "module")
@@ -52,8 +53,7 @@ def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
             tokens(summary.input_tokens, summary.output_tokens) if summary.input_tokens or summary.output_tokens else ""
         ),
         text("" if summary.cost is None else money(summary.cost)),
-        text(_score(summary), "green"),
-        _outcome(summary),
+        _result(summary),
     )
 
 
@@ -70,16 +70,13 @@ def _score(summary: Summary) -> str:
     return first + number(summary.score)
 
 
-def _outcome(summary: Summary) -> Cell:
-    return cell(*(
-        piece
-        for piece in (
-            (_STATES[summary.state], "yellow"),
-            (" " if summary.failed and summary.state is not State.ENDED else "", ""),
-            (f"{summary.failed} failed" if summary.failed else "", "red"),
-        )
-        if piece[0]
-    ))  # fmt: skip
+def _result(summary: Summary) -> Cell:
+    """Return the score, the state and the failures of a trace, as far as it has them."""
+    failed = f"{summary.failed} failed" if summary.failed else ""
+    shown = [
+        piece for piece in ((_score(summary), "green"), (_STATES[summary.state], "yellow"), (failed, "red")) if piece[0]
+    ]
+    return cell(*shown[:1], *(each for piece in shown[1:] for each in (("  ", ""), piece)))
 
 
 def statistics_table(statistics: Sequence[Statistic], by: str) -> RenderableType:

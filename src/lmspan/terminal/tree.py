@@ -77,7 +77,7 @@ def _hint(trace: Trace, rows: Sequence[TreeRow], view: View) -> list[Text]:
     hidden = len(trace.spans) - sum(len(row.spans) for row in rows)
     if not hidden or view.only or view.errors or view.depth is not None:
         return []
-    return [Text(f"{count(hidden, 'span')} not shown; lmspan show --full shows all", style="dim")]
+    return [Text(f"{count(hidden, 'span')} not shown; --full shows all", style="dim")]
 
 
 class _Tree:

@@ -187,8 +187,14 @@ def readable(value: Any) -> str:
 
 
 def first_words(span: StoredSpan) -> str:
-    """Return the beginning of a span's inputs, without the names of fields."""
-    return " ".join(" ".join(text[:_WORDS] for _, text in fields(inputs_of(span))).split())[:_WORDS]
+    """Return the beginning of a span's inputs, without the names of fields.
+
+    A list or an object is left out, unless the inputs have nothing else.
+    """
+    inputs = inputs_of(span)
+    if type(inputs) is dict:
+        inputs = {name: value for name, value in inputs.items() if type(value) not in (dict, list)} or inputs
+    return " ".join(" ".join(text[:_WORDS] for _, text in fields(inputs)).split())[:_WORDS]
 
 
 def texts_of(span: StoredSpan) -> list[str]:

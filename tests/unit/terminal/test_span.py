@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from rich.console import Console
 
 from lmspan import semconv as sc
@@ -168,6 +169,27 @@ def test_a_list_fits_80_columns_with_whole_figures(tmp_path):
     wide = printed(trace_list(Store(tmp_path).list()), 200)
     assert "a-service" in wide[2]
     assert "Where is good tea in a city as large as this one?" in wide[2]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_list_names_its_traces_and_cuts_no_figure_at_any_width(width, tmp_path):
+    chat = {"gen_ai.usage.input_tokens": 11266, "gen_ai.usage.output_tokens": 777, "lmspan.cost.amount": 0.002156}
+    scores = {"lmspan.optimizer.first_score": 1 / 3, "lmspan.optimizer.best_score": 1 / 3}
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("1", "", "optimize MIPROv2", 0, 80, "ab", scores),
+        otlp("1", "", "execute_tool find", 90, 91, "cd", status=2),
+        otlp("1", "", "chat gpt-4o-mini", 100, 101, "ef", chat),
+        service="lmspan-demo",
+    )
+    titles, last, middle, first = printed(trace_list(Store(tmp_path).list()), width)
+    assert ("optimize MIPROv2" if width > 40 else "optimize M") in first
+    assert "1 min 20 s" in first
+    assert first.endswith("0.3333 → 0.3333")
+    assert middle.endswith("1 failed")
+    assert ("cost" in titles, "tokens" in titles) == (width > 40, width > 60)
+    assert ("$0.002156" in last, "11266 → 777" in last) == (width > 40, width > 60)
+    assert ("lmspan-de" in first) is (width == 120)
 
 
 def test_statistics_leave_out_columns_before_they_cut_figures(tmp_path):

@@ -86,7 +86,7 @@ def test_adapter_phases_are_hidden_unless_they_fail_or_all_is_shown():
     ]
     assert rows(spans) == ["module M", "├─ chat m", "└─ parse ChatAdapter"]
     assert rows(spans, full=True)[1] == "├─ format ChatAdapter"
-    assert "1 span not shown; lmspan show --full shows all" in shown(spans)
+    assert "1 span not shown; --full shows all" in shown(spans)
     assert "not shown" not in shown(spans, view=View(full=True))
 
 

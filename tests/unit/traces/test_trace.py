@@ -295,6 +295,9 @@ def test_a_medium_is_a_short_phrase(part, phrase, name):
          {"q": "a  b", "n": 1}, {"a": [1]}, "a b 1"),
         ({sc.TOOL_CALL_ARGUMENTS: '{"x": 1}', sc.TOOL_CALL_RESULT: '{"result": "ok"}'}, {"x": 1}, "ok", "1"),
         ({"input.value": "plain", "output.value": "{broken"}, "plain", "{broken", "plain"),
+        ({"input.value": '{"program": "Rag", "predictors": {"self": {"demos": 0}}, "trainset": 3}'},
+         {"program": "Rag", "predictors": {"self": {"demos": 0}}, "trainset": 3}, None, "Rag 3"),
+        ({"input.value": '{"passages": ["a", "b"]}'}, {"passages": ["a", "b"]}, None, '["a", "b"]'),
         ({}, None, None, ""),
     ],
 )  # fmt: skip
