@@ -90,7 +90,7 @@ def _groups(trace: Trace, parent: str, view: View, failing: set[str] | None) -> 
         return [[span] for span in children if span.span_id in failing]
     if view.full:
         return [[span] for span in children]
-    shown = [span for span in children if not is_hidden(span) or not parent]
+    shown = [span for span in children if not is_hidden(span)] or ([] if parent else children)
     groups: list[Sequence[StoredSpan]] = []
     for _, each in groupby(shown, key=_repetition):
         same = list(each)

@@ -49,7 +49,7 @@ def render(trace: Trace, *, content: bool = True, view: View | None = None) -> R
     if trace.failures:
         parts.append(failure_list(trace.failures))
     if content and not shown.only and not shown.errors:
-        parts.append(_content_of(trace.roots))
+        parts.append(_content_of([span for span in trace.roots if span.is_outermost] or trace.roots))
     return Group(*parts)
 
 

@@ -213,6 +213,21 @@ def test_a_trace_that_runs_or_was_killed_says_so():
     assert "optimize MIPROv2 not ended" in shown(killed)
 
 
+def test_while_a_trace_runs_spans_whose_parent_is_not_stored_yet_do_not_pose_as_its_root():
+    inputs = {"lmspan.operation.inputs": '{"question": "one of many"}'}
+    spans = [
+        span("1", "", "optimize MIPROv2", state=State.RUNNING, attributes={"lmspan.operation.inputs": '{"n": 5}'}),
+        span("3", "2", "chat m", attributes=inputs),
+        span("4", "2", "format ChatAdapter", attributes=inputs),
+    ]
+    text = shown(spans)
+    assert "inputs  n: 5" in text
+    assert "chat m" in text
+    assert ("one of many" in text, "format" in text) == (False, False)
+    assert "one of many" in shown(spans[1:2])
+    assert "format ChatAdapter" in shown(spans[2:])
+
+
 def test_content_of_the_root_is_shown_cut_with_its_length():
     attributes = {"lmspan.module.inputs": '{"question": "' + "long " * 200 + '"}'}
     text = shown([span("1", attributes=attributes)])
