@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lmspan.cli import reading
 from lmspan.terminal.lists import statistic_json, statistics_table
-from lmspan.traces.statistics import KINDS
+from lmspan.traces.statistics import KINDS, statistics
 
 _DEFAULT: Final = ("model", "module", "tool", "session")
 
@@ -33,7 +33,8 @@ def stats(
     store = reading.store_of(reading.one_place(which if is_path else None, place))
     trace = store.find(which).trace_id if which is not None and not is_path else None
     wanted = reading.wanted(options, trace=trace)
-    tables = {kind: store.statistics(kind, wanted) for kind in ((by,) if by else _DEFAULT)}
+    rows = store.rows(wanted)
+    tables = {kind: statistics(rows, kind) for kind in ((by,) if by else _DEFAULT)}
     if as_json:
         for kind, table in tables.items():
             for each in table:

@@ -142,7 +142,10 @@ def _add_all(groups: dict[K, _Group], rows: Iterable[Row], by: str, group_of: Ca
 def _add_calls(
     groups: dict[K, _Group], trace: Sequence[Row], key_of: Callable[[Row], str], group_of: Callable[[str, Row], K]
 ) -> None:
-    sums = figures.below(trace)
+    calls = [row for row in trace if key_of(row)]
+    if not calls:
+        return
+    sums = {} if all(row.is_model_call for row in calls) else figures.below(trace)
     by_id = {row.span_id: row for row in trace}
     above: dict[str, frozenset[str]] = {}
     for row in trace:
@@ -170,9 +173,9 @@ def _add_run(
 ) -> None:
     """Add a trace to the group of its first span that has a key, and model calls with another key to theirs."""
     first = next((key_of(row) for row in trace if key_of(row)), "")
-    failures = figures.failures({row.span_id: row for row in trace})
     if not first:
         return
+    failures = figures.failures({row.span_id: row for row in trace})
     group = groups.setdefault(group_of(first, trace[0]), _Group())
     _add(group, trace[0])
     for row in trace:
