@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lmspan.traces.statistics import Statistic
-    from lmspan.traces.store import Summary
+    from lmspan.traces.summaries import Summary
 
 _TRACES: Final = (
     Column("#", right=True), Column("trace", optional=4), Column("started", optional=3),

@@ -21,7 +21,8 @@ from lmspan.traces.filters import Filter
 from lmspan.traces.optimizers import Candidate, OptimizerRun
 from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
 from lmspan.traces.statistics import Statistic
-from lmspan.traces.store import Store, Summary
+from lmspan.traces.store import Store
+from lmspan.traces.summaries import Summary
 from lmspan.traces.table import Table
 from lmspan.traces.trace import Failure, Trace
 

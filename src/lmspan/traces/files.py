@@ -148,6 +148,11 @@ class Troubles:
         return [f"{self._path}: {self.count} lines cannot be read; the first is {self.first}"]
 
 
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """Return the device and the number of a file; SQLite has signed integers of 64 bits."""
+    return status.st_dev & (2**63 - 1), status.st_ino & (2**63 - 1)
+
+
 def newest_first(paths: Iterable[Path]) -> list[Path]:
     """Return files in the order of their last writes; a file that another process has just removed comes last."""
     return sorted(paths, key=write_time, reverse=True)

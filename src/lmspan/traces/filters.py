@@ -6,10 +6,15 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from lmspan.errors import LmspanError
 from lmspan.lifecycle import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmspan.traces.rows import Row
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
@@ -94,6 +99,31 @@ class Filter:
             (_has_span("session = ? OR user = ?"), self.session),
             (_has_span(f"instr(lower({_MODEL}), ?)"), self.model.lower() if self.model else None),
         ]
+
+    def is_in_time(self, start: int, end: int) -> bool:
+        """Return whether the filter selects a trace of this start and end."""
+        slow, since, until = nanoseconds(self.slow), moment(self.since), moment(self.until)
+        return (
+            (slow is None or end - start >= slow)
+            and (since is None or start >= since)
+            and (until is None or start < until)
+        )
+
+    def matches(self, rows: Sequence[Row], text: str) -> bool:
+        """Return whether spans have the properties, except those of time; `text` is all of their text."""
+        found = text.lower()
+        return all((
+            not self.failed,
+            self.service is None or any(row.service == self.service for row in rows),
+            self.name is None or any(self.name.lower() in row.name.lower() for row in rows),
+            self.root is None or any(self.root == row.name for row in rows if not row.parent_id),
+            self.module is None or any(self.module == row.module for row in rows),
+            self.agent is None or any(self.agent == row.module and row.operation == Operation.AGENT for row in rows),
+            self.tool is None or any(self.tool == row.tool for row in rows),
+            self.session is None or any(self.session in (row.session, row.user) for row in rows),
+            self.model is None or any(self.model.lower() in row.model.lower() for row in rows),
+            all(word in found for word in (self.text or "").lower().split()),
+        ))  # fmt: skip
 
     def of_spans(self) -> list[Filter]:
         """Return a filter for each property that a single span gives to a trace, and for each word of the text."""

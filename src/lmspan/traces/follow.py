@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmspan.directories import CURRENT_NAME
 from lmspan.errors import TraceFileError
-from lmspan.traces.files import open_file, pieces, spans_in
-from lmspan.traces.index import identity
+from lmspan.traces.files import identity, open_file, pieces, spans_in
 from lmspan.traces.journal import open_spans
 from lmspan.traces.spans import State, StoredSpan
 

@@ -1,11 +1,5 @@
 """An index of trace files in SQLite, beside the files: a cache that any reader makes, extends and may remove.
 
-    files       one row a file, with the number of bytes that are indexed
-    traces      one row a trace, computed from its spans: what a list shows and is filtered by
-    chunks      which lines of which file hold spans of a trace
-    spans       one row a span
-    words_N     the words of file N, for searching in full text; a row for each chunk, without the text itself
-
 A reader first adds what programs have written since. Files only grow, are renamed, or vanish, so the index of a file
 continues at the last byte; for a file that has changed otherwise, or whose format this version does not know, it is
 made again. Several readers can do this at once: SQLite lets one of them write. Writers of traces do not use the index.
@@ -18,16 +12,16 @@ import math
 import os
 import sqlite3
 import time
-import zlib
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.errors import TraceFileError
+from lmspan.traces import database
 from lmspan.traces.content import first_words, texts_of
-from lmspan.traces.figures import failures
-from lmspan.traces.files import Piece, Troubles, open_file, pieces, read_chunk, spans_in, storable
+from lmspan.traces.files import Piece, Troubles, identity, open_file, pieces, read_chunk, spans_in, storable
 from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
+from lmspan.traces.summaries import sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,52 +31,9 @@ if TYPE_CHECKING:
     from lmspan.traces.spans import StoredSpan
 
 INDEX_NAME: Final = "index.sqlite"
-_BUSY_S: Final = 5.0
 _COMMIT_BYTES: Final = 32_000_000  # a commit lets other readers see what is indexed so far
 _LONGEST_TEXT: Final = 200_000  # characters of one text that can be searched
 _HEAD: Final = 4096  # bytes by which a file is recognised
-_SCHEMA: Final = f"""
-CREATE TABLE files (id INTEGER PRIMARY KEY, device INTEGER, inode INTEGER, name TEXT, head TEXT, indexed INTEGER,
-    lines INTEGER, unreadable INTEGER, trouble TEXT);
-CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id TEXT UNIQUE, start INTEGER, end INTEGER, service TEXT, name TEXT,
-    words TEXT, whole INTEGER, spans INTEGER, lm_calls INTEGER, input_tokens INTEGER, output_tokens INTEGER, cost REAL,
-    score REAL, first_score REAL, root_failed INTEGER, failed INTEGER, recovered INTEGER, session TEXT);
-CREATE INDEX traces_by_start ON traces (start);
-CREATE INDEX traces_to_sum_up ON traces (id) WHERE spans IS NULL;
-CREATE TABLE chunks (id INTEGER PRIMARY KEY, trace INTEGER, file INTEGER, offset INTEGER, length INTEGER);
-CREATE INDEX chunks_by_trace ON chunks (trace);
-CREATE INDEX chunks_by_file ON chunks (file);
-CREATE TABLE spans (trace INTEGER, {", ".join(Row._fields[1:])}, file INTEGER,
-    PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
-"""
-_VERSION: Final = zlib.crc32(_SCHEMA.encode()) >> 1  # an index with other tables is made again
-_SUM_UP: Final = """
-UPDATE traces SET (name, service, score, first_score, root_failed, whole) = (
-    SELECT name, service, score, first_score, failed, parent_id = '' OR has_remote_parent FROM spans
-    WHERE trace = traces.id ORDER BY parent_id <> '' AND NOT has_remote_parent, start LIMIT 1),
-(start, end, spans, lm_calls, input_tokens, output_tokens, cost, session, failed, recovered) = (
-    SELECT min(start), max(start + duration), count(*), total(is_model_call), total(input_tokens * is_model_call),
-        total(output_tokens * is_model_call), sum(cost * is_model_call), max(session), 0, 0
-    FROM spans WHERE trace = traces.id)
-WHERE spans IS NULL
-"""
-_IS_PART: Final = """
-UPDATE spans SET is_model_call = 0 WHERE is_model_call AND trace IN (SELECT id FROM traces WHERE spans IS NULL) AND {}
-"""
-_USAGE: Final = "coalesce({0}.input_tokens, {0}.output_tokens, {0}.cost, nullif({0}.cache_hit, 0)) IS {1}NULL"
-_EACH_CALL_ONCE: Final = (
-    # as `figures.each_call_once` does it; the second one looks for no children, which would take quadratic time
-    _IS_PART.format(f"""EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = spans.trace AND other.is_model_call
-        AND other.span_id <> spans.span_id AND other.span_id = spans.parent_id
-        AND {_USAGE.format("other", "NOT ")})"""),
-    _IS_PART.format(f"""{_USAGE.format("spans", "")} AND (trace, span_id) IN (
-        SELECT trace, parent_id FROM spans AS other WHERE other.is_model_call AND other.span_id <> other.parent_id
-        AND trace IN (SELECT id FROM traces WHERE spans IS NULL))"""),
-)
-_WITH_FAILURES: Final = """
-SELECT id FROM traces WHERE spans IS NULL
-    AND EXISTS (SELECT 1 FROM spans WHERE trace = traces.id AND failed)
-"""
 
 
 class Chunk(NamedTuple):
@@ -109,7 +60,7 @@ class Index:
         self.troubles: list[str] = []
 
     def _opened(self) -> sqlite3.Connection:
-        return _opened(self._directory / INDEX_NAME) if self._beside else _temporary()
+        return database.opened(self._directory / INDEX_NAME) if self._beside else database.temporary()
 
     def close(self) -> None:
         """Close the database."""
@@ -136,7 +87,7 @@ class Index:
                 self.troubles.append("another process makes the index; the newest traces may be missing")
             else:  # the disk is full, or fails
                 self.close()
-                self._database = _temporary()
+                self._database = database.temporary()
                 self._refresh()
         except sqlite3.DatabaseError:
             self.discard()
@@ -148,7 +99,7 @@ class Index:
         """Close a broken database and remove it."""
         self.close()
         if self._beside:
-            remove(self._directory / INDEX_NAME)
+            database.remove(self._directory / INDEX_NAME)
 
     def _refresh(self) -> None:
         known = {(device, inode): (file, indexed) for file, device, inode, indexed in self.rows(
@@ -170,7 +121,7 @@ class Index:
                 self._extend(path)
         if self.rows("SELECT 1 FROM traces WHERE spans IS NULL LIMIT 1").fetchone():
             with self._writing():
-                self._sum_up()
+                sum_up(self)
 
     def _files(self) -> Iterator[Path]:
         for pattern in self._patterns:
@@ -294,31 +245,6 @@ class Index:
                 opened.seek(offset)
                 self._add_rows(trace, read_chunk(opened.read(length), trace_id), file)
 
-    def _sum_up(self) -> None:
-        """Compute the rows of traces whose spans have changed."""
-        self.rows(
-            "DELETE FROM traces WHERE spans IS NULL AND NOT EXISTS (SELECT 1 FROM chunks WHERE trace = traces.id)"
-        )
-        for statement in _EACH_CALL_ONCE:
-            self.rows(statement)
-        failing = self.rows(_WITH_FAILURES).fetchall()
-        self.rows(_SUM_UP)
-        for (trace,) in failing:
-            self.rows("UPDATE traces SET recovered = ?, failed = ? WHERE id = ?", (*self._failures(trace), trace))
-
-    def _failures(self, trace: int) -> tuple[int, int]:
-        """Return the numbers of failures in a trace that were recovered, and that were not."""
-        rows = {row.span_id: row for row in self.span_rows("spans.trace = ? AND spans.failed", (trace,))}
-        if not rows:
-            return 0, 0
-        above = {row.parent_id for row in rows.values()} - rows.keys() - {""}
-        for span_id in above:
-            rows.update(
-                (row.span_id, row) for row in self.span_rows("spans.trace = ? AND spans.span_id = ?", (trace, span_id))
-            )
-        kinds = list(failures(rows).values())
-        return sum(kinds), len(kinds) - sum(kinds)
-
     def span_rows(self, condition: str, values: Iterable[Any] = (), order: str = "") -> Iterator[Row]:
         """Yield the rows of spans; `condition` and `order` are SQL on the tables `spans` and `traces`."""
         columns = ", ".join(f"spans.{name}" for name in Row._fields[1:])
@@ -359,68 +285,6 @@ class Index:
         return traces
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open an index beside the files; make it again if it is of another version or broken; else a temporary one."""
-    for _ in range(2):
-        try:
-            if path.is_symlink():  # it could lead to a file of another program
-                break
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            return _prepared(_connected(path, timeout=_BUSY_S))
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                break
-            remove(path)
-        except sqlite3.DatabaseError:
-            remove(path)
-        except OSError:
-            break
-    return _temporary()
-
-
-def _temporary() -> sqlite3.Connection:
-    return _prepared(_connected(""))  # SQLite keeps it in a file that it removes
-
-
-def _connected(path: Path | str, timeout: float = 0.0) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-
-
-def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a database with the tables of this version."""
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = OFF")  # a broken cache is made again
-        database.execute("PRAGMA cache_size = -16000")
-        if _version(database) == 0:
-            with suppress(sqlite3.OperationalError):  # another process was faster
-                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-        _check(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _check(database: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError for a database of another version."""
-    if _version(database) != _VERSION:
-        raise sqlite3.DatabaseError("of another version")
-
-
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
-
-
-def remove(path: Path) -> None:
-    """Remove an index."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(OSError):
-            path.with_name(path.name + suffix).unlink()
-
-
 def _by_trace(spans: Iterable[StoredSpan]) -> dict[str, list[StoredSpan]]:
     traces: dict[str, list[StoredSpan]] = {}
     for span in spans:
@@ -437,11 +301,6 @@ def _with_status(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]
     for path in paths:
         with suppress(OSError):
             yield path, path.stat()
-
-
-def identity(status: os.stat_result) -> tuple[int, int]:
-    """Return the device and the number of a file; SQLite has signed integers of 64 bits."""
-    return status.st_dev & (2**63 - 1), status.st_ino & (2**63 - 1)
 
 
 def _size(path: Path) -> int:

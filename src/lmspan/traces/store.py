@@ -7,23 +7,21 @@ import os
 import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import TraceFileError
-from lmspan.lifecycle import Operation
-from lmspan.traces.content import first_words, texts_of
-from lmspan.traces.files import Troubles, newest_first, open_file, pieces, read_chunk, spans_in
-from lmspan.traces.filters import Filter, moment, nanoseconds
-from lmspan.traces.index import Index, identity
+from lmspan.traces.content import texts_of
+from lmspan.traces.files import Troubles, identity, newest_first, open_file, pieces, read_chunk, spans_in
+from lmspan.traces.filters import Filter
+from lmspan.traces.index import Index
 from lmspan.traces.journal import open_spans
 from lmspan.traces.locations import ANY, Location, location_of
 from lmspan.traces.otlp import spans_of
 from lmspan.traces.rows import row_of
-from lmspan.traces.spans import State, StoredSpan
 from lmspan.traces.statistics import Statistic, statistics
+from lmspan.traces.summaries import COLUMNS, Summary, row_of_open, summary_of
 from lmspan.traces.table import Table
 from lmspan.traces.trace import Trace
 
@@ -33,8 +31,11 @@ if TYPE_CHECKING:
 
     from lmspan.traces.index import Chunk
     from lmspan.traces.rows import Row
+    from lmspan.traces.spans import StoredSpan
 
     Opened = Mapping[str, Sequence[StoredSpan]]
+
+__all__ = ["Store", "Summary", "is_place", "read_file", "read_requests", "traces_of"]
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _NUMBER: Final = re.compile(r"[1-9]\d{0,2}")
@@ -42,39 +43,6 @@ _BACK: Final = re.compile(r"last(?:~(\d{1,9}))?")
 _ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
 _NUMBERED: Final = 999
 _ATTEMPTS: Final = 3
-_COLUMNS: Final = (
-    "trace_id, start, end, service, name, words, whole, spans, lm_calls, input_tokens, output_tokens, cost, failed,"
-    " recovered, root_failed, session, score, first_score"
-)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One trace of a list.
-
-    `number` is its place among all traces, the newest being 1, up to 999. `words` are the first words of the root's
-    input. `score` and `first_score` are the root's, if it is an evaluation or an optimizer run. `failed` counts the
-    failures from which no operation above them recovered.
-    """
-
-    number: int | None
-    trace_id: str
-    start: datetime
-    service: str
-    name: str
-    words: str
-    duration_s: float
-    state: State
-    spans: int
-    lm_calls: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    failed: int
-    recovered: int
-    session: str
-    score: float | None
-    first_score: float | None
 
 
 class Store:
@@ -124,10 +92,10 @@ class Store:
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
             selected = self._selected(index, wanted, enough)
-            rows = [_summary(row, running, numbers) for row in selected if row[0] not in running]
+            rows = [summary_of(row, running, numbers) for row in selected if row[0] not in running]
             for trace_id, spans in running.items():
                 ended = next(iter(self._selected(index, Filter(trace=trace_id), 1)), None)
-                summary = _summary(ended or _row_of_open(trace_id, spans), running, numbers)
+                summary = summary_of(ended or row_of_open(trace_id, spans), running, numbers)
                 if self._selects(index, wanted, spans, trace_id):
                     rows.append(summary)
         rows.sort(key=lambda summary: summary.start, reverse=True)
@@ -141,7 +109,7 @@ class Store:
     def _selected(self, index: Index, wanted: Filter, limit: int | None) -> Iterable[Any]:
         conditions, values = _conditions(index, wanted)
         where = " AND ".join(["spans > 0", *conditions])
-        statement = f"SELECT {_COLUMNS} FROM traces WHERE {where} ORDER BY start DESC, trace_id LIMIT ?"
+        statement = f"SELECT {COLUMNS} FROM traces WHERE {where} ORDER BY start DESC, trace_id LIMIT ?"
         return index.rows(statement, [*values, -1 if limit is None else limit])
 
     def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:
@@ -149,10 +117,12 @@ class Store:
         start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
         for row in index.rows("SELECT start, end FROM traces WHERE trace_id = ? AND spans > 0", (trace_id,)):
             start, end = min(start, row[0]), max(end, row[1])
-        if wanted.trace not in (None, trace_id) or not _is_in_time(wanted, start, end):
+        if wanted.trace not in (None, trace_id) or not wanted.is_in_time(start, end):
             return False
+        rows = [row_of(span) for span in spans]
+        texts = "\n".join(text for span in spans for text in texts_of(span)) if wanted.text else ""
         return all(
-            _matches(spans, each) or any(True for _ in self._selected(index, replace(each, trace=trace_id), 1))
+            each.matches(rows, texts) or any(True for _ in self._selected(index, replace(each, trace=trace_id), 1))
             for each in wanted.of_spans()
         )
 
@@ -289,77 +259,6 @@ def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:
         conditions.append("traces.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(index.containing(word))))
     return conditions, values
-
-
-def _summary(row: Sequence[Any], running: Opened, numbers: Mapping[str, int]) -> Summary:
-    """Return the row of a list; a root that has not ended is described by its journal."""
-    (trace_id, start, end, service, name, words, whole, spans, lm_calls, input_tokens, output_tokens, cost, failed,
-     recovered, root_failed, session, score, first_score) = row  # fmt: skip
-    opened = running.get(trace_id, [])
-    root = next((span for span in opened if not span.parent_id), None)
-    begin = min(start, *(span.start_unix_nano for span in opened)) if opened else start
-    finish = max(end, *(span.end_unix_nano for span in opened)) if opened else end
-    state = State.ENDED if whole and not opened else State.NOT_ENDED
-    return Summary(
-        number=numbers.get(trace_id),
-        trace_id=trace_id,
-        start=_local_time(begin),
-        service=root.service if root is not None else service or "",
-        name=root.name if root is not None else name or "",
-        words=first_words(root) if root is not None else words or "",
-        duration_s=max(finish - begin, 0) / 1e9,
-        state=State.RUNNING if any(span.state is State.RUNNING for span in opened) else state,
-        spans=spans + len(opened),
-        lm_calls=int(lm_calls),
-        input_tokens=int(input_tokens),
-        output_tokens=int(output_tokens),
-        cost=cost,
-        failed=failed or int(bool(root_failed) and not recovered),
-        recovered=recovered,
-        session=session or "",
-        score=score if whole else None,
-        first_score=first_score if whole else None,
-    )
-
-
-def _row_of_open(trace_id: str, spans: Sequence[StoredSpan]) -> Sequence[Any]:
-    """Return the row of a trace of which no operation has ended."""
-    start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
-    return (trace_id, start, end, spans[0].service, spans[0].name, first_words(spans[0]), False, 0, 0, 0, 0, None, 0, 0,
-            False, "", None, None)  # fmt: skip
-
-
-def _is_in_time(wanted: Filter, start: int, end: int) -> bool:
-    """Return whether a filter selects a trace of this start and end."""
-    slow, since, until = nanoseconds(wanted.slow), moment(wanted.since), moment(wanted.until)
-    return (
-        (slow is None or end - start >= slow) and (since is None or start >= since) and (until is None or start < until)
-    )
-
-
-def _matches(spans: Sequence[StoredSpan], wanted: Filter) -> bool:
-    """Return whether open spans have the properties of a filter, except those of time."""
-    texts = " ".join(text.lower() for span in spans for text in texts_of(span)) if wanted.text else ""
-    rows = [row_of(span) for span in spans]
-    return all((
-        not wanted.failed,
-        wanted.service is None or any(row.service == wanted.service for row in rows),
-        wanted.name is None or any(wanted.name.lower() in row.name.lower() for row in rows),
-        wanted.root is None or any(wanted.root == row.name for row in rows if not row.parent_id),
-        wanted.module is None or any(wanted.module == row.module for row in rows),
-        wanted.agent is None or any(wanted.agent == row.module and row.operation == Operation.AGENT for row in rows),
-        wanted.tool is None or any(wanted.tool == row.tool for row in rows),
-        wanted.session is None or any(wanted.session in (row.session, row.user) for row in rows),
-        wanted.model is None or any(wanted.model.lower() in row.model.lower() for row in rows),
-        all(word in texts for word in wanted.text.lower().split()) if wanted.text else True,
-    ))  # fmt: skip
-
-
-def _local_time(time_unix_nano: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(time_unix_nano / 1e9).astimezone()
-    except (OverflowError, ValueError, OSError):  # a time that no calendar has
-        return datetime.fromtimestamp(0).astimezone()
 
 
 def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from lmspan import traces
 from lmspan.errors import LmspanError, TraceFileError
-from lmspan.traces import Filter, State, Store, store
+from lmspan.traces import Filter, State, Store, database, store
 from lmspan.traces import index as index_module
 from lmspan.traces.statistics import KINDS
 from support.stored import line, otlp, write
@@ -299,11 +299,11 @@ def test_an_index_that_breaks_during_a_query_is_removed_with_an_error(shop):
 
 
 def test_a_disk_that_is_full_does_not_prevent_a_list(shop, monkeypatch):
-    monkeypatch.setattr(index_module, "_SCHEMA", index_module._SCHEMA + "PRAGMA max_page_count = 26;")
+    monkeypatch.setattr(database, "_SCHEMA", database._SCHEMA + "PRAGMA max_page_count = 26;")
     for number in range(300):
         write(shop / "traces.jsonl", otlp("1", "", f"module {'x' * 150}", 100 + number, 101 + number, f"{number:04x}"))
-    really = index_module._temporary
-    monkeypatch.setattr(index_module, "_temporary", lambda: (monkeypatch.undo(), really())[1])
+    really = database.temporary
+    monkeypatch.setattr(database, "temporary", lambda: (monkeypatch.undo(), really())[1])
     assert len(Store(shop).list()) == 303
 
 
@@ -396,7 +396,7 @@ def test_a_directory_that_cannot_be_written_is_read_all_the_same(shop, monkeypat
 
 
 def test_an_index_that_another_process_writes_gives_what_it_has(shop, monkeypatch):
-    monkeypatch.setattr(index_module, "_BUSY_S", 0.01)
+    monkeypatch.setattr(database, "_BUSY_S", 0.01)
     stored = Store(shop)
     stored.list()
     other = sqlite3.connect(shop / "index.sqlite", isolation_level=None)
