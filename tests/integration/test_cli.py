@@ -122,7 +122,7 @@ def test_run_passes_the_programs_exit_status_and_traceback(tmp_path):
         (["show"], "no trace is stored in"),
         (["show", "nothing.jsonl"], "nothing.jsonl cannot be read: No such file or directory"),
         (["show", "zz"], "'zz' is neither a file or directory, nor a trace id"),
-        (["run", "nothing.py"], "there is no program 'nothing.py'; for a module say: lmspan run -m nothing.py"),
+        (["run", "nothing.py"], "there is no program 'nothing.py'; for a module: lmspan run -m nothing.py"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, message, tmp_path):

@@ -120,6 +120,18 @@ find("tea")
 """
 
 
+@pytest.mark.parametrize("command", ["list -n 0 --json", "show 1 --full"])
+@pytest.mark.parametrize("reader", ["head -c 1", "true"])
+def test_a_reader_that_closes_the_pipe_is_no_error(command, reader, tmp_path):
+    write(tmp_path / "traces.jsonl", *(otlp(f"{n}", "", "execute_tool f", n, n + 1, f"{n:04}") for n in range(400)))
+    write(tmp_path / "traces.jsonl", *(otlp(f"{n}", "0", f"execute_tool {n}", 900, 901, "ab") for n in range(1200)))
+    piped = f"set -o pipefail; {sys.executable} -m lmspan {command} | {reader}"
+    done = subprocess.run(
+        ["bash", "-c", piped], capture_output=True, check=False, env={**os.environ, "LMSPAN_DIR": str(tmp_path)}
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_run_ends_with_one_line_on_a_terminal_and_none_for_a_script(tmp_path):
     program = tmp_path / "shop.py"
     environ = {"LMSPAN_DIR": str(tmp_path / "t"), "PYTHON_COLORS": "0"}  # Python 3.13 colors tracebacks

@@ -23,7 +23,17 @@ _STATUS_OF_INTERRUPT = 130
 
 
 class _Commands(click.Group):
-    """Commands that suggest the right one for a mistyped name, and keep their order in the help."""
+    """Commands that keep their order in the help, suggest a similar one for a mistyped name, and may be piped."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; end it without an error where the reader of its output does, as in `lmspan show | head`."""
+        try:
+            status = super().invoke(ctx)
+            print(end="", flush=True)
+        except BrokenPipeError:  # click itself would exit with status 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return status
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -40,7 +50,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lmspan", message="%(prog)s %(version)s")
 def _lmspan() -> None:
-    """OpenTelemetry for LLM programs: record a program, and find in its traces what you want to know."""
+    """OpenTelemetry for LLM programs: record a program, and read its traces."""
 
 
 for _each in (demo.demo, run.run, list_.list_, show.show, stats.stats, tail.tail, ui.ui, send.send, replay.replay):
@@ -60,9 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return _STATUS_OF_INTERRUPT
-    except BrokenPipeError:  # `lmspan show | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _never_fail_to_encode(stream: Any) -> None:

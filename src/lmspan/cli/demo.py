@@ -19,7 +19,7 @@ from lmspan.traces.store import Store
 _WHAT_NEXT: Final = """
   lmspan show                      this trace again, with --json as data
   lmspan run YOUR_PROGRAM.py       the same for a program of yours, unchanged
-  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or what you have"""
+  OTEL_EXPORTER_OTLP_ENDPOINT=...  send it to Jaeger, Grafana or any other backend"""
 
 
 @click.command()

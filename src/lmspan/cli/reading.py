@@ -91,14 +91,14 @@ def store_of(place: str | None) -> Store:
 
 
 def report(troubles: Sequence[str]) -> int:
-    """Print what could not be read; return the exit status."""
+    """Print the errors of reading; return the exit status."""
     for trouble in troubles:
         print(f"lmspan: {safe_text(trouble, 500)}", file=sys.stderr)
     return 1 if troubles else 0
 
 
 def read(which: str, place: str | None = None) -> tuple[list[Trace], int]:
-    """Return the traces that an argument names, in order of time, and the exit status; print what cannot be read.
+    """Return the traces that an argument names, in order of time, and the exit status; print the errors of reading.
 
     A trace is looked for at a place; without one, where programs store their traces.
     """
@@ -123,8 +123,12 @@ def console(width: int | None = None, **options: Any) -> Console:
     """Return a console of the terminal's width, or of 120 columns for a file."""
     from rich.console import Console
 
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:  # rich itself would exit with status 1
+            raise BrokenPipeError
+
     default: Any = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_FILES
-    return Console(width=width or default, highlight=False, **options)
+    return Piped(width=width or default, highlight=False, **options)
 
 
 def show(*renderables: RenderableType, width: int | None = None) -> None:

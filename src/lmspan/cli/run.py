@@ -22,5 +22,5 @@ def run(as_module: bool, quiet: bool, program: str, arguments: tuple[str, ...]) 
     terminal gets one line: how many traces were recorded, how many failed, and how to look at them.
     """
     if not as_module and not Path(program).exists():
-        raise LmspanError(f"run: there is no program {program!r}; for a module say: lmspan run -m {program}")
+        raise LmspanError(f"run: there is no program {program!r}; for a module: lmspan run -m {program}")
     return run_program(program, arguments, as_module=as_module, quiet=quiet)

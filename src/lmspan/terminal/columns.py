@@ -27,7 +27,7 @@ _LEAST: Final = 24
 
 
 class Column(NamedTuple):
-    """A column; one that may be cut gets what the others leave.
+    """A column; one that may be cut gets the width that the others leave.
 
     Where the others leave too little, columns are left out, the one with the greatest `optional` first.
     """
@@ -88,7 +88,7 @@ class Lines:
         return any(row[index].width for row in self._rows)
 
     def _fit(self, shown: Sequence[int], total: int, gap: str) -> list[tuple[int, int]]:
-        """Return the columns that are shown with their widths: what may be cut gets what the others leave."""
+        """Return the columns that are shown with their widths."""
         widths = {index: self._natural(index) for index in shown}
         cut = [index for index in shown if self._columns[index].cut]
         left = total - sum(widths[index] for index in shown if index not in cut) - len(gap) * (len(shown) - 1)

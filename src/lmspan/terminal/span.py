@@ -1,4 +1,4 @@
-"""Render one span in full: what went in, what came out, its facts, and what is particular to its operation."""
+"""Render one span in full: its inputs, outputs and facts, and sections that are particular to its operation."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def header(trace: Trace) -> Text:
 
 
 def _hint(trace: Trace, rows: Sequence[TreeRow], view: View) -> list[Text]:
-    """Return a line on what the tree leaves out."""
+    """Return a line with the number of spans that the tree leaves out, or nothing."""
     hidden = len(trace.spans) - sum(len(row.spans) for row in rows)
     if not hidden or view.only or view.errors or view.depth is not None:
         return []

@@ -1,4 +1,4 @@
-"""Which traces a query is about."""
+"""Filters of traces: the conditions of a query, in SQL and for spans in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORD: Final = re.compile(r'[^\s"\0\ud800-\udfff]+')  # SQLite takes no NUL and 
 _INT64: Final = 2**63 - 1
 _MOST_WORDS: Final = 32
 UNKNOWN_MODEL: Final = "(unknown)"
-"""What lists and statistics call the model of a call without one."""
+"""The name of the model in lists and statistics where a call has none."""
 _MODEL: Final = f"iif(model = '' AND is_model_call, '{UNKNOWN_MODEL}', model)"
 
 

@@ -23,7 +23,7 @@ _MOST_KNOWN: Final = 100_000
 
 
 class Follower:
-    """Reads what is appended to the current trace file, and what the journals say of operations that run."""
+    """Reads new lines of the current trace file, and the journals of operations that run."""
 
     def __init__(self, directory: Path) -> None:
         """Start at the end of the file."""
@@ -36,7 +36,7 @@ class Follower:
             self._offset = self._file.seek(0, os.SEEK_END)
 
     def new(self) -> list[StoredSpan]:
-        """Return the spans that have ended since the last call, and those that were seen to run for the first time."""
+        """Return the spans that have ended since the last call, and running ones that no call has returned before."""
         ended = list(self._appended())
         if self._file is None or self._is_replaced():
             self._reopen()

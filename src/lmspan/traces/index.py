@@ -75,10 +75,10 @@ class Index:
         """Run a query."""
         return self._database.execute(statement, tuple(values))
 
-    # What is new --------------------------------------------------------------------------------------------------
+    # Reading the files --------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Add what the files have got since, and remove what is of files that have vanished."""
+        """Index the lines that programs have written since the last call, and forget files that have vanished."""
         self.troubles = []
         try:
             self._refresh()
@@ -142,7 +142,7 @@ class Index:
             raise
 
     def _extend(self, path: Path) -> None:
-        """Index the lines that a file has got since."""
+        """Index the lines of a file after those that are indexed."""
         with closing(open_file(path)) as opened:
             size = os.fstat(opened.fileno()).st_size
             file = self._enter(path, opened)
@@ -164,7 +164,7 @@ class Index:
         return end if end > begin else math.inf
 
     def _enter(self, path: Path, opened: BinaryIO) -> int:
-        """Return the number of a file; enter it if it is new, or is no longer the one with this inode."""
+        """Return the number of a file; a new file gets one, also if it has the inode of a file that has vanished."""
         device, inode = identity(os.fstat(opened.fileno()))
         with self._writing():
             where = "SELECT id, indexed, head FROM files WHERE device = ? AND inode = ?"
@@ -255,7 +255,7 @@ class Index:
         for each in self.rows(statement, values):
             yield Row(*each)
 
-    # What is there ------------------------------------------------------------------------------------------------
+    # Queries ------------------------------------------------------------------------------------------------------
 
     def _unreadable(self) -> list[str]:
         rows = self.rows("SELECT name, unreadable, trouble FROM files WHERE unreadable > 0 ORDER BY name")

@@ -142,7 +142,7 @@ class OptimizerRun:
 
     @property
     def evaluation_count(self) -> int | None:
-        """How many evaluations it has made, None if it has not ended; `candidates` has those that are stored."""
+        """The number of its evaluations, None if it has not ended; `candidates` has those that are stored."""
         return self.span.facts.get(sc.OPTIMIZER_EVALUATION_COUNT)
 
     @property

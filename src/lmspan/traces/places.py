@@ -1,4 +1,4 @@
-"""Where in a program a failure happened."""
+"""The place in a program where a failure happened."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Statistic:
 
 
 class Period(NamedTuple):
-    """What has started in a part of the time: `start` in seconds since 1970, and how long it lasts."""
+    """The statistics of the spans that started in a period; `start` is in seconds since 1970."""
 
     start: float
     duration_s: float
@@ -86,7 +86,7 @@ _RUNS: Final[dict[str, Callable[[Row], str]]] = {
     "service": lambda row: row.service,
 }
 KINDS: Final = (*_CALLS, *_RUNS)
-"""What statistics can be grouped by."""
+"""The properties by which statistics can be grouped."""
 ALL: Final = ""
 """Instead of a kind of group: all traces are one group, with the key "all"."""
 _PERIODS_S: Final = (

@@ -1,4 +1,4 @@
-"""The rows of a list: computed from the spans of the index, and completed by what runs."""
+"""The rows of a list: computed from the spans of the index, and from operations that have not ended."""
 
 from __future__ import annotations
 
