@@ -25,7 +25,7 @@ def span_line(span: StoredSpan) -> Text:
     line.append(f" {safe_text(span.trace_id[:8])} {safe_text(span.service)}  ", style="dim")
     line.append(safe_text(span.name), style=style_of(span))
     figures = ["running" if is_running else duration(span.duration_s)]
-    if row.input_tokens is not None or row.output_tokens is not None:
+    if row.input_tokens or row.output_tokens:
         figures.append(tokens(row.input_tokens or 0, row.output_tokens or 0))
     if row.cost is not None and row.is_model_call:
         figures.append(money(row.cost))

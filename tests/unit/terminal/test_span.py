@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from lmspan import semconv as sc
+from lmspan.terminal.follow import span_line
 from lmspan.terminal.lists import statistics_table, trace_list
 from lmspan.terminal.span import render_span
 from lmspan.traces import Store, StoredEvent, StoredLink, Trace
@@ -206,3 +207,10 @@ def test_statistics_leave_out_columns_before_they_cut_figures(tmp_path):
     assert "2469120 → 135780 $0.02468" in row
     wide, _ = printed(statistics_table(statistics, "model"), 200)
     assert {"total", "max", "retries"} <= set(wide.split())
+
+
+@pytest.mark.parametrize(("sent", "shown"), [(0, "1.0 s  question"), (3, "1.0 s  3 → 0  question")])
+def test_a_line_has_the_figures_of_a_span_and_no_zeros(sent, shown):
+    facts = {"gen_ai.usage.input_tokens": sent, "gen_ai.usage.output_tokens": 0, "input.value": "question"}
+    line = span_line(span("1", "", "chat m", attributes=facts))
+    assert line.plain.partition(" shop  chat m  ")[2] == shown
