@@ -30,11 +30,10 @@ _COLUMNS: Final = (
 
 def optimizer_table(run: OptimizerRun, *, full: bool = False) -> RenderableType:
     """Return the candidates of a run; of many, the best ones and those that the optimizer accepted."""
-    best = _best_so_far(run)
     shown = list(range(len(run.candidates))) if full else _chosen(run)
     numbers = {each.id: each.index for each in run.candidates}
     places = {span.span_id: place for place, span in enumerate(run.candidates[0].trace.spans, 1)}
-    rows = [_row(run.candidates[place], best[place], numbers, places) for place in shown]
+    rows = [_row(run.candidates[place], run.best_scores[place], numbers, places) for place in shown]
     return Group(_title(run, len(shown)), Lines(_COLUMNS, rows), Text())
 
 
@@ -54,17 +53,6 @@ def _title(run: OptimizerRun, shown: int) -> Text:
 
 def _programs(run: OptimizerRun) -> int:
     return len({each.id for each in run.candidates})
-
-
-def _best_so_far(run: OptimizerRun) -> list[float | None]:
-    """Return after each candidate the score of the best one so far on the whole data."""
-    best: list[float | None] = []
-    for each in run.candidates:
-        last = best[-1] if best else None
-        is_better = each.score is not None and each.scope != "minibatch" and each.accepted is not False
-        better = each.score if is_better and (last is None or each.accepted or (each.score or 0.0) > last) else last
-        best.append(better)
-    return best
 
 
 def _chosen(run: OptimizerRun) -> list[int]:

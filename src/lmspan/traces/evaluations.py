@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PROGRAMS: Final = (Operation.MODULE, Operation.AGENT, Operation.WORKFLOW)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Example:
     """One example of an evaluation. `program` is the span of the program's run on it."""
 
@@ -32,13 +32,16 @@ class Example:
     feedback: str
     error: str
 
+    def __repr__(self) -> str:
+        return f"<Example {self.index} {self.error or f'score {self.score}'}>"
+
     @property
     def failed(self) -> bool:
         """Whether the program or the metric has raised."""
         return bool(self.error)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """One evaluation of a program on a data set."""
 
@@ -49,6 +52,9 @@ class Evaluation:
     """The number of examples that were to be evaluated."""
     examples: Sequence[Example]
     """In the order of the data set."""
+
+    def __repr__(self) -> str:
+        return f"<Evaluation {self.metric!r} {len(self.examples)} examples, score {self.score}>"
 
     @property
     def state(self) -> State:

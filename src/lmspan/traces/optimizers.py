@@ -25,7 +25,7 @@ _WORD: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _FULL: Final = "full"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Candidate:
     """One evaluation of a program that an optimizer tries. `span` is None where only an event reports it."""
 
@@ -33,6 +33,9 @@ class Candidate:
     time_unix_nano: int
     span: StoredSpan | None
     trace: Trace
+
+    def __repr__(self) -> str:
+        return f"<Candidate {self.index} score {self.score}>"
 
     @property
     def figures(self) -> Figures | None:
@@ -65,6 +68,11 @@ class Candidate:
     def scope(self) -> str:
         """On which data it was evaluated: `full` or `minibatch`."""
         return str(self.facts.get(sc.CANDIDATE_SCOPE, ""))
+
+    @property
+    def whole_score(self) -> float | None:
+        """The score if it is one on the whole data set."""
+        return self.score if self.scope in ("", _FULL) else None
 
     @property
     def accepted(self) -> bool | None:
@@ -117,13 +125,16 @@ class Change(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OptimizerRun:
     """One run of an optimizer."""
 
     span: StoredSpan
     candidates: Sequence[Candidate]
     """In order of time."""
+
+    def __repr__(self) -> str:
+        return f"<OptimizerRun {self.name!r} {len(self.candidates)} candidates, best {self.best_score}>"
 
     @property
     def name(self) -> str:
@@ -138,7 +149,8 @@ class OptimizerRun:
     @property
     def first_score(self) -> float | None:
         """The student's score, otherwise the first one on the whole data set."""
-        return self.span.facts.get(sc.OPTIMIZER_FIRST_SCORE, next(iter(self._scores()), None))
+        scores = (each.whole_score for each in self.candidates if each.whole_score is not None)
+        return self.span.facts.get(sc.OPTIMIZER_FIRST_SCORE, next(scores, None))
 
     @property
     def evaluation_count(self) -> int | None:
@@ -148,17 +160,23 @@ class OptimizerRun:
     @property
     def best_score(self) -> float | None:
         """The best score on the whole data set, as the optimizer's span has it, otherwise the best one so far."""
+        return self.span.facts.get(sc.OPTIMIZER_BEST_SCORE, next(reversed(self.best_scores), None))
+
+    @cached_property
+    def best_scores(self) -> Sequence[float | None]:
+        """The best score so far on the whole data set after each candidate, None before the first one."""
         better = min if self.span.facts.get(sc.OPTIMIZER_MINIMIZES) else max
-        return self.span.facts.get(sc.OPTIMIZER_BEST_SCORE, better(self._scores(), default=None))
+        best: list[float | None] = []
+        for each in self.candidates:
+            scores = [score for score in (*best[-1:], each.whole_score) if score is not None]
+            best.append(better(scores, default=None))
+        return best
 
     @property
     def best(self) -> Candidate | None:
         """The first candidate with the best score."""
-        whole = (each for each in self.candidates if each.scope in ("", _FULL))
-        return next((each for each in whole if each.score is not None and each.score == self.best_score), None)
-
-    def _scores(self) -> list[float]:
-        return [each.score for each in self.candidates if each.score is not None and each.scope in ("", _FULL)]
+        scores = (each for each in self.candidates if each.whole_score is not None)
+        return next((each for each in scores if each.score == self.best_score), None)
 
     def candidate(self, number: int) -> Candidate | None:
         """Return the last evaluation of the candidate with this number."""

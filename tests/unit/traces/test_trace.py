@@ -208,6 +208,40 @@ def test_an_optimizer_run_has_its_candidates_in_order():
     assert "not better" in run._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("facts", "best"),
+    [
+        ({}, [None, 0.5, 0.5, 0.75, 0.75]),  # accepted by the optimizer's pool is not the best
+        ({sc.OPTIMIZER_MINIMIZES: True}, [None, 0.5, 0.25, 0.25, 0.25]),
+    ],
+)
+def test_the_best_score_so_far_is_of_the_whole_data(facts, best):
+    scores = [("minibatch", 1.0), ("full", 0.5), ("full", 0.25), ("", 0.75), ("full", None)]
+    spans = [span("o", "", "optimize GEPA", attributes=facts)] + [
+        span(f"{place}", "o", "candidate", place, attributes={
+            sc.CANDIDATE_SCOPE: scope, sc.CANDIDATE_ACCEPTED: True,
+            **({} if score is None else {sc.CANDIDATE_SCORE: score}),
+        })
+        for place, (scope, score) in enumerate(scores, 1)
+    ]  # fmt: skip
+    assert Trace(TRACE, spans).optimizer_runs[0].best_scores == best
+
+
+def test_a_run_a_candidate_an_evaluation_and_an_example_are_one_line_for_a_person():
+    example = {sc.EXAMPLE_INDEX: 3, sc.EVALUATION_SCORE: 0.5, sc.OPERATION_INPUTS: '{"q": "long"}'}
+    trace = Trace(TRACE, [
+        span("o", "", "optimize GEPA"),
+        span("c", "o", "candidate", attributes={sc.CANDIDATE_INDEX: 1, sc.CANDIDATE_SCORE: 0.5}),
+        span("e", "c", "evaluate metric", attributes={sc.EVALUATION_SCORE: 0.5}),
+        span("1", "e", "example", attributes=example),
+    ])  # fmt: skip
+    (run,) = trace.optimizer_runs
+    assert repr(run) == "<OptimizerRun 'GEPA' 1 candidates, best 0.5>"
+    assert repr(run.candidates) == "[<Candidate 1 score 0.5>]"
+    assert repr(run.candidates[0].evaluation) == "<Evaluation 'evaluate metric' 1 examples, score 0.5>"
+    assert repr(run.candidates[0].evaluation.examples) == "[<Example 3 score 0.5>]"
+
+
 def test_a_difference_is_word_by_word():
     assert word_diff("Answer the question.", "Answer every question!") == [
         Change(" ", "Answer "), Change("-", "the"), Change("+", "every"), Change(" ", " question"), Change("-", "."),
