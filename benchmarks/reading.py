@@ -10,6 +10,7 @@ with content, written by lmspan itself. Each figure is the processor time of a f
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
@@ -78,6 +79,22 @@ def copy(source: Path, target: Path, copies: int) -> None:
                 copied.writelines(re.sub(r'"traceId":"........', f'"traceId":"{number:08x}', line) for line in lines)
 
 
+def deal(source: Path, target: Path) -> None:
+    """Copy the files with every five spans as a trace of their own, as a service leaves them."""
+    for path in source.glob("traces*.jsonl"):
+        with path.open() as lines, (target / path.name).open("w") as dealt:
+            for line in lines:
+                request = json.loads(line)
+                spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                for begin in range(0, len(spans), SPANS_OF_AN_EXAMPLE):
+                    own = spans[begin : begin + SPANS_OF_AN_EXAMPLE]
+                    trace, ids = f"{random.getrandbits(128):032x}", {span["spanId"] for span in own}
+                    for span in own:
+                        parent = span.get("parentSpanId")
+                        span.update(traceId=trace, parentSpanId=parent if parent in ids else "")
+                dealt.write(json.dumps(request, separators=(",", ":")) + "\n")
+
+
 def measured(*arguments: str, directory: Path) -> tuple[float, float, int, str]:
     """Run `lmspan` in a process of its own; return processor time, wall time, memory in MB, and the output."""
     begin = time.perf_counter()
@@ -121,6 +138,15 @@ def main() -> None:
             row("show last 7, one span", directory, "show", "last", "7")
             row("stats", directory, "stats")
             row("list --text", directory, "list", "--text", "recorder span")
+        dealt = root / "dealt"
+        dealt.mkdir()
+        deal(directory, dealt)
+        print("\nthe same spans in traces of five")
+        row("list, without an index", dealt, "list", size=size)
+        row("list", dealt, "list")
+        row("show 5", dealt, "show", "5")
+        row("stats", dealt, "stats")
+        row("list --text", dealt, "list", "--text", "recorder span")
         if options.big:
             big = root / "big"
             big.mkdir()
