@@ -5,19 +5,20 @@ from contextlib import contextmanager
 
 import httpx
 
+from lmspan.page.entrance import listen
 from lmspan.page.reader import Reader
-from lmspan.page.server import listen, server
+from lmspan.page.server import server
 
 
 @contextmanager
 def serving(path):
     """Serve traces; yields the address that `lmspan ui` prints."""
-    reader, listening = Reader(path), listen()
-    running, address = server(reader, listening)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    reader, entrance = Reader(path), listen()
+    running = server(reader, entrance)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [entrance.listening]})
     thread.start()
     try:
-        yield address
+        yield entrance.address
     finally:
         running.should_exit = True
         thread.join()

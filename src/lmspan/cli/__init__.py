@@ -5,25 +5,33 @@ lmspan demo | run | list | show | stats | tail | ui | send | replay
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from lmspan._version import __version__
-from lmspan.cli import demo, list_, replay, run, send, show, stats, tail, ui
 from lmspan.errors import LmspanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STATUS_OF_INTERRUPT = 130
+_NAMES: Final = ("demo", "run", "list", "show", "stats", "tail", "ui", "send", "replay")
+_RESERVED: Final = {"list": "list_"}  # the function and the module of a command whose name Python has
 
 
 class _Commands(click.Group):
-    """Commands that keep their order in the help, suggest a similar one for a mistyped name, and may be piped."""
+    """Commands that load when they run, keep their order in the help, suggest a similar name, and may be piped."""
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in _NAMES:
+            return None
+        python_name = _RESERVED.get(name, name)
+        command: click.Command = getattr(import_module(f"lmspan.cli.{python_name}"), python_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; end it without an error where the reader of its output does, as in `lmspan show | head`."""
@@ -38,23 +46,21 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            similar = difflib.get_close_matches(args[0], self.commands, n=1)
+        if args and args[0] not in _NAMES and not args[0].startswith("-"):
+            import difflib
+
+            similar = difflib.get_close_matches(args[0], _NAMES, n=1)
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {similar[0]!r}?" if similar else ""))
         return super().resolve_command(ctx, args)
 
     def list_commands(self, _: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(_NAMES)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lmspan", message="%(prog)s %(version)s")
 def _lmspan() -> None:
     """OpenTelemetry for LLM programs: record a program, and read its traces."""
-
-
-for _each in (demo.demo, run.run, list_.list_, show.show, stats.stats, tail.tail, ui.ui, send.send, replay.replay):
-    _lmspan.add_command(_each)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import webbrowser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lmspan.errors import LmspanError
+from lmspan.page.entrance import listen
+from lmspan.page.reader import Reader
+from lmspan.page.senders import Senders
 
 if TYPE_CHECKING:
-    from lmspan.page.senders import Senders
+    from lmspan.page.entrance import Entrance
 
 
 @click.command()
@@ -27,36 +30,42 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
 
     The page is served to this machine only, and only to a browser that opens the printed address.
     """
-    try:
-        from lmspan.page.export import page
-        from lmspan.page.reader import Reader
-        from lmspan.page.senders import Senders
-        from lmspan.page.server import listen, server
-    except ImportError as error:
-        raise LmspanError(
-            f"the page needs Starlette and uvicorn ({error}); install them with: pip install 'lmspan[ui]'"
-        ) from error
+    if not all(map(find_spec, ("starlette", "uvicorn"))):
+        raise LmspanError("the page needs Starlette and uvicorn; install them with: pip install 'lmspan[ui]'")
     reader = Reader(path)
     if export is not None:
-        written = page(reader, trace)
-        _write(export, written.text)
-        click.echo(f"written to {export}, with the content of the trace. {written.left_out}".rstrip())
-        return 0
-    listening = listen(port)
-    senders = Senders(listening.getsockname()[1])
-    running, address = server(reader, listening, senders)
-    click.echo(f"lmspan: traces of {reader.store.location}; Ctrl-C ends it\n{address}")
+        _export(reader, trace, export)
+    else:
+        _serve(reader, listen(port), has_browser=not no_browser)
+    return 0
+
+
+def _export(reader: Reader, trace: str, path: Path) -> None:
+    from lmspan.page.export import page
+
+    written = page(reader, trace)
+    _write(path, written.text)
+    click.echo(f"written to {path}, with the content of the trace. {written.left_out}".rstrip())
+
+
+def _serve(reader: Reader, entrance: Entrance, *, has_browser: bool) -> None:
+    """Serve the page until Ctrl-C. The browser connects and waits while the server is loading."""
+    senders = Senders(entrance.port)
+    click.echo(f"lmspan: traces of {reader.store.location}; Ctrl-C ends it\n{entrance.address}")
     if not reader.store.path.is_file():
-        click.echo(_for_exporters(address.partition("/?")[0], senders))
-    if not no_browser:
-        webbrowser.open(address)  # the socket listens already: the browser waits for the first answer
+        click.echo(_for_exporters(entrance.endpoint, senders))
+    if has_browser:
+        import webbrowser
+
+        webbrowser.open(entrance.address)
     try:
-        running.run(sockets=[listening])
+        from lmspan.page.server import server
+
+        server(reader, entrance, senders).run(sockets=[entrance.listening])
     except KeyboardInterrupt:
         pass
     finally:
         reader.close()
-    return 0
 
 
 def _for_exporters(endpoint: str, senders: Senders) -> str:

@@ -14,7 +14,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import LmspanError
-from lmspan.export.failures import address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +38,8 @@ def is_sending(request: Request) -> bool:
 
 def configured() -> str:
     """Return the endpoint of the environment without its credentials, or ""."""
+    from lmspan.export.failures import address  # noqa: PLC0415 - takes long to import, and few traces are sent
+
     found = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     return address(found) if found else ""
 

@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import os
-import secrets
-import socket
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from lmspan.errors import ConfigurationError, LmspanError, TraceFileError
+from lmspan.errors import LmspanError, TraceFileError
 from lmspan.page import api, sending
 from lmspan.page.access import Access, error, foreign, hosts
 from lmspan.page.connections import Connection
 from lmspan.page.reader import ReaderEndsError
-from lmspan.page.receiver import Receiver
 from lmspan.page.senders import Senders
-from lmspan.page.signals import SIGNALS
 from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from lmspan.page.entrance import Entrance
     from lmspan.page.reader import Reader
 
     Query = Callable[[Reader, Request], Any]
 
-HOST: Final = "127.0.0.1"
 _STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_TOKEN_BYTES: Final = 24
+_RECEIVED: Final = ("/v1/traces", "/v1/metrics", "/v1/logs")
 _MOST_CONNECTIONS: Final = 300
 _CLOSING_S: Final = 1
 
 
-def application(reader: Reader, *, token: str, senders: Senders, port: int) -> ASGIApp:
+def application(reader: Reader, entrance: Entrance, senders: Senders) -> ASGIApp:
     """Return the ASGI application for a server on a port of 127.0.0.1: the page, and the receiver of OTLP."""
-    page = Access(_page(reader), token=token, port=port)
-    receiver = Receiver(reader.store.path, senders, lambda request: foreign(request, hosts(port)))
+    page = Access(_page(reader), token=entrance.token, port=entrance.port)
+    receiver = cache(lambda: _receiver(reader, senders, entrance.port))
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await (receiver if scope.get("path") in SIGNALS else page)(scope, receive, send)
+        await (receiver() if scope.get("path") in _RECEIVED else page)(scope, receive, send)
 
     return answer
+
+
+def _receiver(reader: Reader, senders: Senders, port: int) -> ASGIApp:
+    from lmspan.page.receiver import Receiver  # noqa: PLC0415 - protobuf takes long to import, and the page is shown first
+
+    return Receiver(reader.store.path, senders, lambda request: foreign(request, hosts(port)))
 
 
 def _page(reader: Reader) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/version", _version(reader)),
-            Route("/api/send", lambda _: _json({"endpoint": sending.configured()})),
+            Route("/api/send", _endpoint),
             Route(sending.PATH, _sending(reader), methods=["POST"]),
             *(Route(path, _query(reader, query)) for path, query in api.QUERIES.items()),
             *(Route(f"/{'' if name == 'index.html' else name}", _file(name)) for name in static_names()),
@@ -79,18 +83,36 @@ def static_names() -> list[str]:
 
 def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     path = _STATIC / name
+    body = path.read_bytes()
+    tag = _tag(body)
 
-    async def answer(_: Request) -> Response:
-        return FileResponse(path, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
+    async def answer(request: Request) -> Response:
+        return _unless_known(request, body, tag, _TYPES[path.suffix])
+
+    return answer
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _unless_known(request: Request, body: bytes, tag: str, media_type: str) -> Response:
+    """Return a response that the browser keeps, without its body if it has it already."""
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _version(reader: Reader) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:  # not on the reader's thread, which a large trace can occupy
+        return _json({"version": await asyncio.to_thread(reader.version)})
 
     return answer
 
 
-def _version(reader: Reader) -> Callable[[Request], Response]:
-    def answer(_: Request) -> Response:  # Starlette calls it on a thread: it reads the directory only
-        return _json({"version": reader.version()})
-
-    return answer
+async def _endpoint(_: Request) -> Response:
+    return _json({"endpoint": sending.configured()})
 
 
 def _sending(reader: Reader) -> Callable[[Request], Awaitable[Response]]:
@@ -103,30 +125,13 @@ def _sending(reader: Reader) -> Callable[[Request], Awaitable[Response]]:
 def _query(reader: Reader, query: Query) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         body = await reader.run(lambda: as_json(query(reader, request)).encode())
-        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-cache"})
-        return Response(body, media_type="application/json", headers={"ETag": tag, "Cache-Control": "no-cache"})
+        return _unless_known(request, body, _tag(body), "application/json")
 
     return answer
 
 
 def _json(value: Any) -> Response:
     return Response(as_json(value), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def listen(port: int = 0) -> socket.socket:
-    """Return a socket that listens on a port of 127.0.0.1; on a free one for 0.
-
-    Raises:
-        ConfigurationError: another program has the port.
-    """
-    try:
-        listening = socket.create_server((HOST, port))
-    except OSError as failed:
-        raise ConfigurationError(f"port {port} of {HOST} cannot be used: {os.strerror(failed.errno or 0)}") from failed
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small response waits for 40 ms
-    return listening
 
 
 class _Server(uvicorn.Server):
@@ -141,15 +146,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(reader: Reader, listening: socket.socket, senders: Senders | None = None) -> tuple[uvicorn.Server, str]:
-    """Return a server for a listening socket, and the address to open in a browser."""
-    port = listening.getsockname()[1]
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
-    senders = senders or Senders(port)
+def server(reader: Reader, entrance: Entrance, senders: Senders | None = None) -> uvicorn.Server:
+    """Return a server of the page, which `run(sockets=[entrance.listening])` starts."""
     config = uvicorn.Config(
-        application(reader, token=token, senders=senders, port=port),
+        application(reader, entrance, senders or Senders(entrance.port)),
         http=Connection, ws="none", lifespan="off", loop="asyncio", log_level="warning", access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_CLOSING_S,
     )  # fmt: skip
-    return _Server(config, reader), f"http://{HOST}:{port}/?token={token}"
+    return _Server(config, reader)

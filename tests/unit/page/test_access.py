@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from lmspan.errors import ConfigurationError
+from lmspan.page.entrance import listen
 from lmspan.page.reader import Reader
-from lmspan.page.server import listen, server
+from lmspan.page.server import server
 from support.page import entered, serving
 from support.stored import otlp, write
 
@@ -117,17 +118,18 @@ def test_no_file_but_those_of_the_page_is_served(directory, path):
 
 
 def test_it_listens_on_this_machine_only_and_names_a_port_in_use(directory):
-    with listen() as listening:
+    entrance = listen()
+    with entrance.listening as listening:
         assert listening.getsockname()[0] == "127.0.0.1"
         with pytest.raises(ConfigurationError, match=r"port .* cannot be used: Address already in use"):
-            listen(listening.getsockname()[1])
+            listen(entrance.port)
 
 
 def test_a_server_that_ends_answers_the_requests_that_wait_and_logs_nothing(directory, caplog):
     """The reader is busy: its thread waits until the server has ended."""
-    reader, listening = Reader(directory), listen()
-    running, address = server(reader, listening)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    reader, entrance = Reader(directory), listen()
+    running, address = server(reader, entrance), entrance.address
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [entrance.listening]})
     is_busy, may_continue = threading.Event(), threading.Event()
     reader.store.list = lambda *_, **__: (is_busy.set(), may_continue.wait())
     thread.start()
