@@ -50,9 +50,15 @@ def traces(reader: Reader, request: Request) -> Any:
 
 def trace(reader: Reader, request: Request) -> Any:
     """Return the rows of a trace's tree."""
+    summary = reader.summary(_identified(request.path_params["trace"], _TRACE_ID, "trace"))
+    return {**_summary(summary), **tree.document(reader.outline(summary))}
+
+
+def results(reader: Reader, request: Request) -> Any:
+    """Return the failures, optimizer runs and evaluations of a trace, and the id of the run before it."""
     found = _trace(reader, request)
     before = reader.before(found.trace_id)
-    return {**trace_document(reader, found), "before": before.trace_id if before is not None else None}
+    return {**tree.results(found), "before": before.trace_id if before is not None else None}
 
 
 def span(reader: Reader, request: Request) -> Any:
@@ -112,6 +118,7 @@ def compare(reader: Reader, request: Request) -> Any:
 QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
     "/api/traces": traces,
     "/api/traces/{trace}": trace,
+    "/api/traces/{trace}/results": results,
     "/api/traces/{trace}/spans/{span}": span,
     "/api/traces/{trace}/runs/{span}": run,
     "/api/traces/{trace}/runs/{span}/difference": difference,
@@ -123,8 +130,8 @@ QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
 
 
 def trace_document(reader: Reader, found: Trace) -> dict[str, Any]:
-    """Return a trace's row of the list, and the rows of its tree."""
-    return {**_summary(reader.summary(found.trace_id)), **tree.document(found), "before": None}
+    """Return a trace's row of the list, and its tree."""
+    return {**_summary(reader.summary(found.trace_id)), **tree.document(tree.outline(found))}
 
 
 def _summary(summary: Summary) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lmspan.page import api, optimizers, spans
+from lmspan.page import api, optimizers, spans, tree
 from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def _answers(reader: Reader, trace: Trace) -> Iterator[tuple[str, Any]]:
     """Yield what the page asks for about a trace, by address, without the spans."""
     address = _address(trace)
     yield address, api.trace_document(reader, trace)
+    yield f"{address}/results", {**tree.results(trace), "before": None}
     for each in trace.evaluations:
         yield f"{address}/evaluations/{each.span.span_id}", spans.evaluation_document(trace, each.span)
     for run in trace.optimizer_runs:

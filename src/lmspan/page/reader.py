@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from lmspan.errors import LmspanError, TraceFileError
 from lmspan.liveness import JOURNAL_GLOB, is_alive
+from lmspan.page import tree
 from lmspan.traces.filters import Filter
 from lmspan.traces.store import Store
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from lmspan.page.tree import Outline
     from lmspan.traces.store import Summary
     from lmspan.traces.trace import Trace
 
@@ -46,7 +48,8 @@ class Reader:
             TraceFileError: there is no such file.
         """
         self.store: Store = Store(path)
-        self._kept: dict[str, tuple[Summary, Trace]] = {}
+        self.kept: dict[str, tuple[Summary, Trace]] = {}
+        """The last traces that were read, with the summaries that they had."""
         self._thread = ThreadPoolExecutor(1, "lmspan-reader")
         self._expected: set[asyncio.Future[Any]] = set()
         self._is_ending = False
@@ -82,18 +85,33 @@ class Reader:
         self._thread.shutdown(cancel_futures=True)
 
     def trace(self, trace_id: str) -> Trace:
-        """Return a whole trace; a kept one while its summary is the same.
+        """Return a whole trace; of one that is kept, only what has been added since is read.
 
         Raises:
             TraceFileError: there is no such trace.
         """
         summary = self.summary(trace_id)
-        kept = self._kept.pop(trace_id, None)
-        trace = kept[1] if kept is not None and kept[0] == summary else self.store.find(trace_id)
-        self._kept[trace_id] = summary, trace
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.pop(next(iter(self._kept)))
+        kept = self.kept.pop(trace_id, None)
+        if kept is None:
+            trace = self.store.find(trace_id)
+        else:
+            trace = kept[1] if kept[0] == summary else self.store.again(kept[1])
+        self.kept[trace_id] = summary, trace
+        if len(self.kept) > _MOST_KEPT:
+            self.kept.pop(next(iter(self.kept)))
         return trace
+
+    def outline(self, summary: Summary) -> Outline:
+        """Return what the tree of a trace shows; of a large one, its content is not read for this.
+
+        Raises:
+            TraceFileError: there is no such trace.
+        """
+        kept = self.kept.get(summary.trace_id)
+        has_more = kept is not None and len(kept[1]) > kept[0].spans  # spans without an end, which the index has not
+        if summary.spans <= tree.MOST_WITH_WORDS or has_more:
+            return tree.outline(self.trace(summary.trace_id))
+        return tree.stored_outline(*self.store.outline(summary.trace_id))
 
     def summary(self, trace_id: str) -> Summary:
         """Return the row of a trace in the list, without its number.

@@ -1,20 +1,27 @@
-"""The rows of a trace's tree, as columns: 20,000 spans are a few lists, and a name is sent once."""
+"""The tree of a trace as columns, where 20,000 spans are a few lists and a name is sent once; and what it resulted in.
+
+The tree of a large trace comes from the index, without its content, because reading that takes most of the time.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.lifecycle import Operation
 from lmspan.traces.content import first_words
 from lmspan.traces.evaluations import metric_of
+from lmspan.traces.figures import below, each_call_once, failures, total
 from lmspan.traces.places import place_of
+from lmspan.traces.rows import row_of
 from lmspan.traces.spans import State
 from lmspan.traces.trace import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from lmspan.traces.figures import Figures
     from lmspan.traces.rows import Row
     from lmspan.traces.spans import StoredSpan
     from lmspan.traces.trace import Trace
@@ -26,7 +33,8 @@ _PHASES: Final = (
     Operation.INTERPRETER_SHUTDOWN,
 )
 _FLAGS: Final = {"failed": 1, "recovered": 2, "running": 4, "not_ended": 8, "phase": 16, "cache_hit": 32}
-_MOST_WITH_WORDS: Final = 2000  # spans of a trace whose rows show the first words of their inputs
+MOST_WITH_WORDS: Final = 2000
+"""The spans of a trace whose rows show the first words of their inputs."""
 _MOST_FAILURES: Final = 50
 _MOST_EVALUATIONS: Final = 50
 _WORDS: Final = 80
@@ -45,31 +53,70 @@ class _Texts:
         return list(self._numbers)
 
 
-def document(trace: Trace) -> dict[str, Any]:
-    """Return a trace for the page. Times of rows are microseconds, `start` from the start of the trace."""
+class Outline(NamedTuple):
+    """What the rows of a tree show: the facts of the spans, by id, of which each model call counts once."""
+
+    rows: Mapping[str, Row]
+    open: Mapping[str, State]
+    """The states of the spans that have not ended."""
+    words: Mapping[str, str]
+    """The first words of the spans' inputs, where they have been read."""
+
+
+def outline(trace: Trace) -> Outline:
+    """Return the outline of a trace that has been read."""
+    has_words = len(trace) <= MOST_WITH_WORDS
+    return Outline(
+        trace.rows,
+        {span.span_id: span.state for span in trace.spans if span.state is not State.ENDED},
+        {span.span_id: first_words(span)[:_WORDS] for span in trace.spans} if has_words else {},
+    )
+
+
+def stored_outline(rows: Iterable[Row], opened: Iterable[StoredSpan]) -> Outline:
+    """Return the outline of a trace from its rows in the index and its spans that have not ended."""
+    found = {row.span_id: row for row in rows}
+    states = {span.span_id: span.state for span in opened}
+    found.update((span.span_id, row_of(span)) for span in opened)
+    return Outline(each_call_once(found), states, {})
+
+
+def document(outline: Outline) -> dict[str, Any]:
+    """Return a tree for the page, parents before their children. Times are microseconds from the start of the trace."""
+    placed = list(_depth_first(outline.rows.values()))
+    rows = [row for row, _ in placed]
+    sums = below(rows)
+    failing = failures(outline.rows)
     texts = _Texts()
-    has_words = len(trace) <= _MOST_WITH_WORDS
-    failing = {failure.span.span_id: failure.recovered for failure in trace.failures}
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for span, depth in _depth_first(trace):
-        row = trace.rows[span.span_id]
-        sums = trace.figures[span.span_id]
-        words = first_words(span)[:_WORDS] if has_words else ""
-        values = (
-            span.span_id, depth, texts.number(row.name), texts.number(row.operation), texts.number(_label(row)),
-            texts.number(words), (row.start - trace.start_unix_nano) // 1000, row.duration // 1000,
-            trace.self_times[span.span_id] // 1000, _flags(span, row, failing), sums.input_tokens, sums.output_tokens,
-            sums.cost, row.score, sums.lm_calls, row.retries,
-        )  # fmt: skip
-        for name, value in zip(_COLUMNS, values, strict=True):
-            columns[name].append(value)
+    start = min((row.start for row in rows), default=0)
     return {
-        "columns": columns,
+        "columns": {
+            "id": [row.span_id for row in rows],
+            "depth": [depth for _, depth in placed],
+            "name": [texts.number(row.name) for row in rows],
+            "operation": [texts.number(row.operation) for row in rows],
+            "label": [texts.number(_label(row)) for row in rows],
+            "words": [texts.number(outline.words.get(row.span_id, "")) for row in rows],
+            "start": [(row.start - start) // 1000 for row in rows],
+            "duration": [row.duration // 1000 for row in rows],
+            "flags": [_flags(row, outline.open.get(row.span_id), failing.get(row.span_id)) for row in rows],
+            "input_tokens": [sums[row.span_id].input_tokens for row in rows],
+            "output_tokens": [sums[row.span_id].output_tokens for row in rows],
+            "cost": [sums[row.span_id].cost for row in rows],
+            "score": [row.score for row in rows],
+            "retries": [row.retries for row in rows],
+        },
         "texts": texts.all(),
         "flags": _FLAGS,
-        "length": max(trace.end_unix_nano - trace.start_unix_nano, 0) // 1000,
-        "total": {name: getattr(trace.total, name) for name in trace.total.__slots__},
-        "state": trace.state,
+        "length": max((row.start + row.duration for row in rows), default=0) // 1000 - start // 1000,
+        "total": _attributes(total(rows)),
+    }
+
+
+def results(trace: Trace) -> dict[str, Any]:
+    """Return what the content of a trace says: its failures, optimizer runs and evaluations."""
+    return {
+        "spans": len(trace),
         "failures": list(_failures(trace)),
         "runs": [{"span": each.span.span_id, "name": each.name, "first": each.first_score, "best": each.best_score,
                   "candidates": len(each.candidates), "state": each.state} for each in trace.optimizer_runs],
@@ -77,22 +124,29 @@ def document(trace: Trace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_COLUMNS: Final = (
-    "id", "depth", "name", "operation", "label", "words", "start", "duration", "self", "flags", "input_tokens",
-    "output_tokens", "cost", "score", "lm_calls", "retries",
-)  # fmt: skip
+def _attributes(figures: Figures) -> dict[str, Any]:
+    return {name: getattr(figures, name) for name in figures.__slots__}
 
 
-def _depth_first(trace: Trace) -> Iterator[tuple[StoredSpan, int]]:
-    """Yield the spans, parents before their children, with their depths; a stack allows traces of any depth."""
-    waiting = [(span, 0) for span in reversed(trace.roots)]
+def _depth_first(rows: Iterable[Row]) -> Iterator[tuple[Row, int]]:
+    """Yield the rows with their depths, parents before their children, siblings in order of time.
+
+    A row whose parent is not there is a root, and so is the first of rows that are parents of each other.
+    """
+    ordered = sorted(rows, key=lambda row: (row.start, -row.duration))
+    known = {row.span_id for row in ordered}
+    under: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in ordered:
+        under[row.parent_id if row.parent_id in known else ""].append(row)
     seen: set[str] = set()
-    while waiting:
-        span, depth = waiting.pop()
-        if span.span_id not in seen:
-            seen.add(span.span_id)
-            yield span, depth
-            waiting += ((child, depth + 1) for child in reversed(trace.children.get(span.span_id, ())))
+    for root in (*under.pop("", ()), *ordered):
+        waiting = [(root, 0)]  # a stack allows traces of any depth
+        while waiting:
+            row, depth = waiting.pop()
+            if row.span_id not in seen:
+                seen.add(row.span_id)
+                yield row, depth
+                waiting += ((child, depth + 1) for child in reversed(under.get(row.span_id, ())))
 
 
 def _label(row: Row) -> str:
@@ -101,11 +155,10 @@ def _label(row: Row) -> str:
     return "" if label in row.name else label
 
 
-def _flags(span: StoredSpan, row: Row, failing: dict[str, bool]) -> int:
-    states = {State.RUNNING: _FLAGS["running"], State.NOT_ENDED: _FLAGS["not_ended"], State.ENDED: 0}
-    recovered = failing.get(row.span_id)
+def _flags(row: Row, state: State | None, recovered: bool | None) -> int:
+    """Return the flags of a row: its state if it has not ended, and whether a failure in it was recovered."""
     return (
-        states[span.state]
+        (0 if state is None else _FLAGS["running" if state is State.RUNNING else "not_ended"])
         | (_FLAGS["failed"] if row.failed else 0)
         | (_FLAGS["recovered"] if recovered else 0)
         | (_FLAGS["phase"] if row.operation in _PHASES else 0)

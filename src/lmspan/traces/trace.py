@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan import semconv as sc
 from lmspan.errors import TraceFileError
@@ -35,8 +35,10 @@ class Failure(NamedTuple):
 class Trace:
     """The spans of one trace. Of two spans with the same id, it holds the one that has ended."""
 
-    def __init__(self, trace_id: str, spans: Iterable[StoredSpan] = ()) -> None:
+    def __init__(self, trace_id: str, spans: Iterable[StoredSpan] = (), parts: Mapping[Any, Any] | None = None) -> None:
         self.trace_id: str = trace_id
+        self.parts: Mapping[Any, Sequence[StoredSpan]] = parts or {}
+        """The spans by the parts of files that hold them, by which `Store.again` reads only other parts."""
         by_id: dict[str, StoredSpan] = {}
         for span in spans:
             if span.span_id not in by_id or by_id[span.span_id].state is not State.ENDED:

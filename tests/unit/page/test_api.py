@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from lmspan.page import tree
+from lmspan.page.reader import Reader
 from support.page import entered
 from support.stored import otlp, write
 
@@ -60,13 +62,47 @@ def test_a_trace_is_columns_depth_first(directory):
         assert [texts[label] for label in columns["label"]] == ["", "answer", "", ""]
         assert columns["start"] == [0, 1_000_000, 1_000_000, 2_000_000]
         assert columns["duration"] == [4_000_000, 2_000_000, 1_000_000, 500_000]
-        assert columns["self"] == [2_000_000, 500_000, 1_000_000, 500_000]
         assert columns["cost"] == [0.25, 0.25, 0.25, None]
         assert columns["flags"] == [0, 0, 0, flags["phase"]]
         assert (trace["length"], trace["name"], trace["state"]) == (4_000_000, "invoke_workflow shop", "ended")
-        (failure,) = client.get(f"/api/traces/{B}").json()["failures"]
+        (failure,) = client.get(f"/api/traces/{B}/results").json()["failures"]
         assert failure == {"span": "1", "name": "execute_tool find", "type": "shop.Empty", "message": "no tea",
                            "recovered": False, "times": 1, "place": ""}  # fmt: skip
+
+
+def large(directory):
+    """A trace whose tree comes from the index, with a call in a call, a failure, a cycle, and two spans that run."""
+    spans = [otlp(f"{number:x}", "aaa1", f"module {number % 7}", number, number + 1) for number in range(1, 2500)]
+    write(
+        directory / "traces.jsonl",
+        *spans,
+        otlp("aaa1", "", "invoke_workflow shop", 0, 3000),
+        otlp("aaa2", "1", "chat m", 1, 2, "ab", {**CHAT, "error.type": "shop.Empty"}, status=2),
+        otlp("aaa3", "aaa2", "chat m", 1, 2, "ab", {**CHAT, "gen_ai.usage.input_tokens": 99}),
+        otlp("aaa4", "aaa5", "module cycle", 7, 8),
+        otlp("aaa5", "aaa4", "module cycle", 7, 8),
+    )
+    write(directory / "open-1-1.jsonl", otlp("aaa6", "aaa1", "execute_tool find", 5, 0), otlp("aaa7", "aaa6", end=0))
+    return directory
+
+
+def test_the_tree_of_a_large_trace_comes_without_its_content(tmp_path):
+    reader = Reader(large(tmp_path))
+    summary = reader.summary("ab" * 16)
+    from_index = tree.document(reader.outline(summary))
+    assert summary.spans == len(from_index["columns"]["id"]) == 2506
+    assert not reader.kept
+    assert from_index == tree.document(tree.outline(reader.trace(summary.trace_id)))
+    reader.close()
+
+
+def test_spans_of_a_file_that_have_not_ended_are_in_the_tree_when_the_content_is_read(tmp_path):
+    write(large(tmp_path) / "traces.jsonl", otlp("aaa8", "aaa1", "module lost", 9, 0))
+    with entered(tmp_path) as client:
+        address = f"/api/traces/{'ab' * 16}"
+        assert "aaa8" not in client.get(address).json()["columns"]["id"]
+        assert client.get(f"{address}/results").json()["spans"] == 2507
+        assert "aaa8" in client.get(address).json()["columns"]["id"]
 
 
 def test_a_span_in_full(directory):
@@ -90,7 +126,9 @@ def test_a_trace_names_the_run_before_it(tmp_path):
         )
     write(tmp_path / "traces.jsonl", otlp("1", "", "module M", 1, 2, "dd"), service="other")
     with entered(tmp_path) as client:
-        before = {each: client.get(f"/api/traces/{each * 16}").json()["before"] for each in ("aa", "bb", "cc", "dd")}
+        before = {
+            each: client.get(f"/api/traces/{each * 16}/results").json()["before"] for each in ("aa", "bb", "cc", "dd")
+        }
         assert before == {"aa": None, "bb": None, "cc": A, "dd": None}
 
 

@@ -247,6 +247,37 @@ def test_rotation_renames_a_file_and_loses_nothing(tmp_path):
     assert sorted(each.span_id for each in stored.find("aaaa").spans) == ["1", "2"]
 
 
+def test_a_trace_that_grows_is_read_again_where_it_has_grown_only(tmp_path):
+    file = write(tmp_path / "traces.jsonl", otlp("2", "1", trace="aa"), otlp("3", "1", start=2, end=3, trace="aa"))
+    stored = Store(tmp_path)
+    first = stored.find("aaaa")
+    file.rename(tmp_path / "traces-1.jsonl")
+    write(tmp_path / "traces.jsonl", otlp("1", "", end=9, trace="aa"), otlp("9", trace="bb"))
+    second = stored.again(first)
+    assert [each.span_id for each in second.spans] == ["1", "2", "3"]
+    assert [any(each is one for one in first.spans) for each in second.spans] == [False, True, True]
+    (tmp_path / "traces-1.jsonl").unlink()
+    assert [each.span_id for each in stored.again(second).spans] == ["1"]
+    (tmp_path / "traces.jsonl").unlink()
+    with pytest.raises(TraceFileError, match="no such trace"):
+        stored.again(second)
+
+
+def test_the_outline_of_a_trace_has_the_facts_that_the_whole_trace_has(shop):
+    write(shop / "open-1-1.jsonl", otlp("1", "", "optimize GEPA", 10, 0, "dd"), otlp("2", "1", "module M", 11, 0, "dd"))
+    write(shop / "traces.jsonl", otlp("2", "1", "module M", 11, 12, "dd"))
+    stored = Store(shop)
+    for each in stored.list():
+        rows, opened = stored.outline(each.trace_id)
+        trace = stored.find(each.trace_id)
+        unended = [span for span in trace.spans if span.state is not State.ENDED]
+        assert {row.span_id: row for row in rows} == {
+            span_id: row for span_id, row in trace.rows.items() if trace.by_id[span_id] not in unended
+        }
+        assert [span.span_id for span in opened] == [span.span_id for span in unended]
+    assert stored.outline("ee" * 16) == ([], ())
+
+
 def test_what_is_in_a_removed_file_is_gone_also_for_the_search(shop):
     stored = Store(shop)
     assert ids(stored.list(Filter(text="tea"))) == ["aa"]

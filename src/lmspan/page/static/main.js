@@ -77,4 +77,4 @@ if (stored) {
     live.classList.toggle("lost", isLost);
   },
 );
-show();
+show().then(() => stored || requestIdleCallback(() => ROUTES.forEach(([, name]) => import(`./${name}.js`))));  // ready for the next click

@@ -7,10 +7,13 @@ import { Tree } from "./tree.js";
 import { spanView } from "./span.js";
 import { sendForm } from "./send.js";
 
+const SOON_MS = 100;  // the content of a small trace is there within this time: the trace is drawn once
+const LARGE = 2000;  // spans
+
 export async function view(main, route, isCurrent) {
   let [id, chosen] = route.parts;
-  let data = await get(`traces/${id}`);
-  if (!isCurrent()) return null;
+  let data = null;
+  let results = null;  // of a large trace, they come after its tree
   const head = el("section", { class: "head", "aria-label": "Trace" });
   const pane = el("aside", { class: "pane", "aria-label": "Span", hidden: true });
   const sending = !stored && sendForm(id);
@@ -18,12 +21,24 @@ export async function view(main, route, isCurrent) {
     location.hash = `/trace/${id}${span ? `/${span}` : ""}`;
   });
   const body = el("div", { class: "split" }, el("section", { class: "left", "aria-label": "Spans" }, tree.tools, tree.element), pane);
-  replace(main, head, body);
 
-  function draw() {
+  // Draw the tree; `rest` is a promise that the results are drawn, too.
+  async function load() {
+    const [outline, content] = [get(`traces/${id}`), get(`traces/${id}/results`)];
+    content.catch(() => {});  // it is awaited below, when the outline is there
+    const next = await outline;
+    const early = next.columns.id.length < LARGE && await Promise.race([content, new Promise((done) => { setTimeout(done, SOON_MS); })]);
+    draw(next, early || results);
+    return { rest: early ? null : content.then(async (found) => draw(found.spans > next.columns.id.length ? await get(`traces/${id}`) : next, found)) };
+  }
+  function draw(next, found) {
+    const isSame = data !== null && next.tag === data.tag;
+    if (!isCurrent() || (isSame && found?.tag === results?.tag)) return;
+    if (!data) replace(main, head, body);
+    [data, results] = [next, found];
     document.title = `${data.name} · lmspan`;
-    replace(head, header(data, id), sending);
-    tree.show(data, chosen);
+    replace(head, header(data, results, id), sending);
+    if (!isSame) tree.show(data, chosen);
   }
 
   async function open() {
@@ -39,17 +54,20 @@ export async function view(main, route, isCurrent) {
       if (asked === chosen) replace(pane, el("p", { class: "empty", role: "alert" }, error.message));
     }
   }
-  draw();
-  await open();
+  try {
+    (await load()).rest?.catch((error) => head.append(el("p", { class: "trouble", role: "alert" }, error.message)));
+  } catch (error) {
+    tree.leave();
+    throw error;
+  }
+  if (data) await open();
   tree.element.focus({ preventScroll: true });
   return {
     leave: () => tree.leave(),
     refresh: async () => {
-      const next = await get(`traces/${id}`);
-      if (next.tag === data.tag) return;
-      data = next;
-      draw();
-      if (chosen) await open();
+      const before = data;
+      await (await load()).rest;
+      if (chosen && data !== before) await open();
     },
     moved: (to) => {
       if (to.parts[0] !== id) return false;
@@ -60,7 +78,7 @@ export async function view(main, route, isCurrent) {
   };
 }
 
-function header(data, id) {
+function header(data, results, id) {
   const sums = figures(data.total);
   return [
     el("div", { class: "title" }, el("h1", {}, data.name || id), states(data)),
@@ -68,13 +86,19 @@ function header(data, id) {
       data.session && `session ${data.session}`].filter(Boolean).map((each) => el("span", {}, each)),
       el("code", { class: "dim", title: "trace id" }, id)),
     el("p", { class: "links" },
-      data.runs.map((run) => el("a", { class: "button", href: `#/run/${id}/${run.span}` },
-        `${run.name}: ${number(run.first)} → ${number(run.best)}, ${plural(run.candidates, "evaluation")}`)),
-      (data.runs.length ? [] : data.evaluations).map((each) => el("a", { class: "button", href: `#/evaluation/${id}/${each.span}` },
-        `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`)),
+      results ? links(results, id) : el("span", { class: "dim", role: "status" }, "Reading the content…"),
       !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace"),
-      !stored && data.before && el("a", { class: "button", href: `#/compare/${data.before}/${id}` }, "Compare with the run before")),
-    data.failures.length > 0 && failures(data.failures, id),
+      !stored && results?.before && el("a", { class: "button", href: `#/compare/${results.before}/${id}` }, "Compare with the run before")),
+    results?.failures.length > 0 && failures(results.failures, id),
+  ];
+}
+
+function links({ runs, evaluations }, id) {
+  return [
+    runs.map((run) => el("a", { class: "button", href: `#/run/${id}/${run.span}` },
+      `${run.name}: ${number(run.first)} → ${number(run.best)}, ${plural(run.candidates, "evaluation")}`)),
+    (runs.length ? [] : evaluations).map((each) => el("a", { class: "button", href: `#/evaluation/${id}/${each.span}` },
+      `${each.metric}: ${number(each.score)}, ${plural(each.examples, "example")}`)),
   ];
 }
 
