@@ -9,7 +9,7 @@ from support.stored import messages, otlp, text, write
 
 pytestmark = pytest.mark.e2e
 
-A = "aa" * 16
+A, C = "aa" * 16, "cc" * 16
 CHAT = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 40,
         "lmspan.cost.amount": 0.25}  # fmt: skip
 SCORE = "gen_ai.evaluation.score.value"
@@ -285,20 +285,62 @@ def test_a_trace_of_20_000_spans_has_elements_only_for_the_rows_in_sight(opened,
         expect(page.locator(".row.active .text")).to_have_text("chat 12345")
 
 
+SIDEWAYS = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() =>
+  [document.documentElement, ...document.querySelectorAll("body *")]
+    .filter((each) => each === document.documentElement || /auto|scroll/.test(getComputedStyle(each).overflowX))
+    .filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => `${each.tagName} ${each.className}`))"""
+
+
+@pytest.fixture
+def full(night):
+    """A trace that fills each column of the statistics, with names of which none can be broken at a space."""
+    facts = {**CHAT, "gen_ai.request.model": "model-" * 15, "gen_ai.response.time_to_first_chunk": 0.123456,
+             "lmspan.lm.attempt_count": 12, "session.id": "session" * 20,
+             "lmspan.module.path": "answer." * 20}  # fmt: skip
+    wait = [("lmspan.lm.retry", 0.5, {"lmspan.lm.retry.delay_s": 1234.5})]
+    write(
+        night / "traces.jsonl",
+        otlp("1", "", "module " + "Answer" * 20, 0, 4000, "cc", facts),
+        otlp("2", "1", "chat m", 0, 3999, "cc", facts, events=wait),
+        otlp("3", "1", "chat m", 0, 1, "cc", {**facts, "error.type": "shop.Closed"}, status=2),
+        otlp("4", "1", "chat m", 0, 1, "cc", {**facts, "lmspan.lm.cache.hit": True}),
+        otlp("5", "1", "execute_tool " + "find_" * 30, 0, 1, "cc", {"error.type": "shop.Closed"}, status=2),
+    )
+    return night
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280, 1920])
-def test_it_is_light_or_dark_and_never_wider_than_the_window(opened, night, scheme, width):
-    with opened(night, color_scheme=scheme) as page:
-        page.set_viewport_size({"width": width, "height": 800})
-        colors = set()
-        for address in ("#/", f"#/trace/{A}/9", f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics",
-                        "#/statistics?by=model&key=gpt-4o-mini&measure=cost", "#/sessions"):  # fmt: skip
+def test_no_view_scrolls_sideways_at_any_width_in_light_or_dark(opened, full, scheme):
+    widths = (390, 768, 1120, 1280, 1920)
+    found, colors = [], set()
+    with opened(full, color_scheme=scheme) as page:
+        for address in ("#/", "#/?failed=1&text=" + "long" * 50, f"#/trace/{A}/9", f"#/trace/{A}/1c", f"#/trace/{C}",
+                        f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics", "#/sessions", f"#/compare/{A}/{C}",
+                        "#/statistics?by=model&key=gpt-4o-mini&measure=cost"):  # fmt: skip
             page.goto(page.url.partition("#")[0] + address)
-            expect(page.locator("main > *").first).to_be_visible()
-            expect(page.locator("h1, .traces").first).to_be_attached()
+            expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
+            expect(page.get_by_text("Reading")).to_have_count(0)
             colors.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        assert colors == {"rgb(251, 251, 250)" if scheme == "light" else "rgb(21, 24, 27)"}
+            for width in widths:
+                page.set_viewport_size({"width": width, "height": 800})
+                found += [(address, width, each) for each in page.evaluate(SIDEWAYS)]
+    assert found == []
+    assert colors == {"rgb(251, 251, 250)" if scheme == "light" else "rgb(21, 24, 27)"}
+
+
+def test_a_table_without_room_shows_each_row_with_all_of_its_figures(opened, shop):
+    with opened(shop) as page:
+        row = page.locator(".traces tr", has_text="Which tea?")
+        expect(page.locator(".traces thead")).to_be_in_viewport()
+        cost = row.locator("td", has_text="$0.25")
+        assert cost.evaluate("(cell) => getComputedStyle(cell).display") == "table-cell"
+        page.set_viewport_size({"width": 390, "height": 800})
+        expect(row).to_have_css("display", "flex")
+        for text in ("1.2k → 40", "$0.25", "4.0 s"):
+            expect(row.get_by_text(text)).to_be_in_viewport()
+        expect(page.get_by_role("cell", name="$0.25")).to_be_visible()
+        row.get_by_role("checkbox").check()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -69,7 +69,7 @@ def outline(trace: Trace) -> Outline:
     return Outline(
         trace.rows,
         {span.span_id: span.state for span in trace.spans if span.state is not State.ENDED},
-        {span.span_id: first_words(span)[:_WORDS] for span in trace.spans} if has_words else {},
+        {span.span_id: _cut(first_words(span)) for span in trace.spans} if has_words else {},
     )
 
 
@@ -147,6 +147,10 @@ def _depth_first(rows: Iterable[Row]) -> Iterator[tuple[Row, int]]:
                 seen.add(row.span_id)
                 yield row, depth
                 waiting += ((child, depth + 1) for child in reversed(under.get(row.span_id, ())))
+
+
+def _cut(words: str) -> str:
+    return words if len(words) < _WORDS else f"{words[: _WORDS - 1]}…"
 
 
 def _label(row: Row) -> str:

@@ -16,7 +16,7 @@ export async function view(main, route, isCurrent) {
     el("div", { class: "pair" }, el("div", {}, el("h2", {}, "A"), title(data.left)), el("div", {}, el("h2", {}, "B"), title(data.right))),
     table(["", " A", " B", " change"], TOTALS.map(([name, field, text]) => totals(name, data.left[field], data.right[field], text)), { class: "totals", label: "Totals" }),
     Object.entries(data.tables).filter(([, rows]) => rows.length).map(([kind, rows]) => el("section", { class: "section" }, el("h2", {}, `By ${kind}`),
-      table([kind, ...COLUMNS.flatMap(([name]) => [` ${name} A`, " B"])], rows.map((each) => el("tr", { class: each.left && each.right ? null : "single" }, el("td", { class: "wide" }, each.key),
+      table([kind, ...COLUMNS.flatMap(([name]) => [` ${name} A`, ` ${name} B`])], rows.map((each) => el("tr", { class: each.left && each.right ? null : "single" }, el("td", { class: "wide" }, each.key),
         COLUMNS.map(([, field, text]) => ["left", "right"].map((side) => el("td", { class: "right" }, each[side] ? text(each[side][field]) : "–"))))), { label: `By ${kind}` })))));
   return {};
 }

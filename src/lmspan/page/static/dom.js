@@ -34,12 +34,32 @@ export function replace(element, ...children) {
   element.replaceChildren(fragment);
 }
 
-export const table = (titles, rows, properties = {}) =>
-  el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": properties.label || "table" },
-    el("table", { class: properties.class },
-      el("thead", {}, el("tr", {}, titles.map((title) =>
-        el("th", { scope: "col", class: title.startsWith(" ") ? "right" : null }, title.trim())))),
-      el("tbody", {}, rows)));
+// A table that has no room shows each row as a card: its cells below each other, with their titles. The width of the
+// line below the table is observed, which does not depend on the height of the table.
+const fitting = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const place = target.parentElement;
+    place.classList.remove("cards");
+    place.classList.toggle("cards", place.scrollWidth > place.clientWidth);
+  }
+});
+
+// A title that begins with a space is that of figures. A column without any content is not shown.
+export function table(titles, rows, properties = {}) {
+  const heads = titles.map((title) => el("th", { scope: "col", role: "columnheader", class: title.startsWith(" ") ? "right" : null }, title.trim()));
+  const columns = heads.map((head, column) => [head, ...rows.map((row) => row.cells[column])]);
+  for (const [head, ...cells] of columns) {
+    const isEmpty = cells.every((cell) => !cell.textContent && !cell.querySelector("input"));
+    for (const cell of cells) filled(cell, { role: "cell", "data-title": head.textContent }, []);
+    for (const cell of [head, ...cells]) cell.classList.toggle("void", isEmpty && rows.length > 0);
+  }
+  for (const row of rows) row.setAttribute("role", "row");
+  const line = el("div", {});
+  fitting.observe(line);
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": properties.label || "table" },
+    el("table", { class: properties.class, role: "table" },
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, rows)), line);
+}
 
 export const copyButton = (text) =>
   el("button", { class: "quiet", type: "button", title: "Copy", on: {

@@ -120,9 +120,9 @@ function row(trace, longest, chosen, choose) {
       el("span", { class: "measure", "aria-hidden": "true" }, el("span", { style: { width: `${(100 * trace.duration_s) / (longest || 1)}%` } }))),
     el("td", { class: "right" }, trace.lm_calls ? short(trace.lm_calls) : ""),
     el("td", { class: "right tokens" }, tokens(trace.input_tokens, trace.output_tokens)),
-    el("td", { class: "right" }, money(trace.cost)),
+    el("td", { class: "right cost" }, money(trace.cost)),
     el("td", { class: "right score" }, trace.score === null ? "" : `${trace.first_score === null ? "" : `${number(trace.first_score)} → `}${number(trace.score)}`),
-    el("td", {}, states(trace)));
+    el("td", { class: "state" }, states(trace)));
 }
 
 export function states(trace) {

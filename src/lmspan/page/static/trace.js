@@ -37,7 +37,7 @@ export async function view(main, route, isCurrent) {
     if (!data) replace(main, head, body);
     [data, results] = [next, found];
     document.title = `${data.name} · lmspan`;
-    replace(head, header(data, results, id), sending);
+    replace(head, header(data, results, id, sending));
     if (!isSame) tree.show(data, chosen);
   }
 
@@ -78,17 +78,18 @@ export async function view(main, route, isCurrent) {
   };
 }
 
-function header(data, results, id) {
+function header(data, results, id, sending) {
   const sums = figures(data.total);
   return [
     el("div", { class: "title" }, el("h1", {}, data.name || id), states(data)),
     el("p", { class: "facts" }, [data.service, clock(data.start), duration(data.length / 1e6), plural(data.columns.id.length, "span"), ...sums,
       data.session && `session ${data.session}`].filter(Boolean).map((each) => el("span", {}, each)),
       el("code", { class: "dim", title: "trace id" }, id)),
-    el("p", { class: "links" },
+    el("div", { class: "links" },
       results ? links(results, id) : el("span", { class: "dim", role: "status" }, "Reading the content…"),
       !stored && el("a", { class: "button", href: `#/statistics?trace=${id}` }, "Statistics of this trace"),
-      !stored && results?.before && el("a", { class: "button", href: `#/compare/${results.before}/${id}` }, "Compare with the run before")),
+      !stored && results?.before && el("a", { class: "button", href: `#/compare/${results.before}/${id}` }, "Compare with the run before"),
+      sending),
     results?.failures.length > 0 && failures(results.failures, id),
   ];
 }
