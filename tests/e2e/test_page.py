@@ -9,6 +9,7 @@ from support.stored import messages, otlp, text, write
 
 pytestmark = pytest.mark.e2e
 
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 A, C = "aa" * 16, "cc" * 16
 CHAT = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 40,
         "lmspan.cost.amount": 0.25}  # fmt: skip
@@ -269,6 +270,34 @@ def test_what_programs_write_appears_by_itself(opened, tmp_path):
         expect(page.locator("h1")).to_have_text("module whole")
 
 
+def test_a_trace_that_grows_keeps_the_row_that_is_active_and_the_matches(opened, tmp_path):
+    write(tmp_path / "traces.jsonl", otlp("1", "", "module root", 0, 9), otlp("3", "1", "chat late", 5, 6))
+    with opened(tmp_path) as page:
+        page.locator(".traces .name a").click()
+        page.get_by_label("Find in this trace").fill("late")
+        page.keyboard.press("Enter")
+        expect(page.locator(".row.active .text")).to_have_text("chat late")
+        write(tmp_path / "traces.jsonl", otlp("2", "1", "chat early", 1, 2), otlp("4", "1", "chat later", 7, 8))
+        expect(page.locator(".row")).to_have_count(4)
+        expect(page.locator(".row.active .text")).to_have_text("chat late")
+        expect(page.locator(".row.match .text")).to_have_text(["chat late", "chat later"])
+
+
+@pytest.mark.parametrize("address", ["#/", "#/statistics", "#/sessions"])
+def test_a_view_whose_figures_are_the_same_is_not_drawn_again(opened, shop, address):
+    write(shop / "traces.jsonl", otlp("1", "", "chat m", 9, 10, "cc", {**CHAT, "session.id": "anna"}))
+    with opened(shop) as page:
+        page.goto(f"{page.url}{address}")
+        link = page.locator("tbody a").first
+        link.focus()
+        page.evaluate("window.first = document.querySelector('tbody a')")
+        with page.expect_response("**/api/statistics?**" if len(address) > 2 else "**/api/traces?**"):
+            with (shop / "traces.jsonl").open("a") as file:
+                file.write("\n")
+        page.evaluate(FRAMES)
+        assert page.evaluate("document.activeElement === window.first && window.first.isConnected")
+
+
 def test_a_trace_of_20_000_spans_has_elements_only_for_the_rows_in_sight(opened, tmp_path):
     spans = [otlp("f" * 15 + "1", "", "module root", 0, 20_000)]
     spans += [otlp(f"{number:x}", "f" * 15 + "1", f"chat {number}", number, number + 1) for number in range(1, 20_001)]
@@ -285,11 +314,14 @@ def test_a_trace_of_20_000_spans_has_elements_only_for_the_rows_in_sight(opened,
         expect(page.locator(".row.active .text")).to_have_text("chat 12345")
 
 
-SIDEWAYS = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() =>
+SIDEWAYS = (
+    f"{FRAMES}.then(() =>"
+    """
   [document.documentElement, ...document.querySelectorAll("body *")]
     .filter((each) => each === document.documentElement || /auto|scroll/.test(getComputedStyle(each).overflowX))
     .filter((each) => each.scrollWidth > each.clientWidth)
     .map((each) => `${each.tagName} ${each.className}`))"""
+)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from lmspan.export.otlp_parse import malformed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_JSON: Final = "application/json"
 _METRIC_KINDS: Final = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 

@@ -3,7 +3,7 @@ import { answer as storedAnswer, missing, stored } from "./stored.js";
 
 export { stored };
 
-export class Refused extends Error {}
+class Refused extends Error {}
 
 export async function get(path, query = {}) {
   const parameters = new URLSearchParams();

@@ -66,8 +66,7 @@ export const copyButton = (text) =>
     click: async (event) => {
       event.stopPropagation();
       const button = event.currentTarget;
-      await navigator.clipboard.writeText(text());
-      button.textContent = "copied";
+      button.textContent = await navigator.clipboard.writeText(text()).then(() => "copied", () => "not copied");
       setTimeout(() => { button.textContent = "copy"; }, 1200);
     },
   } }, "copy");

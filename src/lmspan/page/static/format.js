@@ -54,7 +54,7 @@ export function figures(sums) {
   ].filter(Boolean);
 }
 
-export const KINDS = {
+const KINDS = {
   lm: "model", embedding: "embedding", retrieval: "retrieval", tool: "tool", agent: "agent", turn: "turn",
   module: "module", workflow: "workflow", evaluate: "evaluation", example: "example", optimize: "optimizer",
   candidate: "candidate", adapter_format: "adapter", adapter_parse: "adapter", interpreter_execute: "code",

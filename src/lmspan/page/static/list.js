@@ -10,6 +10,7 @@ const TITLES = ["", "started", "service", "trace", " time", " calls", " tokens",
 export async function view(main, route) {
   let query = route.query;
   let limit = PAGE;
+  let drawn = "";  // the answer and the filters that are drawn
   const chosen = new Set();
   const rows = el("div", { class: "results" });
   const form = filters(() => query, (changed) => { location.hash = address("/", changed).slice(1); });
@@ -21,10 +22,13 @@ export async function view(main, route) {
     try {
       data = await get("traces", { ...query, limit });
     } catch (error) {
+      drawn = "";
       if (asked === query) replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, error.message));
       return;
     }
-    if (asked !== query) return;
+    const next = `${data.tag} ${JSON.stringify(asked)}`;
+    if (asked !== query || next === drawn) return;
+    drawn = next;
     const focused = document.activeElement?.dataset?.trace;
     replace(rows, chips("/", query), results(data, chosen, query, () => { limit += PAGE; refresh(); }));
     if (focused) rows.querySelector(`[data-trace="${focused}"]`)?.focus();

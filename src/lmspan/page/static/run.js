@@ -109,5 +109,5 @@ function difference(run, data, compareWith) {
   ];
 }
 
-export const changesView = (changes) => el("div", { class: "content diff" }, changes.map(([sign, text]) =>
+const changesView = (changes) => el("div", { class: "content diff" }, changes.map(([sign, text]) =>
   sign === " " ? text : el(sign === "+" ? "ins" : "del", {}, text)));

@@ -13,9 +13,11 @@ export async function view(main, route, isCurrent) {
   replace(main, el("div", { class: "page" },
     el("div", { class: "title" }, el("h1", {}, "Sessions"), timeSelect(query.since || "", (since) => { location.hash = address("/sessions", { ...query, since }).slice(1); })),
     chips("/sessions", query), place));
+  let drawn = null;
   async function refresh() {
-    const { tables } = await get("statistics", { ...query, by: ["session", "user"] });
-    if (!isCurrent()) return;
+    const { tables, tag } = await get("statistics", { ...query, by: ["session", "user"] });
+    if (!isCurrent() || tag === drawn) return;
+    drawn = tag;
     const filled = Object.entries(tables).filter(([, rows]) => rows.length);
     replace(place, filled.length ? filled.map(([kind, rows]) => group(kind, rows, query)) : empty(query));
   }

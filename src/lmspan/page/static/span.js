@@ -91,7 +91,7 @@ function pretty(text) {
 }
 
 // A text that is long is cut, until it is asked for.
-export function long(text, most = LONG) {
+function long(text, most = LONG) {
   if (text.length <= most * 1.2) return el("div", { class: "content" }, text);
   const shown = el("div", { class: "content" }, `${text.slice(0, most)}…`);
   const button = el("button", { class: "quiet", type: "button", on: { click: () => { shown.replaceWith(el("div", { class: "content" }, text)); button.remove(); } } },
@@ -99,10 +99,10 @@ export function long(text, most = LONG) {
   return [shown, button];
 }
 
-export const fieldsView = (fields) => el("dl", { class: "fields-view" }, fields.map(([name, text]) =>
+const fieldsView = (fields) => el("dl", { class: "fields-view" }, fields.map(([name, text]) =>
   [name && el("dt", {}, name), el("dd", {}, long(pretty(text)))]));
 
-export function exampleView(example) {
+function exampleView(example) {
   const parts = [["Inputs", example.inputs], ["Gold", example.gold], ["Prediction", example.prediction]];
   return [
     (example.score !== null || example.feedback) && section("Score", el("p", { class: "content" }, [example.score !== null && el("strong", {}, number(example.score)), example.feedback && ` ${example.feedback}`])),

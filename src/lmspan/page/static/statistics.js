@@ -35,9 +35,12 @@ export async function view(main, route, isCurrent) {
       !query.trace && timeSelect(query.since || "", (since) => { location.hash = to({ since }).slice(1); })),
     chips("/statistics", query), total, over, tables));
   replace(tables, el("p", { class: "empty dim" }, "Reading…"));
+  let drawn = "";
   async function refresh() {
-    const [data, { periods }] = await Promise.all([get("statistics", { ...query, by: SHOWN }), get("statistics/periods", { ...query, ...of })]);
-    if (!isCurrent()) return;
+    const [data, { periods, tag }] = await Promise.all([get("statistics", { ...query, by: SHOWN }), get("statistics/periods", { ...query, ...of })]);
+    const next = `${data.tag} ${tag}`;
+    if (!isCurrent() || next === drawn) return;
+    drawn = next;
     replace(total, data.total && [plural(data.total.calls, "trace"), ...figures({ ...data.total, lm_calls: data.lm_calls }),
       data.total.failed && `${data.total.failed} failed`, data.total.recovered && `${data.total.recovered} recovered`].filter(Boolean).map((each) => el("span", {}, each)));
     replace(over, periods.length > 0 && plotted(periods, shown, of, to));

@@ -45,6 +45,7 @@ export class Tree {
   }
 
   show(data, chosen) {
+    const active = this.data?.columns.id[this.rows[this.active]];
     this.data = data;
     const { id, depth } = data.columns;
     this.count = id.length;
@@ -61,16 +62,17 @@ export class Tree {
     }
     this.isFirst = false;
     this.chosen = chosen || null;
-    this.layout();
+    this.layout(this.place.get(active));
+    if (this.search.value) this.find();
   }
 
   operation(index) { return this.data.texts[this.data.columns.operation[index]]; }
   flag(index, name) { return (this.data.columns.flags[index] & this.data.flags[name]) !== 0; }
   isHidden(index) { return !this.phases && this.data.columns.depth[index] > 0 && this.flag(index, "phase"); }
 
-  layout() {
+  // Choose the rows that are not folded away; the row of the index `kept` stays the active one.
+  layout(kept = this.rows[this.active]) {
     const { id } = this.data.columns;
-    const kept = this.rows[this.active];
     this.rows = [];
     for (let index = 0; index < this.count;) {
       if (this.isHidden(index)) { index = this.end[index]; continue; }
@@ -104,44 +106,59 @@ export class Tree {
 
   row(row) {
     const index = this.rows[row];
-    const { columns, texts, length } = this.data;
+    const { columns } = this.data;
     const id = columns.id[index];
-    const depth = columns.depth[index];
-    const operation = this.operation(index);
     const isParent = this.hasChildren(index);
-    const isClosed = this.closed.has(id);
-    const isFailed = this.flag(index, "failed");
-    const isRecovered = this.flag(index, "recovered");
-    const left = (100 * columns.start[index]) / (length || 1);
-    const width = (100 * columns.duration[index]) / (length || 1);
-    const marks = [
-      columns.retries[index] > 0 && el("span", { class: "mark warn", title: plural(columns.retries[index], "retry", "retries") }, `↻${columns.retries[index]}`),
-      this.flag(index, "cache_hit") && el("span", { class: "mark" }, "cache"),
-      columns.score[index] !== null && el("span", { class: "mark score" }, number(columns.score[index])),
-      this.flag(index, "running") && el("span", { class: "badge running" }, "running"),
-      this.flag(index, "not_ended") && el("span", { class: "badge warn" }, "not ended"),
-      isRecovered && el("span", { class: "badge warn" }, "recovered"),
-    ];
     return el("div", {
-      id: `row-${row}`, role: "treeitem", class: ["row", `k-${kind(operation)}`, isFailed && (isRecovered ? "recovered" : "bad"), id === this.chosen && "chosen",
-        row === this.active && "active", this.matched?.has(index) && "match"].filter(Boolean).join(" "),
-      "aria-level": depth + 1, "aria-expanded": isParent ? String(!isClosed) : null, "aria-selected": String(id === this.chosen),
-      style: { top: `${row * HEIGHT}px` }, "data-span": id,
+      id: `row-${row}`, role: "treeitem", class: this.classes(row, index), style: { top: `${row * HEIGHT}px` }, "data-span": id,
+      "aria-level": columns.depth[index] + 1, "aria-selected": String(id === this.chosen),
+      "aria-expanded": isParent ? String(!this.closed.has(id)) : null,
       on: { click: () => { this.active = row; this.choosing(id); } },
     },
-      el("span", { class: "what", style: { "padding-left": `${Math.min(depth, DEEPEST) * 14}px` } },
-        el("span", { class: `caret${isParent ? "" : " none"}`, "aria-hidden": "true", on: { click: (event) => { event.stopPropagation(); this.toggle(row); } } }, isParent ? (isClosed ? "▸" : "▾") : ""),
-        el("span", { class: "dot", "aria-hidden": "true" }),
-        el("span", { class: "text" }, texts[columns.name[index]] || operation || "span"),
-        columns.label[index] > 0 && el("span", { class: "label" }, texts[columns.label[index]]),
-        isClosed && isParent && el("span", { class: "mark" }, `+${(this.end[index] - index - 1).toLocaleString("en")}`),
-        marks,
-        columns.words[index] > 0 && el("span", { class: "words" }, texts[columns.words[index]])),
-      el("span", { class: "bars", "aria-hidden": "true" },
-        el("span", { class: "span-bar", style: { left: `${Math.min(left, 99.7)}%`, width: `${Math.max(Math.min(width, 100 - left), 0.3)}%` } })),
+      this.what(row, index, isParent),
+      el("span", { class: "bars", "aria-hidden": "true" }, this.bar(index)),
       el("span", { class: "figure" }, duration(columns.duration[index] / 1e6)),
       el("span", { class: "figure tokens" }, tokens(columns.input_tokens[index], columns.output_tokens[index])),
       el("span", { class: "figure cost" }, money(columns.cost[index])));
+  }
+
+  classes(row, index) {
+    const failure = this.flag(index, "failed") && (this.flag(index, "recovered") ? "recovered" : "bad");
+    return ["row", `k-${kind(this.operation(index))}`, failure, this.data.columns.id[index] === this.chosen && "chosen",
+      row === this.active && "active", this.matched?.has(index) && "match"].filter(Boolean).join(" ");
+  }
+
+  what(row, index, isParent) {
+    const { columns, texts } = this.data;
+    const isClosed = isParent && this.closed.has(columns.id[index]);
+    const fold = (event) => { event.stopPropagation(); this.toggle(row); };
+    return el("span", { class: "what", style: { "padding-left": `${Math.min(columns.depth[index], DEEPEST) * 14}px` } },
+      el("span", { class: `caret${isParent ? "" : " none"}`, "aria-hidden": "true", on: { click: fold } }, isParent && (isClosed ? "▸" : "▾")),
+      el("span", { class: "dot", "aria-hidden": "true" }),
+      el("span", { class: "text" }, texts[columns.name[index]] || this.operation(index) || "span"),
+      columns.label[index] > 0 && el("span", { class: "label" }, texts[columns.label[index]]),
+      isClosed && el("span", { class: "mark" }, `+${(this.end[index] - index - 1).toLocaleString("en")}`),
+      this.marks(index),
+      columns.words[index] > 0 && el("span", { class: "words" }, texts[columns.words[index]]));
+  }
+
+  marks(index) {
+    const { retries, score } = this.data.columns;
+    return [
+      retries[index] > 0 && el("span", { class: "mark warn", title: plural(retries[index], "retry", "retries") }, `↻${retries[index]}`),
+      this.flag(index, "cache_hit") && el("span", { class: "mark" }, "cache"),
+      score[index] !== null && el("span", { class: "mark score" }, number(score[index])),
+      this.flag(index, "running") && el("span", { class: "badge running" }, "running"),
+      this.flag(index, "not_ended") && el("span", { class: "badge warn" }, "not ended"),
+      this.flag(index, "recovered") && el("span", { class: "badge warn" }, "recovered"),
+    ];
+  }
+
+  bar(index) {
+    const { columns, length } = this.data;
+    const left = (100 * columns.start[index]) / (length || 1);
+    const width = (100 * columns.duration[index]) / (length || 1);
+    return el("span", { class: "span-bar", style: { left: `${Math.min(left, 99.7)}%`, width: `${Math.max(Math.min(width, 100 - left), 0.3)}%` } });
   }
 
   // Choosing and folding
