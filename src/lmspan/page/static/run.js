@@ -8,7 +8,8 @@ const TITLES = [" #", " score", " best", "on", "kept", " from", " after", " time
 
 export async function view(main, route, isCurrent) {
   const [id, span] = route.parts;
-  let run = await get(`traces/${id}/runs/${span}`);
+  const address = `traces/${id}/runs/${span}`;
+  let run = await get(address);
   if (!isCurrent()) return null;
   let chosen = placeOf(route.query.candidate, run.candidates.length) ?? run.best;
   let before = placeOf(route.query.before, run.candidates.length);
@@ -26,19 +27,14 @@ export async function view(main, route, isCurrent) {
   };
   function draw() {
     document.title = `${run.name} · lmspan`;
-    const best = bestSoFar(run.candidates);
-    const points = run.candidates.map((each, index) => ({ score: each.score, best: best[index], isPart: each.scope === "minibatch", isAccepted: each.accepted === true,
-      title: `candidate ${each.index ?? ""}: ${number(each.score)}${each.scope ? ` on ${each.scope} data` : ""}` }));
-    replace(place, header(run), scores(points, chosen, (index) => go(index)),
-      table(TITLES, run.candidates.map((each, index) => row(run, each, index, best[index], index === chosen, go)), { class: "candidates", label: "Candidates" }));
+    replace(place, header(run), candidates(run, chosen, go));
   }
   async function compare() {
     if (chosen === null || chosen === undefined) return replace(changes);
-    const candidate = run.candidates[chosen];
-    const other = before ?? candidate.parent ?? (chosen > 0 ? 0 : null);
+    const other = before ?? run.candidates[chosen].parent ?? (chosen > 0 ? 0 : null);
     const asked = chosen;
     try {
-      const data = await get(`traces/${id}/runs/${span}/difference`, { after: String(chosen), before: other === null ? "" : String(other) });
+      const data = await get(`${address}/difference`, { after: String(chosen), before: other === null ? "" : String(other) });
       if (asked === chosen) replace(changes, difference(run, data, (index) => go(chosen, index)));
     } catch (error) {
       if (asked === chosen) replace(changes, el("p", { class: "empty", role: "alert" }, error.message));
@@ -47,13 +43,22 @@ export async function view(main, route, isCurrent) {
   draw();
   await compare();
   return { refresh: async () => {
-    const next = await get(`traces/${id}/runs/${span}`);
+    const next = await get(address);
     if (next.tag === run.tag) return;
     run = next;
     chosen ??= run.best;
     draw();
     await compare();
   } };
+}
+
+// The scores over time, and a table of the candidates.
+function candidates(run, chosen, go) {
+  const best = bestSoFar(run.candidates);
+  const points = run.candidates.map((each, index) => ({ score: each.score, best: best[index], isPart: each.scope === "minibatch", isAccepted: each.accepted === true,
+    title: `candidate ${each.index ?? ""}: ${number(each.score)}${each.scope ? ` on ${each.scope} data` : ""}` }));
+  const rows = run.candidates.map((each, index) => row(run, each, index, best[index], index === chosen, go));
+  return [scores(points, chosen, (index) => go(index)), table(TITLES, rows, { class: "candidates", label: "Candidates" })];
 }
 
 const placeOf = (text, count) => (/^\d{1,6}$/.test(text || "") && Number(text) < count ? Number(text) : null);

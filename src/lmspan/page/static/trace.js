@@ -15,22 +15,13 @@ export async function view(main, route, isCurrent) {
   let data = null;
   let results = null;  // of a large trace, they come after its tree
   const head = el("section", { class: "head", "aria-label": "Trace" });
-  const pane = el("aside", { class: "pane", "aria-label": "Span", hidden: true });
   const sending = !stored && sendForm(id);
   const tree = new Tree((span) => {
     location.hash = `/trace/${id}${span ? `/${span}` : ""}`;
   });
-  const body = el("div", { class: "split" }, el("section", { class: "left", "aria-label": "Spans" }, tree.tools, tree.element), pane);
+  const pane = spanPane(id);
+  const body = el("div", { class: "split" }, el("section", { class: "left", "aria-label": "Spans" }, tree.tools, tree.element), pane.element);
 
-  // Draw the tree; `rest` is a promise that the results are drawn, too.
-  async function load() {
-    const [outline, content] = [get(`traces/${id}`), get(`traces/${id}/results`)];
-    content.catch(() => {});  // it is awaited below, when the outline is there
-    const next = await outline;
-    const early = next.columns.id.length < LARGE && await Promise.race([content, new Promise((done) => { setTimeout(done, SOON_MS); })]);
-    draw(next, early || results);
-    return { rest: early ? null : content.then(async (found) => draw(found.spans > next.columns.id.length ? await get(`traces/${id}`) : next, found)) };
-  }
   function draw(next, found) {
     const isSame = data !== null && next.tag === data.tag;
     if (!isCurrent() || (isSame && found?.tag === results?.tag)) return;
@@ -40,22 +31,14 @@ export async function view(main, route, isCurrent) {
     replace(head, header(data, results, id, sending));
     if (!isSame) tree.show(data, chosen);
   }
-
+  const load = async () => loaded(id, (next, found) => draw(next, found || results));
   async function open() {
-    pane.hidden = !chosen;
     body.classList.toggle("open", Boolean(chosen));
     tree.choose(chosen);
-    if (!chosen) return replace(pane);
-    const asked = chosen;
-    try {
-      const span = await get(`traces/${id}/spans/${asked}`);
-      if (asked === chosen) replace(pane, spanView(span, () => { location.hash = `/trace/${id}`; }));
-    } catch (error) {
-      if (asked === chosen) replace(pane, el("p", { class: "empty", role: "alert" }, error.message));
-    }
+    await pane.open(chosen);
   }
   try {
-    (await load()).rest?.catch((error) => head.append(el("p", { class: "trouble", role: "alert" }, error.message)));
+    (await load()).rest.catch((error) => head.append(el("p", { class: "trouble", role: "alert" }, error.message)));
   } catch (error) {
     tree.leave();
     throw error;
@@ -76,6 +59,35 @@ export async function view(main, route, isCurrent) {
       return true;
     },
   };
+}
+
+// Draw the tree of a trace when it is there; `rest` is a promise that its results are drawn, too.
+async function loaded(id, draw) {
+  const [outline, content] = [get(`traces/${id}`), get(`traces/${id}/results`)];
+  content.catch(() => {});  // it is awaited below, when the outline is there
+  const next = await outline;
+  const isSmall = next.columns.id.length < LARGE;
+  const early = isSmall && await Promise.race([content, new Promise((done) => { setTimeout(done, SOON_MS); })]);
+  draw(next, early);
+  return { rest: content.then(async (found) => draw(found.spans > next.columns.id.length ? await get(`traces/${id}`) : next, found)) };
+}
+
+// The span that is chosen; the last one that was asked for is shown.
+function spanPane(id) {
+  const element = el("aside", { class: "pane", "aria-label": "Span", hidden: true });
+  let asked = null;
+  async function open(span) {
+    asked = span;
+    element.hidden = !span;
+    if (!span) return replace(element);
+    try {
+      const data = await get(`traces/${id}/spans/${span}`);
+      if (asked === span) replace(element, spanView(data, () => { location.hash = `/trace/${id}`; }));
+    } catch (error) {
+      if (asked === span) replace(element, el("p", { class: "empty", role: "alert" }, error.message));
+    }
+  }
+  return { element, open };
 }
 
 function header(data, results, id, sending) {
