@@ -26,11 +26,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from playwright.sync_api import TimeoutError, sync_playwright  # noqa: A004 - Playwright's name
-from reading import record
 
+from benchmarks.reading import record
 from lmspan.traces import Store
 
 if TYPE_CHECKING:

@@ -102,6 +102,7 @@ def measured(*arguments: str, directory: Path) -> tuple[float, float, int, str]:
         [sys.executable, "-m", "lmspan", *arguments], env={**os.environ, "LMSPAN_DIR": str(directory)},
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert process.stdout is not None
     output = process.stdout.read()
     _, _, usage = os.wait4(process.pid, 0)
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - begin, usage.ru_maxrss // 1024, output

@@ -14,6 +14,10 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZES = {"1 KB": 1 << 10, "64 KB": 1 << 16, "1 MB": 1 << 20}
 ROOT = Path(__file__).parent.parent
@@ -35,7 +39,7 @@ def texts() -> dict[str, str]:
     return {kind: (text * (most // len(text) + 1))[:most] for kind, text in kinds.items()}
 
 
-def cost(work, rounds: int) -> float:
+def cost(work: Callable[[], object], rounds: int) -> float:
     times = []
     for _ in range(rounds):
         begun = time.thread_time_ns()
@@ -44,7 +48,7 @@ def cost(work, rounds: int) -> float:
     return min(times) / 1000
 
 
-def table(title: str, prepared, rounds: int) -> None:
+def table(title: str, prepared: Callable[[str], Callable[[], object]], rounds: int) -> None:
     print(f"{title:<28}" + "".join(f"{size:>12}" for size in SIZES))
     for kind, text in texts().items():
         figures = [cost(prepared(text[:size]), rounds) for size in SIZES.values()]

@@ -21,6 +21,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "dspy.md"
@@ -76,22 +82,22 @@ def run(tool: str) -> None:
         print(json.dumps(found), file=sys.__stdout__)
 
 
-def lost(spans) -> int:
+def lost(spans: Sequence[ReadableSpan]) -> int:
     known = {span.context.span_id for span in spans}
     roots = sum(span.parent is None for span in spans)
     orphans = sum(span.parent is not None and span.parent.span_id not in known for span in spans)
     return orphans + roots - len({span.context.trace_id for span in spans})
 
 
-def answers(span, native: bool) -> int:
+def answers(span: ReadableSpan, native: bool) -> int:
     attributes = span.attributes or {}
     if not any(name in attributes for name in USAGE) or attributes.get("gen_ai.operation.name") == "embeddings":
         return 0
     reasons = attributes.get("gen_ai.response.finish_reasons", ())
-    return max(len(reasons), 1) if native else 1
+    return max(len(reasons), 1) if native and isinstance(reasons, tuple) else 1
 
 
-def table(found: dict[str, list[dict]]) -> str:
+def table(found: dict[str, list[dict[str, Any]]]) -> str:
     tools = [name for name in found if name != "none"]
     plain = {each["name"]: each for each in found["none"]}
     lines = [
@@ -103,11 +109,11 @@ def table(found: dict[str, list[dict]]) -> str:
     return "\n".join(lines)
 
 
-def row(rows: list[dict], name: str) -> dict:
+def row(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next((each for each in rows if each["name"] == name), {"result": "did not run"})
 
 
-def cell(each: dict, plain: dict) -> str:
+def cell(each: dict[str, Any], plain: dict[str, Any]) -> str:
     if "traces" not in each:
         return f"**{each['result']}**"
     traces = str(each["traces"]) if each["traces"] == each["wanted"] else f"**{each['traces']}** for {each['wanted']}"
@@ -119,7 +125,7 @@ def cell(each: dict, plain: dict) -> str:
     return f"{traces}{lost_}; {given}{leak}{other}"
 
 
-def summed(rows: list[dict], plain: dict) -> str:
+def summed(rows: list[dict[str, Any]], plain: dict[str, Any]) -> str:
     ran = [each for each in rows if "traces" in each]
     one_trace = sum(each["traces"] == each["wanted"] and not each["lost"] for each in ran)
     whole = sum(each["answers"] for each in ran), sum(each["given"] for each in ran)
