@@ -105,7 +105,7 @@ def _record(tracer: Any, spans: int) -> None:
 
 
 def trace(spans: int, traces: int) -> Figures:
-    """Record traces of one root and so many tools; return the CPU of the calling thread for each tool."""
+    """Record traces of one root and so many tools; return the CPU of the calling thread for each span."""
     import lmspan
 
     EXPORTING["no exporter"].prepare()
@@ -114,7 +114,7 @@ def trace(spans: int, traces: int) -> Figures:
     start = time.thread_time_ns()
     for _ in range(traces):
         _trace(tool, spans)
-    return {"us": (time.thread_time_ns() - start) / spans / traces / 1000}
+    return {"us": (time.thread_time_ns() - start) / (spans + 1) / traces / 1000}
 
 
 def _trace(tool: Callable[[str], int], spans: int) -> None:

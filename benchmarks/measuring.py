@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LAST_LINES = 3
+PATIENCE_S = 1800.0
 ALL = CONTENDERS | EXPORTING
 
 
@@ -34,6 +35,8 @@ class Figure:
 
     minimum: float
     median: float
+    process: float = 0.0
+    """All threads, the least of the rounds."""
     spans: float = 0.0
     instructions: float | None = None
     error: str = ""
@@ -103,7 +106,12 @@ def once(experiment: str, **arguments: Any) -> dict[str, Any]:
     """Run one experiment in a fresh process; return its figures."""
     more = arguments.pop("environ", {})
     command = [sys.executable, "-m", "benchmarks.worker", "once", experiment, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environ(**more), cwd=ROOT, check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environ(**more), cwd=ROOT, check=False, timeout=PATIENCE_S
+        )
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"it takes more than {late.timeout:.0f} s") from None
     if done.returncode or not done.stdout:
         raise Failed(" ".join(done.stderr.splitlines()[-LAST_LINES:]))
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -205,4 +213,5 @@ def _runs(name: str, program: str) -> bool:
 
 def _figure(answers: list[dict[str, Any]], clock: str) -> Figure:
     times = [answer[clock] for answer in answers]
-    return Figure(min(times), statistics.median(times), max(answer["spans"] for answer in answers))
+    process, spans = min(answer["process_us"] for answer in answers), max(answer["spans"] for answer in answers)
+    return Figure(min(times), statistics.median(times), process, spans)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def missing(peer: str) -> str:
     return reason.read_text() if reason.exists() else ""
 
 
+@cache
 def release(peer: str) -> str:
     """Return the version of the peer's package."""
     if not peer:

@@ -152,9 +152,9 @@ class _Claude:
         usage = dict.fromkeys(("cache_creation_input_tokens", "cache_read_input_tokens"), 0)
         usage |= {"input_tokens": 120, "output_tokens": 12}
         common = {"id": "1", "model": "claude-sonnet-4-5", "role": "assistant", "type": "message", "usage": usage}
-        used = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Graz"}}
-        said = {"type": "text", "text": "blue"}
-        replies = (("tool_use", used), ("end_turn", said))
+        tool_use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Graz"}}
+        text = {"type": "text", "text": "blue"}
+        replies = (("tool_use", tool_use), ("end_turn", text))
         self._replies = itertools.cycle(
             [Message.model_validate({**common, "content": [block], "stop_reason": reason}) for reason, block in replies]
         )

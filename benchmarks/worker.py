@@ -154,6 +154,7 @@ def main() -> None:
         os.environ["DSPY_CACHEDIR"] = f"{directory}/dspy"
         os.environ["LMSPAN_DIR"] = f"{directory}/traces"
         os.environ["TMPDIR"] = tempfile.tempdir = directory
+        os.chdir(directory)  # MLflow writes where it runs
         command, *arguments = sys.argv[1:]
         serve(*arguments) if command == "serve" else once(*arguments)
     os._exit(0)  # without what the packages do at exit

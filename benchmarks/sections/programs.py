@@ -25,12 +25,12 @@ PLAIN, RAW, OWN, LMSPAN, PEER = "un-instrumented", "raw spans", "own callback", 
 COUNTED_CALLS = 10
 NOTE = (
     "Ratios of what is added to the program, by the minimum of the rounds; then the microseconds of CPU that a run "
-    "takes more, minimum and median, and the instructions. The program itself has its whole time. R is the cost of a "
-    "raw span, measured on `Predict`. Instructions: "
+    "takes more, minimum and median, those of all threads, and the instructions. The program itself has its whole "
+    "time. R is the cost of a raw span, measured on `Predict`. Instructions: "
 )
 HEAD = (
-    "program", "contender", "x own callback", "R a span", "x OpenInference", "minimum", "median", "instructions",
-    "x own callback", "spans",
+    "program", "contender", "x own callback", "R a span", "x OpenInference", "minimum", "median", "all threads",
+    "instructions", "x own callback", "spans",
 )  # fmt: skip
 
 
@@ -117,12 +117,13 @@ def _row(measured: Measured, name: str) -> tuple[str, ...]:
     if figure.error:
         return measured.program, f"{name}: {figure.error}", *["-"] * (len(HEAD) - 2)
     if name == PLAIN:
-        whole = number(figure.minimum), number(figure.median), _thousand(figure.instructions)
+        whole = (*map(number, (figure.minimum, figure.median, figure.process)), _thousand(figure.instructions))
         return measured.program, name, "-", "-", "-", *whole, "-", "-"
+    ratios = measured.over(name, OWN), measured.per_span(name), measured.over(name, PEER)
+    added = measured.added(name), figure.median - plain.median, figure.process - plain.process
     return (
-        measured.program, f"{name} {release(CONTENDERS[name].peer)}".strip(), number(measured.over(name, OWN)),
-        number(measured.per_span(name)), number(measured.over(name, PEER)), number(measured.added(name), signed=True),
-        number(figure.median - plain.median, signed=True), _thousand(measured.instructions(name)),
+        measured.program, f"{name} {release(CONTENDERS[name].peer)}".strip(), *map(number, ratios),
+        *(number(each, signed=True) for each in added), _thousand(measured.instructions(name)),
         number(measured.instructions_over(name, OWN)), number(figure.spans or None),
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ def _bytes(size: int) -> str:
 
 
 def traces(effort: Effort) -> Iterator[Table | Target]:
-    note = "A root and so many recorded tools under it; the microseconds of CPU for each tool, content off."
+    note = "A root and so many recorded tools under it; the microseconds of CPU for each span, content off."
     table = Table("Length of a trace", note, ("spans a trace", "x of the shortest", "minimum", "median"))
     times: dict[int, list[float]] = {spans: [] for spans in effort.traces}
     for _ in range(effort.repeats):
