@@ -20,6 +20,7 @@ from benchmarks.effort import QUICK, Effort, machine
 from benchmarks.measuring import ROOT, Failed
 from benchmarks.programs import PROGRAMS
 from benchmarks.sections import SECTIONS
+from benchmarks.sections.programs import legend
 from benchmarks.tables import Table, Target, summary
 
 PAGE = ROOT / "docs" / "reference" / "performance.md"
@@ -80,7 +81,7 @@ def main() -> int:
         print(f"{peer}: {peers.make(peer) or 'ready'}", file=sys.stderr)
     description = machine()
     tables, targets = measured(given)
-    tables = [summary(targets), *tables]
+    tables = [summary(targets), *tables, legend()]
     made = [description, *(table.markdown() if given.markdown or given.write else table.text() for table in tables)]
     text = "\n\n".join(made)
     print(text)

@@ -49,35 +49,43 @@ ANY = "dspy", "logillm", "llmproc", "python"
 LIBRARIES = "dspy", "logillm", "llmproc"
 
 _BRIEF = (
-    Contender("un-instrumented", "the program itself", recorders.nothing, libraries=ANY),
-    Contender("raw spans", "four spans of 15 attributes by the SDK, before each call; a quarter is R",
-              recorders.raw_spans, libraries=ANY),
-    Contender("own callback", "one callback that does nothing, by the library's own dispatch",
-              recorders.own_callback, libraries=LIBRARIES),
-    Contender("lmspan", "all facts and metrics, no content", recorders.lmspan(metrics=True), libraries=ANY),
-    Contender("lmspan, no metrics", "all facts, no content", recorders.lmspan(), libraries=ANY),
-    Contender("lmspan, content", "all facts, metrics and content", recorders.lmspan(metrics=True, content=True),
+    Contender("un-instrumented", "The program itself. Every other row is what is added to it.", recorders.nothing,
               libraries=ANY),
+    Contender("raw spans", "Four spans of 15 attributes by OpenTelemetry's SDK before each run. A quarter of it is R, "
+              "the least that a span costs.", recorders.raw_spans, libraries=ANY),
+    Contender("own callback", "One callback that does nothing, by the dispatch of DSPy, LogiLLM or LLMProc: the least "
+              "that any tracer costs that is built on callbacks.", recorders.own_callback, libraries=LIBRARIES),
+    Contender("lmspan", "All facts and metrics, no content: the default with an exporter that leaves the machine.",
+              recorders.lmspan(metrics=True), libraries=ANY),
+    Contender("lmspan, no metrics", "All facts, no content.", recorders.lmspan(), libraries=ANY),
+    Contender("lmspan, content", "All facts and metrics, prompts and answers.",
+              recorders.lmspan(metrics=True, content=True), libraries=ANY),
 )  # fmt: skip
 _DETAILS = (
-    Contender("lmspan, SDK's span", "LMSPAN_SPAN=sdk, no metrics", recorders.lmspan(span="sdk"),
+    Contender("lmspan, SDK's span", "`LMSPAN_SPAN=sdk`, without metrics.", recorders.lmspan(span="sdk"),
               variable="LMSPAN_SPAN"),
-    Contender("lmspan, own span", "LMSPAN_SPAN=own, no metrics", recorders.lmspan(span="own"), variable="LMSPAN_SPAN"),
-    Contender("lmspan, 1 subscriber", "no metrics, one callback of eight hooks", recorders.lmspan(subscribers=1)),
-    Contender("lmspan, 10 subscribers", "no metrics, ten of it", recorders.lmspan(subscribers=10)),
-    Contender("lmspan, unsampled", "the sampler drops every trace", recorders.lmspan(sampled=False)),
-    Contender("lmspan, disabled", "after `lmspan.disable()`", recorders.disabled),
-    Contender("lmspan, no SDK", "instrumented, without a provider", recorders.without_sdk),
-    Contender("OpenInference, hidden", "inputs and outputs hidden", others.openinference_hidden, "openinference"),
-    Contender("genai-dspy, content", "the next one with content", others.genai_dspy_with_content, "genai-dspy"),
+    Contender("lmspan, own span", "`LMSPAN_SPAN=own`, without metrics.", recorders.lmspan(span="own"),
+              variable="LMSPAN_SPAN"),
+    Contender("lmspan, 1 subscriber", "As without metrics, and a callback of eight hooks that do nothing.",
+              recorders.lmspan(subscribers=1)),
+    Contender("lmspan, 10 subscribers", "Ten of these callbacks.", recorders.lmspan(subscribers=10)),
+    Contender("lmspan, unsampled", "A sampler drops every trace: what is left of the cost.",
+              recorders.lmspan(sampled=False)),
+    Contender("lmspan, disabled", "After `lmspan.disable()`: what the wrappers cost.", recorders.disabled),
+    Contender("lmspan, no SDK", "The library is instrumented, and the program has no provider.", recorders.without_sdk),
+    Contender("OpenInference, hidden", "Inputs and outputs hidden.", others.openinference_hidden, "openinference"),
+    Contender("genai-dspy, content", "With content.", others.genai_dspy_with_content, "genai-dspy"),
 )  # fmt: skip
 _OTHERS = (
-    Contender("OpenInference", "its default, with content", others.openinference, "openinference"),
-    Contender("OpenTelemetry genai-dspy", "its default, without content", others.genai_dspy, "genai-dspy"),
-    Contender("Logfire", "its default, with content; sends nothing", others.logfire, "logfire"),
-    Contender("Langfuse", "its default, with content; sends to the loopback", others.langfuse, "langfuse"),
-    Contender("MLflow", "its default, with content; logs to SQLite", others.mlflow, "mlflow"),
-)
+    Contender("OpenInference", "As it comes, with content.", others.openinference, "openinference"),
+    Contender("OpenTelemetry genai-dspy", "As it comes, without content. It records the calls of `dspy.LM` alone, and "
+              "none of the models in the other programs here.", others.genai_dspy, "genai-dspy"),
+    Contender("Logfire", "As it comes, with content, by OpenInference's spans. It sends nothing.", others.logfire,
+              "logfire"),
+    Contender("Langfuse", "As it comes, with content, by OpenInference's spans, sent to a server on the loopback.",
+              others.langfuse, "langfuse"),
+    Contender("MLflow", "As it comes, with content, logged to SQLite.", others.mlflow, "mlflow"),
+)  # fmt: skip
 CONTENDERS = {
     contender.name: contender
     for contender in (

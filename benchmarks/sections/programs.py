@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import callgrind
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measuring import Figure, Workers
-from benchmarks.peers import release
+from benchmarks.peers import missing, release
 from benchmarks.programs import PROGRAMS
 from benchmarks.recorders import HOOKS_OF_DEAF, SPANS
 from benchmarks.sink import sink
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN, RAW, OWN, LMSPAN, PEER = "un-instrumented", "raw spans", "own callback", "lmspan", "OpenInference"
 COUNTED_CALLS = 10
+FEWEST_ROUNDS = 2
 NOTE = (
     "Ratios of what is added to the program, by the minimum of the rounds; then the microseconds of CPU that a run "
     "takes more, minimum and median, those of all threads, and the instructions. The program itself has its whole "
@@ -86,6 +87,15 @@ def programs(effort: Effort) -> Iterator[Table | Target]:
     yield table
 
 
+def legend() -> Table:
+    """Return what the contenders are, with the versions of the other packages, or why they did not run."""
+    note = "A row without spans exports by a way of its own."
+    table = Table("The contenders", note, ("contender", "what it is", "version"), texts=3)
+    for each in CONTENDERS.values():
+        table.rows.append((each.name, each.meaning, missing(each.peer) or release(each.peer) or "-"))
+    return table
+
+
 def _is_here(name: str) -> bool:
     return not CONTENDERS[name].peer
 
@@ -97,7 +107,7 @@ def _raw(measured: Measured) -> float | None:
 
 def _figures(workers: Workers, program: str, effort: Effort) -> dict[str, Figure]:
     weight, chosen = PROGRAMS[program].weight, effort.contenders(program)
-    rounds = effort.rounds if weight < effort.calls else max(effort.rounds // 3, 2)
+    rounds = max(min(effort.rounds, effort.rounds * effort.calls // weight), FEWEST_ROUNDS)
     figures = workers.measure(program, rounds=rounds, calls=max(effort.calls // weight, 1), only=chosen)
     if program != "Predict" or effort.is_brief or callgrind.missing():
         return figures
@@ -122,7 +132,7 @@ def _row(measured: Measured, name: str) -> tuple[str, ...]:
     ratios = measured.over(name, OWN), measured.per_span(name), measured.over(name, PEER)
     added = measured.added(name), figure.median - plain.median, figure.process - plain.process
     return (
-        measured.program, f"{name} {release(CONTENDERS[name].peer)}".strip(), *map(number, ratios),
+        measured.program, name, *map(number, ratios),
         *(number(each, signed=True) for each in added), _thousand(measured.instructions(name)),
         number(measured.instructions_over(name, OWN)), number(figure.spans or None),
     )  # fmt: skip
