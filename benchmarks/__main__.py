@@ -14,14 +14,17 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.effort import QUICK, Effort, machine
 from benchmarks.measuring import ROOT, Failed
 from benchmarks.programs import PROGRAMS
 from benchmarks.sections import SECTIONS
-from benchmarks.sections.programs import legend
 from benchmarks.tables import Table, Target, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 BEGIN, END = "<!-- made by `python -m benchmarks --write` -->", "<!-- until here -->"
@@ -51,21 +54,20 @@ def effort(given: argparse.Namespace) -> Effort:
     return replace(chosen, **{name: value for name, value in changes.items() if value})
 
 
-def measured(given: argparse.Namespace) -> tuple[list[Table], list[Target]]:
-    """Measure the sections; a section that fails is a table with the reason."""
-    tables: list[Table] = []
+def measured(given: argparse.Namespace) -> Iterator[Table]:
+    """Measure the sections; a section that fails is a table with the reason. The last table has the targets."""
     targets: list[Target] = []
     for name in given.only or SECTIONS:
         print(f"measuring: {name}", file=sys.stderr)
         try:
             for each in SECTIONS[name](effort(given)):
                 if isinstance(each, Table):
-                    tables.append(each)
+                    yield each
                 else:
                     targets.append(each)
         except Failed as failed:
-            tables.append(Table(name, f"It does not run: {failed}", ("",), is_whole=False))
-    return tables, targets
+            yield Table(name, f"It does not run: {failed}", ("",), is_whole=False)
+    yield summary(targets)
 
 
 def write(text: str) -> None:
@@ -79,12 +81,14 @@ def main() -> int:
     given = options()
     for peer in peers.PEERS if given.peers else ():
         print(f"{peer}: {peers.make(peer) or 'ready'}", file=sys.stderr)
-    description = machine()
-    tables, targets = measured(given)
-    tables = [summary(targets), *tables, legend()]
-    made = [description, *(table.markdown() if given.markdown or given.write else table.text() for table in tables)]
-    text = "\n\n".join(made)
-    print(text)
+    description, tables = machine(), []
+    for table in measured(given):
+        tables.append(table)
+        if not (given.markdown or given.write):
+            print(table.text(), flush=True)
+    *others, targets = tables
+    text = "\n\n".join([description, *(table.markdown() for table in (targets, *others))])
+    print(text if given.markdown else f"\n{description}")
     if given.write:
         write(text)
     return 0 if all(table.is_whole for table in tables) else 1

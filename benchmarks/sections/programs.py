@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,6 +79,7 @@ def programs(effort: Effort) -> Iterator[Table | Target]:
     raw = None
     with sink() as address, Workers(names, {"BENCHMARK_SINK": address}) as workers:
         for program in effort.programs:
+            print(f"  {program}", file=sys.stderr)
             measured = Measured(program, _figures(workers, program, effort))
             raw = raw or _raw(measured)
             measured.raw = raw
@@ -85,6 +87,7 @@ def programs(effort: Effort) -> Iterator[Table | Target]:
             table.is_whole &= not any(figure.error for name, figure in measured.figures.items() if _is_here(name))
             yield from _targets(measured)
     yield table
+    yield legend()
 
 
 def legend() -> Table:
