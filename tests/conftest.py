@@ -12,7 +12,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"  # no network for prices
 for name in [name for name in os.environ if name.startswith(("OTEL_", "LMSPAN_"))]:
     value = os.environ.pop(name)
     # where the real programs are, and what a test writes
-    if name.startswith(("LMSPAN_E2E", "LMSPAN_PHOENIX", "LMSPAN_MLFLOW", "LMSPAN_WRITE")):
+    if name.startswith(("LMSPAN_DISTRIBUTED", "LMSPAN_E2E", "LMSPAN_PHOENIX", "LMSPAN_MLFLOW", "LMSPAN_WRITE")):
         os.environ[f"TEST_{name}"] = value  # init() warns of names that begin with LMSPAN_ and are not its own
 
 

@@ -19,7 +19,11 @@ from support.stack import CONFIGS, Collector, Jaeger, binary, collector_and_prom
 
 pytestmark = pytest.mark.e2e
 
-COLLECTORS = ("collector.yaml", "forward.yaml", "privacy.yaml", "scale-out/gateway.yaml", "scale-out/sampler.yaml")
+COLLECTORS = (
+    "collector.yaml", "forward.yaml", "privacy.yaml",
+    "scale-out/gateway.yaml", "scale-out/sampler.yaml", "scale-out/kafka-gateway.yaml",
+)  # fmt: skip
+JAEGERS = ("jaeger.yaml", "jaeger-durable.yaml", "scale-out/kafka-sampler.yaml")
 
 SECRETS = """
 import lmspan
@@ -64,10 +68,10 @@ assert session.force_flush(30)
 """
 
 
-@pytest.mark.parametrize("config", [*COLLECTORS, "jaeger.yaml"])
+@pytest.mark.parametrize("config", [*COLLECTORS, *JAEGERS])
 def test_a_configuration_is_valid(config, tmp_path):
-    program = binary("jaeger" if config == "jaeger.yaml" else "otelcol")
-    environ = {**os.environ, "BACKEND_ENDPOINT": "http://127.0.0.1:1", "STORAGE": str(tmp_path)}
+    program = binary("jaeger" if config in JAEGERS else "otelcol")
+    environ = {**os.environ, "BACKEND_ENDPOINT": "http://127.0.0.1:1", "STORAGE": str(tmp_path), "START": "1"}
     done = subprocess.run(
         [program, "validate", "--config", str(CONFIGS / config)],
         env=environ, capture_output=True, text=True, timeout=60, check=False,

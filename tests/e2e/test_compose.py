@@ -36,17 +36,32 @@ with lmspan.init("used", capture_content="none"):
 """
 
 
+def profile(name):
+    """The services that a profile starts."""
+    return {each: service for each, service in SERVICES.items() if service.get("profiles", [name]) == [name]}
+
+
 @pytest.mark.e2e
-def test_docker_compose_reads_it_as_it_is_meant():
+@pytest.mark.parametrize(("options", "name"), [([], "memory"), (["--profile", "durable"], "durable")])
+def test_docker_compose_reads_it_as_it_is_meant(options, name):
     done = subprocess.run(
-        [binary("docker-compose"), "-f", str(ROOT / "docker-compose.yml"), "config", "--format", "json"],
+        [binary("docker-compose"), "-f", str(ROOT / "docker-compose.yml"), *options, "config", "--format", "json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     services = json.loads(done.stdout)["services"]
-    assert sorted(services) == sorted(SERVICES)
-    published = {(port["host_ip"], port["published"]) for each in services.values() for port in each.get("ports", ())}
-    assert published == {("127.0.0.1", port) for port in ("3000", "4317", "4318", "16686")}
+    assert sorted(services) == sorted(profile(name))
+    published = [(port["host_ip"], port["published"]) for each in services.values() for port in each.get("ports", ())]
+    assert sorted(published) == [("127.0.0.1", port) for port in ("16686", "3000", "4317", "4318")]
+
+
+def test_jaeger_is_found_by_one_name_in_both_profiles_and_the_store_of_one_is_bounded():
+    assert set(profile("memory")) - set(profile("durable")) == {"jaeger"}
+    added = set(profile("durable")) - set(profile("memory"))
+    assert added == {"jaeger-durable", "layout", "opensearch", "retention"}
+    assert SERVICES["jaeger-durable"]["networks"] == {"default": {"aliases": ["jaeger"]}}
+    assert SERVICES["opensearch"]["mem_limit"] == "2g"
+    assert SERVICES["opensearch"]["volumes"] == ["opensearch:/usr/share/opensearch/data"]
 
 
 def test_every_image_has_a_version_and_every_port_is_on_the_loopback():

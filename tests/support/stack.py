@@ -48,9 +48,9 @@ def fetch(url, timeout_s=10):
         return None
 
 
-def eventually(ask, wanted=bool):
+def eventually(ask, wanted=bool, patience_s=PATIENCE_S):
     """Ask until the answer is what is wanted; give the last answer when the patience is at its end."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not wanted(answer := ask()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return answer
@@ -64,6 +64,7 @@ class Program:
     """
 
     cwd = ROOT
+    patience_s = PATIENCE_S
     ports = ()
     """The variables of the environment that name the ports."""
     answers = ""
@@ -101,10 +102,12 @@ class Program:
         with self.log.open("a") as log:
             begin = log.tell()
             self.process = subprocess.Popen(self.command, cwd=self.cwd, env=self.environ, stdout=log, stderr=log)
-        ready = self.url(self.answers)
-        eventually(lambda: self.process.poll() is not None or fetch(ready, timeout_s=1) is not None)
+        eventually(lambda: self.process.poll() is not None or self.ready(), patience_s=self.patience_s)
         self.said = self.log.read_text()[begin:]
-        return self.process.poll() is None and TAKEN not in self.said.lower() and fetch(ready) is not None
+        return self.process.poll() is None and TAKEN not in self.said.lower() and self.ready()
+
+    def ready(self):
+        return fetch(self.url(self.answers), timeout_s=5) is not None
 
     def as_told(self, command, cwd=ROOT):
         """Be started by a page's command: one, so that the shell becomes the program."""
@@ -117,6 +120,11 @@ class Program:
         except subprocess.TimeoutExpired:  # Jaeger waits for its clients to go
             self.process.kill()
             self.process.wait(10)
+
+    def kill(self):
+        """End the process as a crash does: nothing is flushed."""
+        self.process.kill()
+        self.process.wait(10)
 
     def __enter__(self):
         self.start()
@@ -162,8 +170,8 @@ class Jaeger(Receiver):
     ports = (*Receiver.ports, "UI_PORT", "QUERY_PORT")
     answers = "{HEALTH_PORT}/status"
 
-    def __init__(self, directory):
-        super().__init__("jaeger", "jaeger.yaml", directory)
+    def __init__(self, directory, config="jaeger.yaml", **environ):
+        super().__init__("jaeger", config, directory, **environ)
 
     @property
     def ui(self):
