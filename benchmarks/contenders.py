@@ -27,7 +27,7 @@ class Contender:
     """The environment that it needs; this one if empty."""
     libraries: tuple[str, ...] = ("dspy",)
     is_detail: bool = False
-    """Measured on `Predict` alone."""
+    """Measured on the simplest programs alone."""
     is_brief: bool = False
     """Part of the shortest form."""
     variable: str = ""
@@ -52,7 +52,7 @@ _BRIEF = (
     Contender("un-instrumented", "The program itself. Every other row is what is added to it.", recorders.nothing,
               libraries=ANY),
     Contender("raw spans", "Four spans of 15 attributes by OpenTelemetry's SDK before each run. A quarter of it is R, "
-              "the least that a span costs.", recorders.raw_spans, libraries=ANY),
+              "the least that a span costs.", recorders.raw_spans, libraries=("dspy", "python"), is_detail=True),
     Contender("own callback", "One callback that does nothing, by the dispatch of DSPy, LogiLLM or LLMProc: the least "
               "that any tracer costs that is built on callbacks.", recorders.own_callback, libraries=LIBRARIES),
     Contender("lmspan", "All facts and metrics, no content: the default with an exporter that leaves the machine.",
@@ -78,8 +78,8 @@ _DETAILS = (
 )  # fmt: skip
 _OTHERS = (
     Contender("OpenInference", "As it comes, with content.", others.openinference, "openinference"),
-    Contender("OpenTelemetry genai-dspy", "As it comes, without content. It records the calls of `dspy.LM` alone, and "
-              "none of the models in the other programs here.", others.genai_dspy, "genai-dspy"),
+    Contender("OpenTelemetry genai-dspy", "As it comes, without content. It records tools and the calls of `dspy.LM`, "
+              "which most programs here do not make.", others.genai_dspy, "genai-dspy"),
     Contender("Logfire", "As it comes, with content, by OpenInference's spans. It sends nothing.", others.logfire,
               "logfire"),
     Contender("Langfuse", "As it comes, with content, by OpenInference's spans, sent to a server on the loopback.",

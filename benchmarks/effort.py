@@ -10,6 +10,7 @@ from importlib.metadata import version
 from benchmarks.contenders import CONTENDERS
 from benchmarks.programs import PROGRAMS
 
+DETAILED = "Predict", "decorated function"
 PACKAGES = "lmspan", "dspy", "logillm", "llmproc", "opentelemetry-sdk"
 
 
@@ -31,8 +32,8 @@ class Effort:
     is_long: bool = False
 
     def contenders(self, program: str) -> list[str]:
-        """Return the contenders of a program: all of them for `Predict`, for the others one of each kind."""
-        found = [each for each in CONTENDERS.values() if not each.is_detail or program == "Predict"]
+        """Return the contenders of a program: all of them for the simplest, for the others one of each kind."""
+        found = [each for each in CONTENDERS.values() if not each.is_detail or program in DETAILED]
         return [each.name for each in found if each.is_brief or not self.is_brief]
 
 

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parent.parent
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LAST_LINES = 3
 PATIENCE_S = 1800.0
+NOT_PASSED = "OTEL_", "LMSPAN_", "PYTHONDONTWRITEBYTECODE"
+"""The last: without its compiled files the start of a package is three times as long."""
 ALL = CONTENDERS | EXPORTING
 
 
@@ -95,7 +97,7 @@ class Worker:
 
 def environ(**more: str) -> dict[str, str]:
     """Return the environment of a worker: nothing of the user's OpenTelemetry, no network."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "LMSPAN_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
     return {
         **kept, "LITELLM_LOCAL_MODEL_COST_MAP": "true", "ANTHROPIC_API_KEY": "none", "PYTHONHASHSEED": "0",
         "PYTHONPATH": str(ROOT), "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", **more,

@@ -127,9 +127,6 @@ class Deaf:
     def on_adapter_parse_end(self, call_id: Any, outputs: Any, exception: Any) -> None: ...
 
 
-HOOKS_OF_DEAF = 8
-
-
 def lmspan(
     *, content: bool = False, metrics: bool = False, subscribers: int = 0, sampled: bool = True, span: str = ""
 ) -> Callable[[], None]:

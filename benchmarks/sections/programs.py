@@ -13,7 +13,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.measuring import Figure, Workers
 from benchmarks.peers import missing, release
 from benchmarks.programs import PROGRAMS
-from benchmarks.recorders import HOOKS_OF_DEAF, SPANS
+from benchmarks.recorders import SPANS
 from benchmarks.sink import sink
 from benchmarks.tables import Table, Target, number
 
@@ -173,8 +173,6 @@ def _of_predict(measured: Measured) -> list[tuple[str, Any, float, str, str]]:
         count = measured.instructions(name)
         return None if count is None else count / SPANS / 1000
 
-    one, ten = (measured.added(name) for name in ("lmspan, 1 subscriber", "lmspan, 10 subscribers"))
-    further = (ten - one) / 9 / HOOKS_OF_DEAF if one is not None and ten is not None else None
     own = "Predict, against DSPy's own callback"
     return [
         (f"{own}: time", measured.over(LMSPAN, OWN), 0.85, "x",
@@ -189,6 +187,4 @@ def _of_predict(measured: Measured) -> list[tuple[str, Any, float, str, str]]:
         ("a hook, disabled", hook("lmspan, disabled"), 4.6, "k instructions", "What `lmspan.disable()` leaves."),
         ("a hook, no SDK", hook("lmspan, no SDK"), 15.5, "k instructions",
          "What a program pays that is instrumented and has no provider."),
-        ("each further subscriber, on Predict", further, 0.5, "us an event",
-         "One callback more, for each of its hooks."),
     ]  # fmt: skip
