@@ -53,9 +53,9 @@ session.shutdown()
 
 
 @contextmanager
-def started(command: list[str], **environ: str) -> Iterator[subprocess.Popen[str]]:
+def started(command: list[str], output: int = subprocess.PIPE, **environ: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **environ}
+        command, stdout=output, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **environ}
     )
     try:
         yield process
@@ -176,7 +176,7 @@ def other_page(browser: Browser, other: Other, directory: Path, trace_id: str) -
         port, start = free_port(), time.time()
         own = {name: value.format(port=port, place=place, other=free_port()) for name, value in other.environ.items()}
         command = [each.format(port=port, place=place) for each in other.command]
-        with started(command, **own) as process:
+        with started(command, subprocess.DEVNULL, **own) as process:  # a pipe that is full would stop it
             home = f"http://127.0.0.1:{port}"
             wait_for(home)
             yield "start to first answer", time.time() - start
