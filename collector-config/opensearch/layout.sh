@@ -19,7 +19,7 @@ put _ingest/pipeline/lmspan-span-id '{
   "processors": [{"script": {"source": "ctx._id = ctx.traceID + \"-\" + ctx.spanID"}}]
 }'
 put _template/lmspan-spans '{
-  "index_patterns": ["jaeger-span-*"],
+  "index_patterns": ["*jaeger-span-*"],
   "order": 10,
   "settings": {
     "index.default_pipeline": "lmspan-span-id",

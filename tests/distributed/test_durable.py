@@ -31,6 +31,13 @@ assert session.force_flush(120)
 """
 
 
+SMALL = """
+import lmspan
+with lmspan.init("search", capture_content="none"), lmspan.operation("tool", "find") as call:
+    print(f"{call.span.get_span_context().trace_id:032x}")
+"""
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     directory = tmp_path_factory.mktemp("durable")
@@ -39,6 +46,7 @@ def stack(tmp_path_factory):
         places = {"OPENSEARCH": f"[{store.url('{STORE_PORT}')}]"}
         with Jaeger(directory / "jaeger", "jaeger-durable.yaml", **places) as jaeger:
             environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.http, "LMSPAN_DIR": str(directory / "traces")}
+            environ["OTEL_RESOURCE_ATTRIBUTES"] = "team=search"
             environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "60"  # the first span makes the index
             done = run_python(LARGE, environ=environ)
             assert (done.returncode, done.stderr) == (0, "")
@@ -80,6 +88,8 @@ def test_what_was_sent_is_stored_whole_and_survives_a_crash_of_the_store_and_a_r
         ({"error": "true"}, True),
         ({"session.id": "s-7"}, True),
         ({"session.id": "s-8"}, False),
+        ({"team": "search"}, True),
+        ({"team": "other"}, False),
     ],
 )
 def test_a_trace_is_found_by_what_it_is_asked_for(stack, tags, found):
@@ -87,6 +97,17 @@ def test_a_trace_is_found_by_what_it_is_asked_for(stack, tags, found):
     query = urllib.parse.urlencode({"service": "shop", "tags": json.dumps(tags), "lookback": "1h"})
     answer = json.loads(fetch(f"{jaeger.ui}/api/traces?{query}"))
     assert [trace["traceID"] for trace in answer["data"]] == ([sent.trace_id] if found else [])
+
+
+def test_the_traces_of_one_prefix_are_not_those_of_another(stack, tmp_path):
+    store, jaeger, sent = stack
+    places = {"OPENSEARCH": f"[{store.url('{STORE_PORT}')}]", "INDEX_PREFIX": "search"}
+    with Jaeger(tmp_path, "jaeger-durable.yaml", **places) as other:
+        done = run_python(SMALL, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": other.http})
+        assert (done.returncode, done.stderr) == (0, "")
+        trace_id = done.stdout.strip()
+        assert eventually(lambda: other.trace(trace_id))
+        assert (jaeger.trace(trace_id), other.trace(sent.trace_id)) == (None, None)
 
 
 def test_retention_deletes_the_days_before_and_no_others(stack):
@@ -99,7 +120,7 @@ def test_retention_deletes_the_days_before_and_no_others(stack):
             b'{"traceID": "a", "spanID": "b"}',
             "application/json",
         )
-    assert sorted(retain(store, 30).split()) == sorted(
+    assert sorted(retain(store).split()) == sorted(
         word for day in days[1:] for word in ("deleted", f"jaeger-span-{day}")
     )
     assert store.count() == len(sent.spans) + 1

@@ -1,20 +1,19 @@
 """The tiers of collector-config/scale-out as processes of this machine: OpenSearch and Kafka from their jars."""
 
 import json
+import os
 import shutil
 import socket
-import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
-from support.stack import BINARIES, CONFIGS, Jaeger, Program, fetch
+from support import pages
+from support.stack import BINARIES, CONFIGS, ROOT, Program, binary, fetch
 
-SCALE_OUT = CONFIGS / "scale-out"
 LOGGING = Path(__file__).parent / "log4j2.properties"
-CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 
 
 def jars(name):
@@ -46,7 +45,8 @@ class OpenSearch(Program):
 
     def start(self):
         settings = {
-            "path.home": self.directory, "cluster.name": "lmspan", "node.name": self.name, "network.host": "127.0.0.1",
+            **yaml.safe_load((CONFIGS / "opensearch/opensearch.yml").read_text()),
+            "path.home": self.directory, "node.name": self.name, "network.host": "127.0.0.1",
             "http.port": self.environ["STORE_PORT"], "transport.port": self.environ["PEERS_PORT"],
             "discovery.seed_hosts": ",".join(f"127.0.0.1:{peer.environ['PEERS_PORT']}" for peer in self.peers),
             "cluster.initial_cluster_manager_nodes": self.peers[0].name,
@@ -77,6 +77,12 @@ class OpenSearch(Program):
         fetch(self.url("{STORE_PORT}/jaeger-span-*/_refresh"))
         return json.loads(fetch(self.url("{STORE_PORT}/jaeger-span-*/_count")) or "{}").get("count", 0)
 
+    def bytes_of_spans(self):
+        """What the spans take on disk, without their copies."""
+        post(self.url("{STORE_PORT}/jaeger-span-*/_flush"), b"", "application/json")
+        answer = json.loads(fetch(self.url("{STORE_PORT}/jaeger-span-*/_stats/store")))
+        return answer["_all"]["primaries"]["store"]["size_in_bytes"]
+
     def post(self, place, body):
         return json.loads(post(self.url("{STORE_PORT}/") + place, json.dumps(body).encode(), "application/json"))
 
@@ -93,13 +99,31 @@ def install_layout(node):
     return run_script("layout.sh", node)
 
 
-def retain(node, days):
-    return run_script("retention.sh", node, str(days))
+def retain(node):
+    return run_script("retention.sh", node)
 
 
-def run_script(name, node, *arguments):
-    command = ["bash", str(CONFIGS / "opensearch" / name), node.url("{STORE_PORT}"), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def run_script(name, node):
+    """Run a script by the page's command, with the address of a node."""
+    (command,) = pages.commands("scale-out.md", name)
+    command = command.replace("http://127.0.0.1:9200", node.url("{STORE_PORT}"))
+    done = pages.run(command, ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def path_with_programs(directory):
+    """A PATH with the names that the page has for the programs of the tests."""
+    java = f"exec java -Xmx512m -cp '{jars('kafka')}'"
+    for name, command in {
+        "kafka-storage.sh": f"{java} kafka.tools.StorageTool",
+        "kafka-server-start.sh": f"{java} kafka.Kafka",
+        "otelcol-contrib": f"exec {binary('otelcol')}",
+        "jaeger": f"exec {binary('jaeger')}",
+    }.items():
+        (directory / name).write_text(f'#!/bin/sh\n{command} "$@"\n')
+        (directory / name).chmod(0o755)
+    return os.pathsep.join([str(directory), os.environ["PATH"]])
 
 
 class Kafka(Program):
@@ -107,8 +131,8 @@ class Kafka(Program):
 
     ports = ("KAFKA_PORT", "CONTROLLER_PORT")
 
-    def __init__(self, directory):
-        super().__init__([], directory)
+    def __init__(self, directory, path):
+        super().__init__([], directory, PATH=path)
         self.directory = directory
 
     @property
@@ -117,7 +141,7 @@ class Kafka(Program):
 
     def start(self):
         config = self.directory / "kafka.properties"
-        text = (SCALE_OUT / "kafka.properties").read_text()
+        text = (CONFIGS / "scale-out/kafka.properties").read_text()
         for ours, here in {
             "127.0.0.1:9092": self.address,
             "127.0.0.1:9093": f"127.0.0.1:{self.environ['CONTROLLER_PORT']}",
@@ -125,11 +149,13 @@ class Kafka(Program):
         }.items():
             text = text.replace(ours, here)
         config.write_text(text)
-        java = ["java", "-Xmx512m", "-cp", jars("kafka")]
+        format_storage, serve = (
+            command.replace("collector-config/scale-out/kafka.properties", str(config))
+            for command in pages.commands("scale-out.md", "kafka.properties")
+        )
         if not (self.directory / "data").exists():
-            format_storage = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
-            subprocess.run(format_storage, check=True, capture_output=True)
-        self.command = [*java, "kafka.Kafka", str(config)]
+            assert pages.run(format_storage, ROOT, {"PATH": self.environ["PATH"]}).returncode == 0
+        self.as_told(serve)
         super().start()
 
     def ready(self):
@@ -138,17 +164,6 @@ class Kafka(Program):
         except OSError:
             return False
         return True
-
-
-class Sampler(Jaeger):
-    """A sampler of some topics; each start has a consumer group of its own."""
-
-    def __init__(self, directory, **environ):
-        super().__init__(directory, "scale-out/kafka-sampler.yaml", **environ)
-
-    def start(self):
-        self.environ["START"] = str(time.time_ns())
-        super().start()
 
 
 def addresses(programs, port):

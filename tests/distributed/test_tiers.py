@@ -1,0 +1,49 @@
+"""The tiers of collector-config/scale-out with real programs, each of which is killed once while spans come.
+
+By hand: `.ci/backends distributed`, then `pytest -m distributed`. `LMSPAN_DISTRIBUTED_SPANS` is the number of spans.
+"""
+
+import collections
+import itertools
+import os
+import time
+
+import pytest
+
+from support.stack import eventually
+from support.tiers import SPANS_A_TRACE, Tiers, crash, ids, recorded
+
+pytestmark = pytest.mark.distributed
+
+SPANS = int(os.environ.get("TEST_LMSPAN_DISTRIBUTED_SPANS", "10000"))
+DECISION_WAIT_S = 60  # as the samplers' configuration has it
+PAUSE_S = 0.5  # between two requests: spans come while a process is away
+
+
+def test_every_span_of_a_kept_trace_is_stored_once_while_each_process_is_killed(tmp_path):
+    requests, kinds = recorded(-(-SPANS // SPANS_A_TRACE))
+    sent = ids(requests)
+    must = {each for each in sent if kinds[each[0]] != "plain"}
+    with Tiers(tmp_path) as tiers:
+        started = time.monotonic()
+        share = -(-len(requests) // (len(tiers.victims) + 1))
+        portions = [requests[first : first + share] for first in range(0, len(requests), share)]
+        for victim, portion in itertools.zip_longest(tiers.victims, portions):
+            tiers.send_while(portion or [], PAUSE_S, lambda victim=victim: victim and crash(victim))
+        print(f"{len(sent)} spans in {len(requests)} requests sent in {time.monotonic() - started:.0f} s")
+        eventually(lambda: must <= set(tiers.store[0].spans()), patience_s=600)
+        print(f"stored after {time.monotonic() - started:.0f} s")
+        time.sleep(DECISION_WAIT_S)  # what is stored twice, or should not be stored, has come by then
+        found = list(tiers.store[0].spans())
+    times = collections.Counter(found)
+    assert [each for each, count in times.items() if count > 1] == []
+    assert must - set(found) == set()
+    assert set(found) - set(sent) == set()
+    assert partial(sent, found) == {}
+    assert len({trace_id for trace_id, _ in set(found) - must}) < len(kinds) / 4
+
+
+def partial(sent, found):
+    """The traces that are stored in part: (spans stored, spans sent) by trace id."""
+    whole, stored = (collections.Counter(trace_id for trace_id, _ in spans) for spans in (sent, set(found)))
+    return {trace_id: (count, whole[trace_id]) for trace_id, count in stored.items() if count != whole[trace_id]}
