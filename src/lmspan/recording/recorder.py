@@ -426,19 +426,16 @@ class Recorder:
             self._step(call, Life.ENDED, Life.CLOSED, attempt)
         finally:
             if call.taken_by is attempt:
-                self._end_span(call)
-
-    def _end_span(self, call: LiveCall) -> None:
-        try:
-            call.span.end(call.end_time_unix_nano)
-        except BaseException:  # an interrupt
-            if call.span.is_recording():
-                call.span.end(call.end_time_unix_nano)
-            raise
-        finally:
-            call.recording = False
-            if call.parent is not None and call.parent.dependents:
-                call.parent.dependents.pop(call.call_id, None)
+                try:  # here, because an interrupt at the entry of a method that ends the span would leave it open
+                    call.span.end(call.end_time_unix_nano)
+                except BaseException:  # an interrupt
+                    if call.span.is_recording():
+                        call.span.end(call.end_time_unix_nano)
+                    raise
+                finally:
+                    call.recording = False
+                    if call.parent is not None and call.parent.dependents:
+                        call.parent.dependents.pop(call.call_id, None)
 
     def _step(self, call: LiveCall, before: Life, after: Life, attempt: object) -> None:
         """Take a call one step on, and note which attempt did; another thread may have taken the step before."""
