@@ -10,10 +10,15 @@ if TYPE_CHECKING:
 
 
 def start(name: str, run: Callable[[], object]) -> threading.Thread | None:
-    """Start a daemon thread; return None if none can start: too many threads, or the interpreter shuts down."""
+    """Start a daemon thread; return None if none can start: too many threads, or the interpreter shuts down.
+
+    Raises what a signal handler of the program raises, although the thread may have started.
+    """
     thread = threading.Thread(target=run, name=f"lmspan-{name}", daemon=True)
     try:
         thread.start()
     except RuntimeError:
         return None
+    except KeyError as error:  # of `start`: a signal handler has raised when the thread had just started
+        raise error.__context__ or error from None
     return thread

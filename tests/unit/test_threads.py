@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from lmspan import threads
 
 
@@ -21,3 +23,21 @@ def test_a_thread_that_is_refused_is_none_and_does_not_run(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert threads.start("test", lambda: seen.append(1)) is None
     assert seen == []
+
+
+class Timeout(Exception):
+    """What a signal handler of the program raises."""
+
+
+def test_what_a_signal_handler_raises_while_a_thread_starts_reaches_the_program(monkeypatch):
+    """CPython's clean-up fails then, with a KeyError."""
+    start, ran = threading._start_new_thread, threading.Event()
+
+    def interrupted(*arguments):
+        start(*arguments)
+        assert ran.wait(30)
+        raise Timeout
+
+    monkeypatch.setattr(threading, "_start_new_thread", interrupted)
+    with pytest.raises(Timeout):
+        threads.start("test", ran.set)

@@ -118,7 +118,7 @@ class ExportQueue(SpanProcessor):
         self._memory = 0  # of the spans
         self._gave_way_s = 0.0  # since the last batch
         self._count = threading.RLock()
-        self._put = 0  # spans that the queue has received
+        self._under_way = 0  # spans of the batch that the worker exports now
         self._taken = 0  # spans that it has delivered or dropped
         self._failed = 0  # spans that it has dropped
         self._attempts_failed = 0  # batches that go back to the queue
@@ -126,6 +126,8 @@ class ExportQueue(SpanProcessor):
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._progress = threading.Condition()
         self._worker: threading.Thread | None = None
+        self._own_thread = 0  # the worker's number, once it runs
+        self._role: list[None] = [None]  # the thread that takes it is the worker
         self._starting = False
         self._stopping = False
         self._closes_itself = False  # the worker, because the exporter has called `shutdown`
@@ -159,11 +161,10 @@ class ExportQueue(SpanProcessor):
         with self._count:
             room = self._memory + memory <= self._queue_bytes
             if room:
-                self._bytes += size
-                self._memory += memory
-                self._put += 1
                 content = call.local if call is not None and self._is_local else None
                 self._queue.append(_Queued(span, size, memory, content))
+                self._bytes += size
+                self._memory += memory
         if not room:
             self._lose(1, "the queue is full")
         elif self._worker is None:
@@ -243,8 +244,14 @@ class ExportQueue(SpanProcessor):
             self._journal.close(remove=not left)
         run_within(_CLOSE_S, lambda: self._outside(self.exporter.shutdown))  # a hung connection must not hold the exit
 
+    @property
+    def _put(self) -> int:
+        """The number of spans that the queue has received, as a sum: an interrupt would leave a counter wrong."""
+        with self._count:
+            return self._taken + self._under_way + len(self._queue)
+
     def _is_own_thread(self) -> bool:
-        return threading.current_thread() is self._worker
+        return threading.get_ident() == self._own_thread
 
     def _work(self, deadline: float, wanted: int) -> None:
         """Make the worker export at once; if no worker can start, export on this thread."""
@@ -259,7 +266,16 @@ class ExportQueue(SpanProcessor):
     # the worker --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._export_all()
+        try:
+            self._role.pop()
+        except IndexError:  # an interrupt has kept `_start` from noting the first thread
+            return
+        self._worker = threading.current_thread()
+        self._own_thread = threading.get_ident()
+        try:
+            self._export_all()
+        finally:
+            self._own_thread = 0  # the number of an ended thread is given to another one
         if self._closes_itself:
             self._close()
 
@@ -289,8 +305,11 @@ class ExportQueue(SpanProcessor):
                 self._memory -= sum(each.memory for each in batch[:done])
                 self._gave_way_s = 0.0
                 self._queue.extendleft(reversed(batch[done:]))
-            with self._progress:
+                self._under_way -= len(batch)
                 self._taken += done
+                if not self._queue:
+                    self._bytes = self._memory = 0  # also what an interrupt on the program's thread has left uncounted
+            with self._progress:
                 self._attempts_failed += done < len(batch)
                 self._progress.notify_all()
         return done == len(batch)
@@ -305,6 +324,7 @@ class ExportQueue(SpanProcessor):
                     break
                 batch.append(self._queue.popleft())
                 total += size
+            self._under_way += len(batch)
         return batch
 
     def _export(self, batch: Batch) -> Batch:
@@ -351,7 +371,7 @@ class ExportQueue(SpanProcessor):
         try:
             return function(*args)
         except BaseException as error:
-            if threading.current_thread() is not self._worker and ends_the_program(error):
+            if not self._is_own_thread() and ends_the_program(error):
                 raise
             report(f"{type(self.exporter).__module__}.{type(self.exporter).__qualname__}", error)
             return None

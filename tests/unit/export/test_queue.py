@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -401,6 +403,71 @@ def test_a_signal_handler_may_record_and_flush_at_any_point(tmp_path, handler):
         env={**os.environ, "LMSPAN_DIR": str(tmp_path / "traces")},
     )
     assert (done.stdout, done.returncode) == ("True\n", 0)
+
+
+class Interrupted(deque):
+    """A queue whose first span arrives with an interrupt, just before or just after."""
+
+    def __init__(self, arrives):
+        super().__init__()
+        self.arrives, self.happened = arrives, False
+
+    def append(self, item):
+        if self.happened or self.arrives:
+            super().append(item)
+        if not self.happened:
+            self.happened = True
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_span_that_is_interrupted_on_its_way_does_not_spoil_each_flush_after_it(arrives):
+    exporter = Exporter()
+    queue = ExportQueue(exporter, "test", delay_s=60)
+    queue._queue = Interrupted(arrives)
+    one, *others = numbered(3)
+    with pytest.raises(KeyboardInterrupt):
+        queue.on_end(one)
+    put(queue, others)
+    assert queue.force_flush(20_000) is True
+    assert exporter.names == [*(["outer 0"] if arrives else []), "outer 1", "outer 2"]
+    assert (queue._bytes, queue._memory) == (0, 0)
+    queue.shutdown()
+    assert queue.dropped == 0
+
+
+def test_a_queue_has_one_worker_though_an_interrupt_hides_the_first(monkeypatch):
+    class Timeout(Exception):
+        pass
+
+    def interrupted(*arguments):
+        start(*arguments)
+        monkeypatch.undo()
+        while "lmspan-only one" not in [thread.name for thread in threading._active.values()]:
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGUSR1)
+
+    def handle(*_):
+        raise Timeout
+
+    start, before = threading._start_new_thread, signal.signal(signal.SIGUSR1, handle)
+    try:
+        exporter = Exporter()
+        queue = ExportQueue(exporter, "only one", delay_s=60)
+        monkeypatch.setattr(threading, "_start_new_thread", interrupted)
+        one, *others = numbered(3)
+        with pytest.raises(Timeout):
+            queue.on_end(one)
+        put(queue, others)
+        assert queue.force_flush(20_000) is True
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    until = time.monotonic() + 20
+    while (workers := [thread for thread in threading.enumerate() if thread.name == "lmspan-only one"])[1:]:
+        assert time.monotonic() < until
+    assert len(workers) == 1
+    assert sorted(exporter.names) == ["outer 0", "outer 1", "outer 2"]
+    queue.shutdown()
 
 
 class Reentrant(Exporter):
