@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,16 @@ def test_a_reader_that_closes_the_pipe_is_no_error(command, reader, tmp_path):
         ["bash", "-c", piped], capture_output=True, check=False, env={**os.environ, "LMSPAN_DIR": str(tmp_path)}
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("command", ["list", "show --json"])
+def test_an_output_that_cannot_be_written_is_one_line(command, directory):
+    written = f"{sys.executable} -m lmspan {command} > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", written], capture_output=True, check=False, env={**os.environ, "LMSPAN_DIR": str(directory)}
+    )
+    assert (done.returncode, done.stderr) == (2, b"lmspan: [Errno 28] No space left on device\n")
 
 
 def test_run_ends_with_one_line_on_a_terminal_and_none_for_a_script(tmp_path):

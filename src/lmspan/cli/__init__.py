@@ -34,13 +34,15 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; end it without an error where the reader of its output does, as in `lmspan show | head`."""
+        """Run a command and return its exit status; it is 0 where the reader of a pipe has closed it."""
         try:
             status = super().invoke(ctx)
             print(end="", flush=True)
-        except BrokenPipeError:  # click itself would exit with status 1
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at its exit
+            if isinstance(error, BrokenPipeError):  # click itself would exit with status 1
+                return 0
+            raise LmspanError(str(error)) from error
         return status
 
     def resolve_command(
