@@ -1,6 +1,7 @@
 """The tiers of collector-config/scale-out with real programs, each of which is killed once while spans come.
 
-By hand: `.ci/backends distributed`, then `pytest -m distributed`. `LMSPAN_DISTRIBUTED_SPANS` is the number of spans.
+By hand: `.ci/backends distributed`, then `pytest -m distributed`. The number of spans is
+`TEST_LMSPAN_DISTRIBUTED_SPANS`.
 """
 
 import collections
