@@ -48,7 +48,7 @@ class Reader:
             TraceFileError: there is no such file.
         """
         self.store: Store = Store(path)
-        self.kept: dict[str, tuple[Summary, Trace]] = {}
+        self.last_read: dict[str, tuple[Summary, Trace]] = {}
         """The last traces that were read, with the summaries that they had."""
         self._thread = ThreadPoolExecutor(1, "lmspan-reader")
         self._expected: set[asyncio.Future[Any]] = set()
@@ -91,14 +91,14 @@ class Reader:
             TraceFileError: there is no such trace.
         """
         summary = self.summary(trace_id)
-        kept = self.kept.pop(trace_id, None)
+        kept = self.last_read.pop(trace_id, None)
         if kept is None:
             trace = self.store.find(trace_id)
         else:
             trace = kept[1] if kept[0] == summary else self.store.again(kept[1])
-        self.kept[trace_id] = summary, trace
-        if len(self.kept) > _MOST_KEPT:
-            self.kept.pop(next(iter(self.kept)))
+        self.last_read[trace_id] = summary, trace
+        if len(self.last_read) > _MOST_KEPT:
+            self.last_read.pop(next(iter(self.last_read)))
         return trace
 
     def outline(self, summary: Summary) -> Outline:
@@ -107,7 +107,7 @@ class Reader:
         Raises:
             TraceFileError: there is no such trace.
         """
-        kept = self.kept.get(summary.trace_id)
+        kept = self.last_read.get(summary.trace_id)
         has_more = kept is not None and len(kept[1]) > kept[0].spans  # spans without an end, which the index has not
         if summary.spans <= tree.MOST_WITH_WORDS or has_more:
             return tree.outline(self.trace(summary.trace_id))

@@ -91,7 +91,7 @@ def test_the_tree_of_a_large_trace_comes_without_its_content(tmp_path):
     summary = reader.summary("ab" * 16)
     from_index = tree.document(reader.outline(summary))
     assert summary.spans == len(from_index["columns"]["id"]) == 2506
-    assert not reader.kept
+    assert not reader.last_read
     assert from_index == tree.document(tree.outline(reader.trace(summary.trace_id)))
     reader.close()
 
