@@ -25,12 +25,12 @@ def test_every_span_of_a_kept_trace_is_stored_once_while_each_process_is_killed(
     requests, kinds = recorded(-(-SPANS // SPANS_A_TRACE))
     sent = ids(requests)
     must = {each for each in sent if kinds[each[0]] != "plain"}
+    groups = whole(requests)
     with Tiers(tmp_path) as tiers:
         started = time.monotonic()
-        share = -(-len(requests) // (len(tiers.victims) + 1))
-        portions = [requests[first : first + share] for first in range(0, len(requests), share)]
-        for victim, portion in itertools.zip_longest(tiers.victims, portions):
-            tiers.send_while(portion or [], PAUSE_S, lambda victim=victim: victim and crash(victim))
+        for number, victim in enumerate(tiers.victims):
+            portion = itertools.chain(*groups[number :: len(tiers.victims)])
+            tiers.send_while(portion, PAUSE_S, lambda victim=victim: crash(victim))
         print(f"{len(sent)} spans in {len(requests)} requests sent in {time.monotonic() - started:.0f} s")
         eventually(lambda: must <= set(tiers.store[0].spans()), patience_s=600)
         print(f"stored after {time.monotonic() - started:.0f} s")
@@ -42,6 +42,19 @@ def test_every_span_of_a_kept_trace_is_stored_once_while_each_process_is_killed(
     assert set(found) - set(sent) == set()
     assert partial(sent, found) == {}
     assert len({trace_id for trace_id, _ in set(found) - must}) < len(kinds) / 4
+
+
+def whole(requests):
+    """Group requests so that each trace is in one group: a restart between two groups may outlast the decision."""
+    spans = [[trace_id for trace_id, _ in ids([request])] for request in requests]
+    last = {trace_id: number for number, traces in enumerate(spans) for trace_id in traces}
+    groups, open_until = [[]], 0
+    for number, request in enumerate(requests):
+        groups[-1].append(request)
+        open_until = max([open_until, *(last[trace_id] for trace_id in spans[number])])
+        if number == open_until:
+            groups.append([])
+    return groups[:-1]
 
 
 def partial(sent, found):

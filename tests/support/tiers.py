@@ -34,7 +34,7 @@ for number in range(int(sys.argv[1])):
                     tool.outputs = "sun"
             if kind == "failed":
                 raise ValueError
-    if number % 20 == 0:
+    if number % int(sys.argv[4]) == 0:
         assert session.force_flush(30)
 assert session.force_flush(30)
 """
@@ -43,7 +43,7 @@ assert session.force_flush(30)
 def recorded(count, content="span"):
     """The requests that lmspan sends for so many traces, and the kind of each trace by its id."""
     with http_receiver() as (endpoint, received):
-        command = [sys.executable, "-c", RUNS, str(count), str(SPANS_A_TRACE), content]
+        command = [sys.executable, "-c", RUNS, str(count), str(SPANS_A_TRACE), content, str(count // 40 + 1)]
         done = run(command, {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}, timeout=900)
         assert (done.returncode, done.stderr) == (0, "")
     return received.requests, {trace_id: kind for kind, trace_id in map(str.split, done.stdout.splitlines())}
