@@ -202,6 +202,20 @@ def test_the_connections_of_a_host_are_bounded_once():
     assert len(kinds) == 1
 
 
+def test_a_failure_is_known_until_the_next_response():
+    adapter, known = http.OtlpAdapter(), []
+
+    def parts():
+        known.append(adapter.failure.reason)
+        yield b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    with answering(parts) as (endpoint, _):
+        session = http.session(adapter, "traces", {})
+        for _ in range(2):
+            session.post(f"{endpoint}/v1/traces", b"", timeout=20)
+    assert known == [f"no answer yet from {endpoint}/v1/traces", f"503 Service Unavailable from {endpoint}/v1/traces"]
+
+
 def test_a_cookie_of_an_endpoint_is_not_kept(monkeypatch):
     with answering(answer(set_cookie="a=b")) as (endpoint, served):
         quiet = exporter(monkeypatch, endpoint)
