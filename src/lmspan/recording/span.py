@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from time import time_ns
-from types import MappingProxyType, NoneType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
@@ -67,7 +67,7 @@ _NOT_PUBLIC: Final = {
 _SELF_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _TEXT: Final = frozenset((str,))
 _SEQUENCES: Final = frozenset((list, tuple))
-_PLAIN: Final = frozenset((str, int, float, bool, bytes, NoneType))
+_PLAIN: Final = frozenset((str, int, float, bool))
 _PLAIN_OR_SEQUENCE: Final = _PLAIN | _SEQUENCES
 _UNSET: Final = Status()
 _SAMPLED: Final = int(TraceFlags.SAMPLED)
@@ -270,10 +270,12 @@ class OwnSpan(Span, sdk.ReadableSpan):
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
         if self._may_change("Setting attribute on ended span."):
-            if isinstance(key, str):
+            if type(key) is str and key:
                 self._put({key: value})
-            else:
-                self._put_bounded({}, dropped=1)
+            else:  # the SDK drops it, or takes it
+                clean = self._clean({})
+                clean[key] = value
+                self._add_clean(clean)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes; those that are set again come last."""
@@ -359,14 +361,21 @@ class OwnSpan(Span, sdk.ReadableSpan):
                 own.pop(name, None)
         own.update(attributes)
 
-    def _put_bounded(self, attributes: Mapping[str, Any], dropped: int = 0) -> None:
-        """Put attributes the SDK's way: cleaned, cut, and in the place of the oldest ones."""
+    def _put_bounded(self, attributes: Mapping[str, Any]) -> None:
+        """Put attributes the SDK's way: cleaned, and cut."""
+        self._add_clean(self._clean(attributes))
+
+    def _clean(self, attributes: Mapping[str, Any]) -> BoundedAttributes:
         limits = self._tracer.limits
-        clean = BoundedAttributes(None, attributes, max_value_len=limits.max_span_attribute_length)
+        most = 0 if limits.max_span_attributes == 0 else None
+        return BoundedAttributes(most, attributes, immutable=False, max_value_len=limits.max_span_attribute_length)
+
+    def _add_clean(self, clean: BoundedAttributes) -> None:
+        """Put clean attributes in the place of the oldest ones, where the limit is reached."""
         with _ending:
             before = self._attributes
-            dropped += clean.dropped + getattr(before, "dropped", 0)
-            bounded = BoundedAttributes(limits.max_span_attributes, before.copy(), immutable=False)
+            dropped = clean.dropped + getattr(before, "dropped", 0)
+            bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, before.copy(), immutable=False)
             for name, value in clean.items():
                 bounded[name] = value
             self._attributes = BoundedAttributes(None, bounded)  # no later change, and so no lock of a reader
@@ -493,7 +502,7 @@ def _plain(attributes: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not _PLAIN_OR_SEQUENCE.issuperset(map(type, attributes.values())):
         return None
     sequences = {name: tuple(value) for name, value in attributes.items() if type(value) in _SEQUENCES}
-    if not all(_PLAIN.issuperset(map(type, value)) for value in sequences.values()):
+    if not all(len(kinds := set(map(type, value))) <= 1 and kinds <= _PLAIN for value in sequences.values()):
         return None
     return {**attributes, **sequences}
 
