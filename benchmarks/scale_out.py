@@ -8,11 +8,14 @@ each tier has used by the spans, less what it uses without spans. How many spans
 stored, depends on what else the machine does; CPU time much less.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 if "LMSPAN_E2E_BIN" in os.environ:
@@ -24,17 +27,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_S = 30
 
 
-def cpu_s(program):
+def cpu_s(program: Any) -> float:
     fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def peak_mib(program):
+def peak_mib(program: Any) -> int:
     status = Path(f"/proc/{program.process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
-def measured(count, content):
+def measured(count: int, content: str) -> None:
     requests, _ = recorded(count, content)
     spans, size = len(ids(requests)), sum(request.ByteSize() for request in requests)
     with tempfile.TemporaryDirectory() as directory, Tiers(Path(directory), OTHERS_PERCENT="100") as tiers:
