@@ -5,7 +5,7 @@
                              `ReadableSpan`, so programs and processors use it as they use the SDK's
     OwnSpan.end()            runs the processors' `on_end` with a `ReadableSpan` that nobody changes any more
 
-The SDK's span takes four times as long, most of it to clean values that the recorder has cleaned. What the recorder
+The SDK's span takes three times as long, most of it to clean values that the recorder has cleaned. What the recorder
 does not do goes the SDK's way: a value that is not plain, a key that is no text, and a limit that is reached put the
 attributes into the SDK's `BoundedAttributes`, which cleans, cuts, evicts and counts. A tracer that is not exactly the
 SDK's keeps its own spans. This module loads the SDK, so only a session imports it.
@@ -310,6 +310,8 @@ class OwnSpan(Span, sdk.ReadableSpan):
             status = Status(status, description)
         elif description is not None:
             logger.warning("Description %s ignored. Use either `Status` or `(StatusCode, Description)`", description)
+        if not isinstance(status, Status):
+            return
         final = self._status.status_code is StatusCode.OK or status.status_code is StatusCode.UNSET
         if self._may_change("Tried calling set_status on an ended span.") and not final:
             self._status = status

@@ -152,7 +152,7 @@ STEPS = st.one_of(
     st.tuples(st.just("add_link"), CONTEXTS, st.none() | ATTRIBUTES),
     st.tuples(st.just("update_name"), st.text(max_size=3)),
     st.tuples(st.just("set_status"), st.sampled_from(StatusCode), st.none() | st.text(max_size=3)),
-    st.tuples(st.just("set_status"), st.sampled_from([Status(StatusCode.OK), Status(StatusCode.ERROR, "e")])),
+    st.tuples(st.just("set_status"), st.sampled_from([Status(StatusCode.OK), Status(StatusCode.ERROR, "e"), "error"])),
     st.tuples(st.just("end"), st.integers(100, 200)),
 )
 LIMIT = st.none() | st.integers(0, 4)
