@@ -77,4 +77,4 @@ if (stored) {
     live.classList.toggle("lost", isLost);
   },
 );
-show().then(() => stored || requestIdleCallback(() => ROUTES.forEach(([, name]) => import(`./${name}.js`))));  // ready for the next click
+show().then(() => stored || (window.requestIdleCallback || setTimeout)(() => ROUTES.forEach(([, name]) => import(`./${name}.js`))));  // ready for the next click
