@@ -55,9 +55,13 @@ ELSEWHERE = {  # run by tests/e2e, with the real programs, and by tests/integrat
         "lmspan ui", "python program.py", "lmspan send --endpoint", "lmspan send 1", "lmspan send traces.jsonl",
         "lmspan send .", "cat traces.jsonl",
     ],
+    "scale-out.md": [  # run by tests/distributed, which want the programs of `.ci/backends distributed`
+        "layout.sh", "kafka-storage.sh", "kafka-server-start.sh", "otelcol-contrib", "DIGITS=0-7", "DIGITS=8-9a-f",
+        "jaeger-durable.yaml", "retention.sh",
+    ],
 }  # fmt: skip
 NOT_HERE = {  # no Docker engine; another stack's package has an environment of its own; a test of a test
-    "jaeger.md": ["docker compose up -d", "docker run "],
+    "jaeger.md": ["docker compose up -d", "--profile durable", "docker run "],
     "phoenix.md": ["-m venv", "pytest -m backends"],
     "mlflow.md": ["-m venv", "pytest -m backends"],
     "page.md": ["pip install"],
