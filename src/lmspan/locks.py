@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, Final
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
+_RLOCK: Final[Any] = type(threading.RLock())
 
 
-class Lock:
-    """A reentrant lock; a forked child starts with a free one, unless the forking thread holds it."""
+class Lock(_RLOCK):  # type: ignore[misc] # the class of Python's reentrant lock has no public name
+    """A reentrant lock; a forked child starts with a free one, unless the forking thread holds it.
+
+    `with` calls C code of the base class: an interrupt between a method in Python and the block would leave it locked.
+    """
 
     def __init__(self) -> None:
-        self._lock: Any = threading.RLock()
         _locks.add(self)
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
     def _renew(self) -> None:
-        if not self._lock._is_owned():  # noqa: SLF001 - `threading.Condition` relies on it
-            self._lock = threading.RLock()
+        if not self._is_owned():
+            self._at_fork_reinit()  # the standard library's own locks do the same
 
 
 def _renew_all() -> None:

@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 import lmspan
+from lmspan import locks
 from lmspan.lifecycle import CURRENT
 from lmspan.recording import recorder as recording_module
 from lmspan.testing import recording
@@ -133,6 +134,11 @@ def leftovers():
     return found, trace.get_current_span().get_span_context().is_valid, list(recording_module.active.open.values())
 
 
+def held_locks():
+    """The locks of lmspan that this thread still holds: another thread would wait for them for ever."""
+    return [lock for lock in (*locks._locks, recording_module.active.lock) if lock._is_owned()]
+
+
 class Started(SpanProcessor):
     """Keeps the spans that start."""
 
@@ -164,7 +170,7 @@ def test_an_interrupt_at_any_point_leaves_nothing_current_and_nothing_open(progr
                     run()
             except error:
                 interrupted += 1
-            assert (*leftovers(), started.take_open()) == (None, False, [], []), skip
+            assert (*leftovers(), started.take_open(), held_locks()) == (None, False, [], [], []), skip
             if not interrupts.happened:
                 break
     assert not interrupts.happened
