@@ -116,7 +116,7 @@ with lmspan.init("child", exporters="console"), lmspan.operation("tool", "work")
     with session():
         environ = {name: value for name, value in lmspan.environ().items() if name == "LMSPAN_ATTRIBUTES"}
     done = run([sys.executable, "-c", program], {"LMSPAN_DIR": str(tmp_path), **environ})
-    assert done.stdout.splitlines()[0] == "s ['a', 'b']"
+    assert done.stdout.splitlines()[0] == "s ('a', 'b')"
 
 
 def test_a_conversation_in_the_baggage_is_on_genai_operations():

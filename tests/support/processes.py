@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import opentelemetry.context
@@ -12,6 +13,8 @@ import lmspan
 
 TESTS = Path(__file__).parent.parent
 LOGGED = "lmspan: "
+STARTS_A_THREAD = next(name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name))
+"""The function by which `threading.Thread.start` starts a thread of the system; Python 3.13 has renamed it."""
 OURS = tuple(f"{Path(module.__file__).parent}{os.sep}" for module in (lmspan, opentelemetry.context))
 
 

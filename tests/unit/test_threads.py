@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from lmspan import threads
+from support.processes import STARTS_A_THREAD
 
 
 def test_a_thread_runs_beside_the_program_and_does_not_keep_it_alive():
@@ -31,13 +32,13 @@ class Timeout(Exception):
 
 def test_what_a_signal_handler_raises_while_a_thread_starts_reaches_the_program(monkeypatch):
     """CPython's clean-up fails then, with a KeyError."""
-    start, ran = threading._start_new_thread, threading.Event()
+    start, ran = getattr(threading, STARTS_A_THREAD), threading.Event()
 
-    def interrupted(*arguments):
-        start(*arguments)
+    def interrupted(*arguments, **options):
+        start(*arguments, **options)
         assert ran.wait(30)
         raise Timeout
 
-    monkeypatch.setattr(threading, "_start_new_thread", interrupted)
+    monkeypatch.setattr(threading, STARTS_A_THREAD, interrupted)
     with pytest.raises(Timeout):
         threads.start("test", ran.set)

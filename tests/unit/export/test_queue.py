@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from lmspan.export import closing
 from lmspan.export.queue import ExportQueue
 from lmspan.export.weight import OBJECT_BYTES, weigh
+from support.processes import STARTS_A_THREAD
 from support.spans import some_spans
 
 MEMORY = weigh(some_spans()[1]) + OBJECT_BYTES  # of one span
@@ -440,8 +441,8 @@ def test_a_queue_has_one_worker_though_an_interrupt_hides_the_first(monkeypatch)
     class Timeout(Exception):
         pass
 
-    def interrupted(*arguments):
-        start(*arguments)
+    def interrupted(*arguments, **options):
+        start(*arguments, **options)
         monkeypatch.undo()
         while "lmspan-only one" not in [thread.name for thread in threading._active.values()]:
             time.sleep(0.001)
@@ -450,11 +451,12 @@ def test_a_queue_has_one_worker_though_an_interrupt_hides_the_first(monkeypatch)
     def handle(*_):
         raise Timeout
 
-    start, before = threading._start_new_thread, signal.signal(signal.SIGUSR1, handle)
+    name = STARTS_A_THREAD
+    start, before = getattr(threading, name), signal.signal(signal.SIGUSR1, handle)
     try:
         exporter = Exporter()
         queue = ExportQueue(exporter, "only one", delay_s=60)
-        monkeypatch.setattr(threading, "_start_new_thread", interrupted)
+        monkeypatch.setattr(threading, name, interrupted)
         one, *others = numbered(3)
         with pytest.raises(Timeout):
             queue.on_end(one)
