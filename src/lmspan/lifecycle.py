@@ -266,8 +266,8 @@ class LiveCall(Call):
         self.source = source
         self.instance = instance
         self.inputs = inputs
-        self.root = self  # type: ignore[assignment] # as in the base class
-        self.facts = {}
+        self.root: Self = self  # type: ignore[assignment] # as in the base class
+        self.facts: dict[str, Any] = {}
         self.late_facts: dict[str, Any] = {}
         """Where a source puts the facts that become known after the start."""
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, Final
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import _RLock
+else:
+    _RLock = type(threading.RLock())  # it has no public name
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
-_RLOCK: Final[Any] = type(threading.RLock())
 
 
-class Lock(_RLOCK):  # type: ignore[misc] # the class of Python's reentrant lock has no public name
+class Lock(_RLock):  # type: ignore[misc] # it is final in the stubs only
     """A reentrant lock; a forked child starts with a free one, unless the forking thread holds it.
 
     `with` calls C code of the base class: an interrupt between a method in Python and the block would leave it locked.
@@ -21,8 +25,8 @@ class Lock(_RLOCK):  # type: ignore[misc] # the class of Python's reentrant lock
         _locks.add(self)
 
     def _renew(self) -> None:
-        if not self._is_owned():
-            self._at_fork_reinit()  # the standard library's own locks do the same
+        if not self._is_owned():  # type: ignore[attr-defined] # `threading.Condition` relies on it
+            self._at_fork_reinit()  # type: ignore[attr-defined] # the standard library's own locks do the same
 
 
 def _renew_all() -> None:
