@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BETWEEN: Final = bytes.maketrans(bytes(range(256)), bytes(32 if chr(i) in " \t\r\n\v\f\"'`,;()[]{}<>|\\?" else 120
                                                            for i in range(256)))  # fmt: skip
 _LONG: Final = b"x" * SHORTEST
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def read(text: str) -> bytes:
@@ -45,7 +46,7 @@ def _tokens(text: str, look: bytes) -> Spans:
         word = text[start : end if end >= 0 else None]
         if "%" in word or text[max(start - 1, 0) : start] in ("\\", "[", ";"):
             word = _ESCAPE.sub(lambda escape: "%" * len(escape[0]), word)
-        for token in token_pattern().finditer(word):
+        for token in () if _UUID.fullmatch(word) else token_pattern().finditer(word):
             yield start + token.start(), start + token.end()
         start = words.find(_LONG, end) if end >= 0 else -1
 
