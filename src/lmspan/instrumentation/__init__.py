@@ -7,13 +7,15 @@ has those libraries that an instrumentation of OpenTelemetry's records.
 from __future__ import annotations
 
 import importlib.util
-from collections import Counter
+import sys
+from collections import Counter, defaultdict
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.errors import InstrumentationError
 from lmspan.guard import guarded
+from lmspan.patching import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,25 +83,51 @@ def load(name: str) -> Instrumentor | GenAIInstrumentor:
 
 _users: Counter[str] = Counter()
 """How many sessions and recordings use the patches of a library, by its name."""
+_awaited: Final[defaultdict[str, Patches]] = defaultdict(Patches)
+"""What waits for the program to import a library: its instrumentor loads then."""
+_started: Final[dict[str, Instrumentor | GenAIInstrumentor]] = {}
+"""The instrumentors that are in use, without those that the program started by itself."""
 
 
 def use(name: str) -> Callable[[], None]:
-    """Instrument a library until the returned function is called; the last of several users takes the patches away.
+    """Instrument a library, now or when the program imports it, until the returned function is called.
 
-    A library that the program has instrumented by itself stays instrumented.
+    The last of several users takes the patches away. A library that the program has instrumented by itself stays so.
     """
-    instrumentor = load(name)
-    if instrumentor.is_instrumented_by_opentelemetry and not _users[name]:
-        return lambda: None
     _users[name] += 1
-    instrumentor.instrument()
+    if _users[name] == 1:
+        _start_with(name)
 
     def leave() -> None:
         _users[name] -= 1
         if not _users[name]:
-            instrumentor.uninstrument()
+            _awaited[name].restore()
+            if name in _started:
+                _started.pop(name).uninstrument()
 
     return leave
+
+
+def _start_with(name: str) -> None:
+    """Start the instrumentor of a library, at once if the program has imported the library."""
+    module = LIBRARIES[name].modules[0]
+    if module in sys.modules:
+        _start(name)
+    else:
+        _awaited[name].when_imported(module, lambda _: guarded(_start)(name))
+
+
+def _start(name: str) -> None:
+    instrumentor = load(name)
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        _started[name] = instrumentor
+        instrumentor.instrument()
+
+
+def is_any_instrumented() -> bool:
+    """Return whether a library is instrumented, by a session or by the program itself."""
+    loaded = (name for name, library in LIBRARIES.items() if library.instrumentor in sys.modules)
+    return any(load(name).is_instrumented_by_opentelemetry for name in loaded)
 
 
 def instrument_others(recorded: tuple[str, ...]) -> None:

@@ -542,7 +542,7 @@ def _local(call: LiveCall) -> LocalContent:
 
 
 active: Recorder = Recorder(NoOpTracer())
-"""The recorder of the sources: that of `lmspan.session.default`, and of a session while there is one."""
+"""The recorder of the sources: that of `lmspan.recording.default`, and of a session while there is one."""
 
 
 _installed: Recorder = active

@@ -19,10 +19,10 @@ from lmspan.guard import guarded
 from lmspan.locks import Lock
 from lmspan.patching import Patches
 from lmspan.recording import recorder
+from lmspan.recording.default import DefaultRecorder
 from lmspan.session import providers
 from lmspan.session.arguments import Arguments
-from lmspan.session.default import DefaultRecorder
-from lmspan.subscribers.subscriptions import before_each, subscribe
+from lmspan.subscribers.subscriptions import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -249,7 +249,7 @@ def _listen_to(provider: Any) -> None:
     if _heard is provider:
         return
     _heard = provider
-    if any(instrumentation.load(name).is_instrumented_by_opentelemetry for name in instrumentation.LIBRARIES):
+    if instrumentation.is_any_instrumented():
         from lmspan.subscribers.processor import CallbackProcessor
 
         provider.add_span_processor(CallbackProcessor())
@@ -379,6 +379,3 @@ def _instrument(session: Session, names: tuple[str, ...], *, others: bool = Fals
     session.instrumented = names
     if others:
         instrumentation.instrument_others(names)
-
-
-before_each(listen)

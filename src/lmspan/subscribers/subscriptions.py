@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from opentelemetry import context as otel_context
@@ -110,11 +111,16 @@ def _cancelled(name: str) -> Subscription:
     return subscription
 
 
-_listen: Callable[[], Any] | None = None
+def _record() -> None:
+    """Record for callbacks alone, where nothing is recorded. The session, a row above, loads here at the earliest."""
+    import_module("lmspan.session.init").listen()
+
+
+_listen: Callable[[], Any] | None = _record
 
 
 def before_each(listen: Callable[[], Any] | None) -> None:
-    """Set what is called before a callback is subscribed: it starts to record where nothing does."""
+    """Set the function that starts to record before a callback is subscribed; None: a callback starts nothing."""
     global _listen  # noqa: PLW0603 - one for the process
     _listen = listen
 

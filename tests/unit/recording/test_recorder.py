@@ -420,7 +420,7 @@ def test_our_own_failures_are_a_metric():
 
 
 def test_without_a_provider_no_call_is_announced():
-    from lmspan.session import default  # noqa: PLC0415
+    from lmspan.recording import default  # noqa: PLC0415
 
     asleep = default.recorder()
     assert asleep.ready() is None
