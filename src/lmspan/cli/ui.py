@@ -51,8 +51,8 @@ def _export(reader: Reader, trace: str, path: Path) -> None:
 def _serve(reader: Reader, entrance: Entrance, *, has_browser: bool) -> None:
     """Serve the page until Ctrl-C. The browser connects and waits while the server is loading."""
     senders = Senders(entrance.port)
-    click.echo(f"lmspan: traces of {reader.store.location}; Ctrl-C ends it\n{entrance.address}")
-    if not reader.store.path.is_file():
+    click.echo(f"lmspan: traces of {reader.path}; Ctrl-C ends it\n{entrance.address}")
+    if not reader.path.is_file():
         click.echo(_for_exporters(entrance.endpoint, senders))
     if has_browser:
         import webbrowser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,12 +11,11 @@ from lmspan.errors import LmspanError, TraceFileError
 from lmspan.page import compare as comparing
 from lmspan.page import optimizers, spans, tree
 from lmspan.traces.filters import Filter
+from lmspan.traces.spans import as_json
 from lmspan.traces.statistics import ALL, KINDS, over_time
 from lmspan.traces.statistics import statistics as grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
 
     from lmspan.page.reader import Reader
@@ -115,7 +115,9 @@ def compare(reader: Reader, request: Request) -> Any:
     }
 
 
-QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
+Query = Callable[["Reader", "Request"], Any]
+
+QUERIES: Final[dict[str, Query]] = {
     "/api/traces": traces,
     "/api/traces/{trace}": trace,
     "/api/traces/{trace}/results": results,
@@ -127,6 +129,11 @@ QUERIES: Final[dict[str, Callable[[Reader, Request], Any]]] = {
     "/api/statistics/periods": periods,
     "/api/compare": compare,
 }
+
+
+def encoded(query: Query, reader: Reader, request: Request) -> bytes:
+    """Return the data of a query as JSON."""
+    return as_json(query(reader, request)).encode()
 
 
 def trace_document(reader: Reader, found: Trace) -> dict[str, Any]:

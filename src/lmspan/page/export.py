@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.page import api, optimizers, spans, tree
+from lmspan.page.document import STATIC, digest, document, style
 from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from lmspan.page.reader import Reader
     from lmspan.traces.trace import Trace
 
-_STATIC: Final = Path(__file__).parent / "static"
 _IMPORT: Final = re.compile(r"""(["`])\./([a-z${.}]+)\.js""")
 _LOADED: Final = re.compile(r"<(?:link|script)[^\n]*\n")
 _CHUNK_SIZE: Final = 1_000_000  # characters of JSON
@@ -62,14 +61,13 @@ def page(reader: Reader, reference: str) -> Page:
 
 
 def _document(stored: str, left_out: str) -> str:
-    style = (_STATIC / "style.css").read_text("utf-8")
-    modules = json.dumps({"imports": {f"lmspan/{path.name}": _module(path) for path in sorted(_STATIC.glob("*.js"))}})
+    modules = json.dumps({"imports": {f"lmspan/{path.name}": _module(path) for path in sorted(STATIC.glob("*.js"))}})
     head = (
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, modules)}">\n<style>{style}</style>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(modules)}">\n'
         f'<script type="application/json" id="stored">{stored}</script>\n'
         f'<script type="importmap">{modules}</script>\n<script type="module">{_START}</script>\n</head>'
     )
-    text = _LOADED.sub("", (_STATIC / "index.html").read_text("utf-8")).replace("</head>", head)
+    text = _LOADED.sub("", document()).replace("</head>", head)
     note = f'<p class="empty" role="note">{left_out}</p>\n<main' if left_out else "<main"
     return text.replace("<main", note)
 
@@ -122,16 +120,12 @@ def _address(trace: Trace) -> str:
     return f"traces/{trace.trace_id}"
 
 
-def _policy(style: str, modules: str) -> str:
-    scripts = " ".join(map(_digest, (modules, _START)))
+def _policy(modules: str) -> str:
+    scripts = " ".join(map(digest, (modules, _START)))
     return (
-        f"default-src 'none'; script-src {scripts} data:; style-src {_digest(style)}; img-src data:; base-uri 'none'; "
+        f"default-src 'none'; script-src {scripts} data:; style-src {digest(style())}; img-src data:; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _module(path: Path) -> str:

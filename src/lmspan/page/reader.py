@@ -1,4 +1,7 @@
-"""Read the store for the server: on one thread, because an index belongs to one, with the last traces kept."""
+"""Read the store for the server: on one thread, because an index belongs to one, with the last traces kept.
+
+The reading layer loads on that thread, at the first query: the browser paints the page before.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,19 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from lmspan.directories import trace_directory
 from lmspan.errors import LmspanError, TraceFileError
 from lmspan.liveness import JOURNAL_GLOB, is_alive
-from lmspan.page import tree
-from lmspan.traces.filters import Filter
-from lmspan.traces.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lmspan.page.tree import Outline
-    from lmspan.traces.store import Summary
+    from lmspan.traces.store import Store, Summary
     from lmspan.traces.trace import Trace
 
     P = ParamSpec("P")
@@ -47,12 +48,21 @@ class Reader:
         Raises:
             TraceFileError: there is no such file.
         """
-        self.store: Store = Store(path)
+        self._named = path
+        self.path: Path = trace_directory() if path is None else self.store.path
+        """The directory or file."""
         self.last_read: dict[str, tuple[Summary, Trace]] = {}
         """The last traces that were read, with the summaries that they had."""
         self._thread = ThreadPoolExecutor(1, "lmspan-reader")
         self._expected: set[asyncio.Future[Any]] = set()
         self._is_ending = False
+
+    @cached_property
+    def store(self) -> Store:
+        """The traces, for the reader's thread."""
+        from lmspan.traces.store import Store  # noqa: PLC0415 - see above
+
+        return Store(self._named)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function on the reader's thread.
@@ -107,6 +117,8 @@ class Reader:
         Raises:
             TraceFileError: there is no such trace.
         """
+        from lmspan.page import tree  # noqa: PLC0415 - see above
+
         kept = self.last_read.get(summary.trace_id)
         has_more = kept is not None and len(kept[1]) > kept[0].spans  # spans without an end, which the index has not
         if summary.spans <= tree.MOST_WITH_WORDS or has_more:
@@ -119,6 +131,8 @@ class Reader:
         Raises:
             TraceFileError: there is no such trace.
         """
+        from lmspan.traces.filters import Filter  # noqa: PLC0415 - see above
+
         listed = self.store.list(Filter(trace=trace_id))
         found = next((each for each in listed if each.trace_id == trace_id), None)
         if found is None:
@@ -131,13 +145,15 @@ class Reader:
         Raises:
             TraceFileError: there is no such trace.
         """
+        from lmspan.traces.filters import Filter  # noqa: PLC0415 - see above
+
         this = self.summary(trace_id)
         wanted = Filter(root=this.name, service=this.service or None, until=this.start.timestamp())
         return next((each for each in self.store.list(wanted, limit=2) if each.trace_id != trace_id), None)
 
     def version(self) -> str:
         """Return a text that changes when a program has written, and each second while one runs an operation."""
-        path = self.store.location.path
+        path = self.path
         parts: list[object] = []
         if path.is_dir():
             with suppress(OSError), os.scandir(path) as entries:

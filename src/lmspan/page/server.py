@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lmspan.errors import LmspanError, TraceFileError
-from lmspan.page import api, sending
+from lmspan.page import sending
 from lmspan.page.access import Access, error, foreign, hosts
 from lmspan.page.connections import Connection
+from lmspan.page.document import STATIC, document
 from lmspan.page.reader import ReaderEndsError
 from lmspan.page.senders import Senders
-from lmspan.traces.spans import as_json
 
 if TYPE_CHECKING:
     import socket
@@ -32,10 +31,7 @@ if TYPE_CHECKING:
     from lmspan.page.entrance import Entrance
     from lmspan.page.reader import Reader
 
-    Query = Callable[[Reader, Request], Any]
-
-_STATIC: Final = Path(__file__).parent / "static"
-_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _RECEIVED: Final = ("/v1/traces", "/v1/metrics", "/v1/logs")
 _MOST_CONNECTIONS: Final = 300
 _CLOSING_S: Final = 1
@@ -43,30 +39,42 @@ _CLOSING_S: Final = 1
 
 def application(reader: Reader, entrance: Entrance, senders: Senders) -> ASGIApp:
     """Return the ASGI application for a server on a port of 127.0.0.1: the page, and the receiver of OTLP."""
-    page = Access(_page(reader), token=entrance.token, port=entrance.port)
-    receiver = cache(lambda: _receiver(reader, senders, entrance.port))
+    queries = cache(lambda: _queries(reader))  # loads what reads, when the browser has painted the page
+    receiver = cache(lambda: _receiver(reader, senders, entrance.port))  # loads protobuf
+    files = _application([Route(f"/{'' if name == 'index.html' else name}", _file(name)) for name in static_names()])
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await (queries() if scope["path"].startswith("/api/") else files)(scope, receive, send)
+
+    guarded = Access(page, token=entrance.token, port=entrance.port)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await (receiver() if scope.get("path") in _RECEIVED else page)(scope, receive, send)
+        await (receiver() if scope.get("path") in _RECEIVED else guarded)(scope, receive, send)
 
     return answer
 
 
 def _receiver(reader: Reader, senders: Senders, port: int) -> ASGIApp:
-    from lmspan.page.receiver import Receiver  # noqa: PLC0415 - protobuf takes long to import, and the page is shown first
+    from lmspan.page.receiver import Receiver  # noqa: PLC0415 - see `application`
 
-    return Receiver(reader.store.path, senders, lambda request: foreign(request, hosts(port)))
+    return Receiver(reader.path, senders, lambda request: foreign(request, hosts(port)))
 
 
-def _page(reader: Reader) -> Starlette:
+def _queries(reader: Reader) -> ASGIApp:
+    from lmspan.page import api  # noqa: PLC0415 - see `application`
+
+    queries = {path: partial(api.encoded, query, reader) for path, query in api.QUERIES.items()}
+    return _application([
+        Route("/api/version", _version(reader)),
+        Route("/api/send", _endpoint),
+        Route(sending.PATH, _sending(reader), methods=["POST"]),
+        *(Route(path, _query(reader, query)) for path, query in queries.items()),
+    ])  # fmt: skip
+
+
+def _application(routes: list[Route]) -> Starlette:
     return Starlette(
-        routes=[
-            Route("/api/version", _version(reader)),
-            Route("/api/send", _endpoint),
-            Route(sending.PATH, _sending(reader), methods=["POST"]),
-            *(Route(path, _query(reader, query)) for path, query in api.QUERIES.items()),
-            *(Route(f"/{'' if name == 'index.html' else name}", _file(name)) for name in static_names()),
-        ],
+        routes=routes,
         exception_handlers={
             HTTPException: lambda _, refused: error(refused.status_code, refused.detail),
             TraceFileError: lambda _, refused: error(404, str(refused)),
@@ -77,13 +85,13 @@ def _page(reader: Reader) -> Starlette:
 
 
 def static_names() -> list[str]:
-    """Return the names of the page's files."""
-    return sorted(path.name for path in _STATIC.iterdir() if path.suffix in _TYPES)
+    """Return the names of the files that a browser loads; the style is inside the document."""
+    return sorted(path.name for path in STATIC.iterdir() if path.suffix in _TYPES)
 
 
 def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
-    path = _STATIC / name
-    body = path.read_bytes()
+    path = STATIC / name
+    body = document().encode() if name == "index.html" else path.read_bytes()
     tag = _tag(body)
 
     async def answer(request: Request) -> Response:
@@ -117,21 +125,21 @@ async def _endpoint(_: Request) -> Response:
 
 def _sending(reader: Reader) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return _json(await sending.send(reader.store.path, request))
+        return _json(await sending.send(reader.path, request))
 
     return answer
 
 
-def _query(reader: Reader, query: Query) -> Callable[[Request], Awaitable[Response]]:
+def _query(reader: Reader, query: Callable[[Request], bytes]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        body = await reader.run(lambda: as_json(query(reader, request)).encode())
+        body = await reader.run(query, request)
         return _unless_known(request, body, _tag(body), "application/json")
 
     return answer
 
 
 def _json(value: Any) -> Response:
-    return Response(as_json(value), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return JSONResponse(value, headers={"Cache-Control": "no-store"})
 
 
 class _Server(uvicorn.Server):

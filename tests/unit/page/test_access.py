@@ -1,5 +1,7 @@
 """The server answers only a browser of this machine that has opened its address."""
 
+import base64
+import hashlib
 import re
 import socket
 import threading
@@ -93,12 +95,24 @@ def test_every_response_has_the_security_headers(directory, path):
     with entered(directory) as client:
         headers = client.get(path).headers
         policy = headers["content-security-policy"].split("; ")
-        assert policy[:3] == ["default-src 'none'", "script-src 'self'", "style-src 'self'"]
+        assert policy[:2] == ["default-src 'none'", "script-src 'self'"]
+        assert re.fullmatch(r"style-src 'sha256-[\w+/]{43}='", policy[2])  # the style of the page and no other
         assert policy[-2:] == ["require-trusted-types-for 'script'", "trusted-types 'none'"]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "server" not in headers
+
+
+def test_the_document_has_its_style_inside_and_the_policy_allows_just_that(directory):
+    with entered(directory) as client:
+        answer = client.get("/")
+        style = answer.text.partition("<style>")[2].partition("</style>")[0]
+        assert "color-scheme: light dark" in style
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}'; " in answer.headers["content-security-policy"]
+        assert "stylesheet" not in answer.text
+        assert client.get("/style.css").status_code == 404
 
 
 @pytest.mark.parametrize("path", [
