@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent.parent
 PATIENCE_MS = 300_000
+UI = [sys.executable, "-m", "lmspan", "ui", "--no-browser"]
 FIRST_PAINT = "performance.timeOrigin + performance.getEntriesByName('first-paint')[0].startTime"
 OPERATION = """
 import time, lmspan
@@ -73,10 +74,6 @@ def opened(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def ui(directory: Path) -> list[str]:
-    return [sys.executable, "-m", "lmspan", "ui", "--no-browser", str(directory)]
-
-
 def address_of(process: subprocess.Popen[str]) -> str:
     lines = process.stdout
     assert lines is not None
@@ -88,7 +85,7 @@ def our_page(browser: Browser, directory: Path, sources: Path) -> dict[str, floa
     """Return the seconds from the start to the list, from a click to its newest trace, and the server's memory."""
     with opened(browser) as page:
         start = time.time()
-        with started(ui(directory), PYTHONPATH=str(sources)) as process:
+        with started(UI, PYTHONPATH=str(sources), LMSPAN_DIR=str(directory)) as process:
             address = address_of(process)
             known = time.time()
             page.goto(address, wait_until="commit")
@@ -138,7 +135,7 @@ def children_of(pid: int) -> list[int]:
 
 def live(browser: Browser, directory: Path) -> dict[str, float]:
     """Return the seconds from the start and from the end of an operation to the row on the page."""
-    with opened(browser) as page, started(ui(directory)) as process:
+    with opened(browser) as page, started(UI, LMSPAN_DIR=str(directory)) as process:
         page.goto(address_of(process))
         page.locator(".traces, .empty").first.wait_for()
         row = page.locator(".traces tr", has_text="live")

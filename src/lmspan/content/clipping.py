@@ -15,9 +15,29 @@ if TYPE_CHECKING:
 _DIGEST_WINDOW: Final = 65_536
 _OVERLAP: Final = 8_192  # the search for secrets reads past a cut, to find a secret that crosses it
 
+_SHORTEST_KEPT: Final = 512
+_LONGEST_KEPT: Final = 262_144
+_MOST_KEPT: Final = 16
+
 
 def clip(text: str, limit: int, redactor: Redactor) -> str:
-    """Return valid Unicode without secrets and without base64 of binary data, of about `limit` characters at most."""
+    """Return valid Unicode without secrets and without base64 of binary data, of about `limit` characters at most.
+
+    A program passes the same long text on: to a module, an adapter, a model. The text is searched once for a trace.
+    """
+    known = redactor.known_texts
+    seen = known.get(id(text))
+    if seen is not None and seen[0] is text and seen[1] == limit:
+        return seen[2]
+    clipped = _clip(text, limit, redactor)
+    if _SHORTEST_KEPT <= len(text) <= _LONGEST_KEPT:
+        if len(known) >= _MOST_KEPT:
+            known.clear()
+        known[id(text)] = text, limit, clipped
+    return clipped
+
+
+def _clip(text: str, limit: int, redactor: Redactor) -> str:
     shown, is_whole = without_payloads(text, limit + _OVERLAP)
     if is_whole and len(shown) <= limit:
         return well_formed(redactor.secrets(shown))

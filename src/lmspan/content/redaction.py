@@ -42,6 +42,8 @@ class Redactor:
         self._names: dict[str, str] = {}
         self.known_values: dict[tuple[str, str], str] = {}
         """The results of `value()` for short strings. It stays empty while there is a hook, which sees every string."""
+        self.known_texts: dict[int, tuple[str, int, str]] = {}
+        """The last long texts of the running traces by their id, each with the limit and the result of `clip()`."""
         self._environ = {} if environ is None else environ
         self._seen: Any = None
         self.read_environment()
@@ -82,7 +84,7 @@ class Redactor:
             secrets += new
             del secrets[:-_MOST_SECRETS]  # a program may have a key for each of its users: the latest remain
             self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
-            self._names, self.known_values = {}, {}
+            self._names, self.known_values, self.known_texts = {}, {}, {}
 
     def secrets(self, text: str) -> str:
         """Return a text without known secrets and without parts that look like a secret. Never raises."""

@@ -411,6 +411,8 @@ class Recorder:
             call.outputs = call.response = call.tool_results = None
             call.attempt_error = None
             call.kept = call.failure_below = call.event_content = None
+            if call.parent is None:
+                self.content.redactor.known_texts.clear()  # they belong to the program
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)
 
