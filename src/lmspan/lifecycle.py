@@ -153,47 +153,47 @@ class Call:
     released when the call has ended. Every field may be read on any thread; a subscriber sets none.
     """
 
-    # Fields that most calls never change stand on the class, because a call is made on the hot path.
-    call_id: str = ""
+    operation: Operation
+    name: str
+    source: str
+    """The library that announced it: a name of `instrument=`, "python", or "otel" for a foreign span."""
+    instance: Any
+    inputs: Any
+    root: Self
+    """The outermost call of its trace in this process."""
+    facts: dict[str, Any]
+    """What is known of it, by attribute name: at the start what samplers see, at the end everything."""
+    call_id: str
     """The id of its span, or the program's own id of this call."""
-    parent_id: str = ""
+    parent_id: str
     """The `call_id` of the call that it runs under; empty for the outermost."""
-    parent: Self | None = None
+    parent: Self | None
     """The call that it runs under, if that is a call of this process."""
-    outputs: Any = None
+    outputs: Any
     """The value that it returned; set when it ends."""
-    error: BaseException | None = None
+    error: BaseException | None
     """The exception that it raised; set when it ends."""
-    start_time_unix_nano: int = 0
-    end_time_unix_nano: int = 0
-    failed: bool = False
+    start_time_unix_nano: int
+    end_time_unix_nano: int
+    failed: bool
     """Whether something went wrong in this call itself, and not only in one below it."""
-    orphan: bool = False
+    orphan: bool
     """Whether it names a parent that is not open."""
-    arguments: Arguments | None = None
+    arguments: Arguments | None
     """The arguments of the library's method as the program passes them, if the source keeps them."""
-    response: Any = None
+    response: Any
     """The library's own response object, of an LM call or of a turn."""
-    tool_results: Any = None
+    tool_results: Any
     """The results of the tools that a turn has called."""
-    attempt_error: BaseException | None = None
+    attempt_error: BaseException | None
     """The exception of the attempt of an LM call that has failed, when another attempt follows."""
-    attempt: int = 1
+    attempt: int
     """How often a predictor has asked for its answer, counted by its adapter."""
-    adapter: str | None = None
+    adapter: str | None
     """The adapter that a predictor has used last."""
 
-    def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
-        self.operation = operation
-        self.name = name
-        self.source = source
-        """The library that announced it: a name of `instrument=`, "python", or "otel" for a foreign span."""
-        self.instance = instance
-        self.inputs = inputs
-        self.root: Self = self  # type: ignore[assignment] # mypy does not know that `self` is a Self
-        """The outermost call of its trace in this process."""
-        self.facts: dict[str, Any] = {}
-        """What is known of it, by attribute name: at the start what samplers see, at the end everything."""
+    # Slots, because a call is made on the hot path; with a `__dict__`, in which a program may note what it likes.
+    __slots__ = (*__annotations__, "__dict__", "__weakref__")
 
     @property
     def ended(self) -> bool:
@@ -208,47 +208,48 @@ class LiveCall(Call):
     """A call as the parts of lmspan share it; each field belongs to the part that is named above it."""
 
     # The recorder's.
-    call_id: str = ""
-    life: Life = Life.OPEN
-    taken_by: object = None
+    life: Life
+    taken_by: object
     """The attempt to end it, or to close it, that has taken the last step of its life."""
-    measured: bool = False
+    measured: bool
     """Whether the metrics have it."""
-    span: Any = None
-    context: Any = None
+    span: Any
+    context: Any
     """The OpenTelemetry context that it has attached."""
-    previous: Any = None
+    previous: Any
     """The context that was current before."""
-    totals: Any = None
+    totals: Any
     """The sums that it counts in."""
-    owned: bool = True
+    owned: bool
     """Whether the source ends it where a function of the program ends; else it ends with its parent at the latest."""
-    held: bool = False
+    held: bool
     """Whether its span stays open for events until its parent ends."""
-    dependents: dict[str, LiveCall] | None = None
+    dependents: dict[str, LiveCall] | None
     """The children that end with it, or whose spans end with it."""
-    inherited: bool = False
+    inherited: bool
     """Whether it belongs to the process that this one was forked from, which ends it."""
-    failure_below: BaseException | None = None
+    failure_below: BaseException | None
     """The exception that a call under it has ended with: outer calls refer to it and do not record it again."""
-    event_content: dict[str, Any] | None = None
+    event_content: dict[str, Any] | None
     """The content of an LM call that goes into its log event."""
 
     # A source's.
-    recording: bool = False
+    late_facts: dict[str, Any]
+    """Where a source puts the facts that become known after the start."""
+    recording: bool
     """Whether the span keeps attributes and events."""
-    observed: bool = False
+    observed: bool
     """Whether the span or the metrics use further facts."""
-    kept: Any = None
+    kept: Any
     """What the source keeps between start and end: an object of a small class of its own, never exported."""
 
     # The subscribers'.
-    watchers: tuple[Watcher, ...] = ()
-    result: Any = None
+    watchers: tuple[Watcher, ...]
+    result: Any
     """The result of the run so far, if a subscriber uses it."""
-    raises: BaseException | None = None
+    raises: BaseException | None
     """What a hook raises where the call starts."""
-    stop: StopRun | None = None
+    stop: StopRun | None
     """On the outermost call of a run: every further operation of the run raises it."""
     chain: Any = None
     """On the outermost call of a run: the async hooks that run one after the other beside its sync steps."""
@@ -256,20 +257,33 @@ class LiveCall(Call):
     """What subscribers keep for it, by the `PerCall` that keeps it."""
 
     # The exporters'.
-    content_size: int = 0
+    content_size: int
     """About how many bytes its content has, without that of its events: a queue of spans counts them."""
-    local: LocalContent | None = None
+    local: LocalContent | None
+
+    # The fields with a value above are in the `__dict__`, of few calls: its `setdefault` is atomic.
+    __slots__ = tuple(__annotations__.keys() - vars().keys())
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
-        self.operation = operation  # not by the base class's `__init__`: this is the hot path
+        self.operation = operation
         self.name = name
         self.source = source
         self.instance = instance
         self.inputs = inputs
-        self.root: Self = self  # type: ignore[assignment] # as in the base class
-        self.facts: dict[str, Any] = {}
-        self.late_facts: dict[str, Any] = {}
-        """Where a source puts the facts that become known after the start."""
+        self.root = self  # type: ignore[assignment] # mypy does not know that `self` is a Self
+        self.facts = {}
+        self.late_facts = {}
+        self.call_id = self.parent_id = ""
+        self.attempt = 1
+        self.start_time_unix_nano = self.end_time_unix_nano = self.content_size = 0
+        self.life = Life.OPEN
+        self.owned = True
+        self.failed = self.orphan = self.measured = self.held = self.inherited = self.recording = self.observed = False
+        self.watchers = ()
+        self.parent = self.outputs = self.error = self.arguments = self.response = self.tool_results = None
+        self.attempt_error = self.adapter = self.taken_by = self.span = self.context = self.previous = None
+        self.totals = self.dependents = self.failure_below = self.event_content = self.kept = self.result = None
+        self.raises = self.stop = self.local = None
 
     @property
     def ended(self) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmspan.errors import CallbackError
-from lmspan.lifecycle import Call, Operation
+from lmspan.lifecycle import LiveCall, Operation
 from lmspan.subscribers.binding import bind
 from lmspan.subscribers.hooks import Argument, Moment
 
@@ -17,7 +17,7 @@ ARGUMENTS = (
     Argument("args", lambda _: "ARGS", ("tool_args",)),
     Argument("process", lambda _: "PROCESS", by_name_only=True),
 )
-MOMENT = Moment(Call(Operation.TOOL, "t", "test"), "", {})
+MOMENT = Moment(LiveCall(Operation.TOOL, "t", "test"), "", {})
 
 
 def call(function):
