@@ -217,6 +217,6 @@ def test_what_crosses_from_a_source_to_a_subscriber_is_a_field_of_call():
         for path in FILES
     }
     notes = [path for path in FILES if wing(path) in ("instrumentation", "subscribers") and "notes" in attributes[path]]
-    keepers = ("instrumentation", "recording")  # the recorder drops what is kept when the call has ended
+    keepers = ("instrumentation", "recording", "lifecycle")  # the recorder drops it when the call has ended
     kept = [path for path in FILES if wing(path) not in keepers and "kept" in attributes[path]]
     assert (named(notes), named(kept)) == ([], [])
