@@ -109,11 +109,16 @@ class Patches:
         self._generation.active = False
         self._generation = _Generation()
         for owner, name, original, patched in reversed(self._applied):
-            if vars(owner).get(name) is patched:
+            if _is(vars(owner).get(name), patched):
                 _set(owner, name, original)
         self._applied.clear()
         for awaited in self._awaited.values():
             awaited.clear()
+
+
+def _is(current: Any, patched: Any) -> bool:
+    """Return whether an attribute is our wrapper, also bound to nothing, as OpenTelemetry's `unwrap` puts it back."""
+    return current is patched or (type(current) is _Method and current._self_parent is patched)  # noqa: SLF001
 
 
 def _set(owner: Any, name: str, original: Any) -> None:

@@ -3,6 +3,8 @@
 import sys
 
 import pytest
+import wrapt
+from opentelemetry.instrumentation.utils import unwrap
 
 from lmspan.patching import Patches
 
@@ -92,3 +94,22 @@ def test_a_value_without_an_original_is_removed():
     assert Owner.extra == 1
     patches.restore()
     assert not hasattr(Owner, "extra")
+
+
+def test_a_wrapper_that_was_below_another_goes_when_the_other_has_gone():
+    """OpenTelemetry's `unwrap` puts what it finds on the class below its wrapper: our wrapper, bound."""
+
+    class Client:
+        def ask(self):
+            return "original"
+
+    original = vars(Client)["ask"]
+    for _ in range(3):
+        patches = Patches()
+        patches.wrap(Client, "ask", louder)
+        wrapt.wrap_function_wrapper(Client, "ask", lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
+        assert Client().ask() == "original!"
+        unwrap(Client, "ask")
+        assert Client().ask() == "original!"
+        patches.restore()
+        assert vars(Client)["ask"] is original
