@@ -19,7 +19,7 @@ from lmspan.errors import TraceFileError
 from lmspan.traces import database
 from lmspan.traces.content import first_words, texts_of
 from lmspan.traces.files import Piece, Troubles, identity, open_file, pieces, read_chunk, spans_in, storable
-from lmspan.traces.rows import Row, row_of
+from lmspan.traces.rows import NULLABLE, Row, values_of
 from lmspan.traces.spans import State
 from lmspan.traces.summaries import sum_up
 
@@ -34,6 +34,9 @@ INDEX_NAME: Final = "index.sqlite"
 _COMMIT_BYTES: Final = 32_000_000  # a commit lets other readers see what is indexed so far
 _LONGEST_TEXT: Final = 200_000  # characters of one text that can be searched
 _HEAD: Final = 4096  # bytes by which a file is recognised
+# sqlite3 takes longer to bind None than other values: absent numbers are bound as ""
+_MARKS: Final = ", ".join("nullif(?, '')" if name in NULLABLE else "?" for name in Row._fields[1:])
+_INSERT_SPAN: Final = f"INSERT OR IGNORE INTO spans VALUES (?, {_MARKS}, ?)"
 
 
 class Chunk(NamedTuple):
@@ -221,9 +224,8 @@ class Index:
                 self.rows(f"UPDATE traces SET words = ? WHERE id = ? AND {condition}", values)
 
     def _add_rows(self, trace: int, spans: Iterable[StoredSpan], file: int) -> None:
-        marks = ", ".join("?" * (len(Row._fields) + 1))
-        rows = ((trace, *row_of(span)[1:], file) for span in spans if span.state is State.ENDED)
-        self._database.executemany(f"INSERT OR IGNORE INTO spans VALUES ({marks})", rows)
+        rows = ((trace, *values_of(span, ""), file) for span in spans if span.state is State.ENDED)
+        self._database.executemany(_INSERT_SPAN, rows)
 
     def _forget(self, file: int) -> None:
         """Remove a file."""

@@ -50,25 +50,28 @@ class Row(NamedTuple):
     """Of an optimizer run."""
 
 
-_NO_MODEL: Final = (False, None, None, None, None, 0, 0.0, False)
-_NO_SCORE: Final = (None, None)
+NULLABLE: Final = frozenset({"input_tokens", "output_tokens", "cost", "first_chunk_s", "score", "first_score"})
 _SCORED: Final = (Operation.EVALUATE, Operation.EXAMPLE, Operation.CANDIDATE, Operation.OPTIMIZE)
 
 
 def row_of(span: StoredSpan) -> Row:
     """Return the row of a span."""
+    return Row(span.trace_id, *values_of(span, None))
+
+
+def values_of(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
+    """Return the row of a span without the trace, with `absent` for a fact that it does not have."""
     facts = span.facts
     operation = span.operation
     is_model_call = operation in MODEL_CALLS
-    return Row(
-        span.trace_id,
+    return (
         span.span_id,
         span.parent_id,
         _short(span.name),
-        operation.value if operation is not None else "",
+        str(operation or ""),
         min(span.start_unix_nano, _LARGEST),
         min(max(span.end_unix_nano - span.start_unix_nano, 0), _LARGEST),
-        span.failed,
+        int(span.failed),
         _short(facts.get(sc.ERROR_TYPE, "")),
         _short(span.service),
         _short(facts.get(sc.RESPONSE_MODEL) or facts.get(sc.REQUEST_MODEL, "")) if is_model_call else "",
@@ -76,30 +79,30 @@ def row_of(span: StoredSpan) -> Row:
         _short(facts.get(sc.TOOL_NAME) or _name(span)) if operation is Operation.TOOL else "",
         _short(facts.get(sc.SESSION_ID) or facts.get(sc.CONVERSATION_ID, "")),
         _short(facts.get(sc.USER_ID, "")),
-        span.has_remote_parent,
-        *(_of_model(span) if is_model_call else _NO_MODEL),
-        *(_of_score(facts) if operation in _SCORED else _NO_SCORE),
+        int(span.has_remote_parent),
+        *(_of_model(span, absent) if is_model_call else (0, absent, absent, absent, absent, 0, 0.0, 0)),
+        *(_of_score(facts, absent) if operation in _SCORED else (absent, absent)),
     )
 
 
-def _of_model(span: StoredSpan) -> tuple[Any, ...]:
+def _of_model(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
     facts = span.facts
     return (
-        True,
-        _tokens(facts.get(sc.USAGE_INPUT_TOKENS)),
-        _tokens(facts.get(sc.USAGE_OUTPUT_TOKENS)),
-        facts.get(sc.COST_AMOUNT),
-        facts.get(sc.RESPONSE_TIME_TO_FIRST_CHUNK),
+        1,
+        _limited(facts.get(sc.USAGE_INPUT_TOKENS, absent)),
+        _limited(facts.get(sc.USAGE_OUTPUT_TOKENS, absent)),
+        facts.get(sc.COST_AMOUNT, absent),
+        facts.get(sc.RESPONSE_TIME_TO_FIRST_CHUNK, absent),
         max(min(facts.get(sc.ATTEMPT_COUNT, 1), _LARGEST) - 1, 0),
         sum(event.facts.get(sc.RETRY_DELAY, 0) for event in span.events),
-        facts.get(sc.CACHE_HIT) is True,
+        int(facts.get(sc.CACHE_HIT, False)),
     )
 
 
-def _of_score(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+def _of_score(facts: Mapping[str, Any], absent: Any) -> tuple[Any, ...]:
     names = (sc.SPAN_SCORE, sc.EVALUATION_SCORE, sc.CANDIDATE_SCORE, sc.OPTIMIZER_BEST_SCORE)
-    score = next((facts[name] for name in names if name in facts), None)
-    return score, facts.get(sc.OPTIMIZER_FIRST_SCORE)
+    score = next((facts[name] for name in names if name in facts), absent)
+    return score, facts.get(sc.OPTIMIZER_FIRST_SCORE, absent)
 
 
 def _module(span: StoredSpan) -> str:
@@ -119,5 +122,5 @@ def _short(text: str) -> str:
     return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
-def _tokens(value: int | None) -> int | None:
-    return None if value is None else max(min(value, _LARGEST), -_LARGEST)
+def _limited(tokens: Any) -> Any:
+    return max(min(tokens, _LARGEST), -_LARGEST) if type(tokens) is int else tokens
