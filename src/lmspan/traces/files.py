@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmspan.traces.spans import StoredSpan
 
 UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+_BUFFER: Final = 2**18  # bytes; a line is a batch of spans, which is longer than the usual buffer
 _BLANK: Final = b"\0 \t\r\n"  # a loss of power can leave zeros in a file
 _LARGEST_DOCUMENT: Final = 256 * 1024 * 1024
 _OPENINGS: Final = (b"{", b"[")
@@ -46,7 +47,7 @@ def open_file(path: Path) -> BinaryIO:
         TraceFileError: the file does not exist, cannot be opened or is not regular.
     """
     try:
-        file = open(path, "rb", opener=_open)  # noqa: SIM115 - Path.open has no opener; the caller closes
+        file = open(path, "rb", buffering=_BUFFER, opener=_open)  # noqa: SIM115 - Path.open has no opener; the caller closes
     except OSError as error:
         raise TraceFileError(f"{path} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
