@@ -30,6 +30,8 @@ _HAS_TYPE: Final[dict[str, Callable[[Any], bool]]] = {
     sc.SCALAR: lambda value: isinstance(value, str | int | float),
 }
 _CHECKS: Final = {name: _HAS_TYPE[meaning.type] for name, meaning in sc.ATTRIBUTES.items()}
+_CLASSES: Final = {sc.STRING: str, sc.JSON: str, sc.INT: int}  # of most values: no check is called for them
+_CLASS_OF: Final = {name: _CLASSES[meaning.type] for name, meaning in sc.ATTRIBUTES.items() if meaning.type in _CLASSES}
 _OPENINFERENCE: Final = {
     "LLM": Operation.LM,
     "EMBEDDING": Operation.EMBEDDING,
@@ -49,7 +51,11 @@ MODEL_CALLS: Final = (Operation.LM, Operation.EMBEDDING)
 
 def _well_typed(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that have the type of their name; a name of another library may have any type."""
-    wrong = [name for name, value in attributes.items() if name in _CHECKS and not _CHECKS[name](value)]
+    wrong = [
+        name
+        for name, value in attributes.items()
+        if type(value) is not _CLASS_OF.get(name) and name in _CHECKS and not _CHECKS[name](value)
+    ]
     return {name: value for name, value in attributes.items() if name not in wrong} if wrong else attributes
 
 
