@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
+from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan, facts_of, operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _DEEPEST: Final = 64  # levels of lists and maps in an attribute, because the code that reads them is recursive
 _UINT64: Final = 2**64
 _INT64: Final = 2**63
+_DIGITS: Final = len(str(_UINT64))
 _PARENT_IS_REMOTE: Final = 0x200
 
 
@@ -25,33 +26,40 @@ def spans_of(request: Any, trace_id: str = "") -> Iterator[StoredSpan]:
         service = _text(resource.get("service.name"))
         for scope_spans in resource_spans.get("scopeSpans") or ():
             for span in scope_spans.get("spans") or ():
-                if _id(span["traceId"]).startswith(trace_id):
-                    yield _span(span, service)
+                own_id = _id(span["traceId"])
+                if own_id.startswith(trace_id):
+                    yield _span(span, own_id, service)
 
 
-def _span(span: Mapping[str, Any], service: str) -> StoredSpan:
+def _span(span: Mapping[str, Any], trace_id: str, service: str) -> StoredSpan:
     status = span.get("status") or {}
+    name = _text(span.get("name"))
+    attributes = _attributes(span.get("attributes"))
+    facts = facts_of(attributes)
     start = _time(span["startTimeUnixNano"])
     end = _time(span["endTimeUnixNano"])
     decoded = object.__new__(StoredSpan)
-    decoded.__dict__.update(  # the constructor of a frozen dataclass takes four times as long
-        trace_id=_id(span["traceId"]),
-        span_id=_id(span["spanId"]),
-        parent_id=_id(span.get("parentSpanId") or ""),
-        name=_text(span.get("name")),
-        kind=_enumerated(span.get("kind")),
-        start_unix_nano=start,
-        end_unix_nano=end or start,
-        status=_enumerated(status.get("code")),
-        message=_text(status.get("message")),
-        attributes=_attributes(span.get("attributes")),
-        events=tuple(map(_event, span.get("events") or ())),
-        service=service,
-        links=tuple(map(_link, span.get("links") or ())),
-        state=State.ENDED if end else State.NOT_ENDED,
-        has_remote_parent=bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
-        dropped_events=max(_integer(span.get("droppedEventsCount") or 0), 0),
-    )
+    state = {
+        "trace_id": trace_id,
+        "span_id": _id(span["spanId"]),
+        "parent_id": _id(span.get("parentSpanId") or ""),
+        "name": name,
+        "kind": _enumerated(span.get("kind")),
+        "start_unix_nano": start,
+        "end_unix_nano": end or start,
+        "status": _enumerated(status.get("code")),
+        "message": _text(status.get("message")),
+        "attributes": attributes,
+        "events": tuple(map(_event, span.get("events") or ())),
+        "service": service,
+        "links": tuple(map(_link, span.get("links") or ())),
+        "state": State.ENDED if end else State.NOT_ENDED,
+        "has_remote_parent": bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
+        "dropped_events": max(_integer(span.get("droppedEventsCount") or 0), 0),
+        "facts": facts,  # nearly every reader needs the properties; the first access to each would take a lock
+        "operation": operation_of(name, facts),
+    }
+    object.__setattr__(decoded, "__dict__", state)  # the constructor of a frozen dataclass takes four times as long
     return decoded
 
 
@@ -82,16 +90,16 @@ def _text(value: Any) -> str:
 
 def _integer(value: Any) -> int:
     """Return a number of OTLP JSON, which spells 64-bit integers as strings."""
-    if type(value) is int or (isinstance(value, str) and len(value) <= len(str(_UINT64))):
+    if type(value) is int or (isinstance(value, str) and len(value) <= _DIGITS):
         return int(value)
     raise TypeError(f"{type(value).__name__} where a number of 64 bits is expected")
 
 
 def _time(value: Any) -> int:
-    time = _integer(value)
-    if not 0 <= time < _UINT64:
-        raise ValueError("a time is out of range")
-    return time
+    time = int(value) if type(value) is str and len(value) <= _DIGITS else _integer(value)
+    if 0 <= time < _UINT64:
+        return time
+    raise ValueError("a time is out of range")
 
 
 def _enumerated(value: Any) -> int:

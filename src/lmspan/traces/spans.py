@@ -140,14 +140,12 @@ class StoredSpan:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """The attributes that have the type of their name; those of other instrumentations also by lmspan's names."""
-        return _well_typed(_with_aliases(self.attributes))
+        return facts_of(self.attributes)
 
     @cached_property
     def operation(self) -> Operation | None:
         """The operation that its attributes or its name state, also in the words of other instrumentations."""
-        facts = self.facts
-        named = OPERATIONS.get(facts.get(sc.OPERATION_NAME, "")) or OPERATION_OF_WORD.get(self.name.partition(" ")[0])
-        return named if named is not None or sc.SOURCE in facts else _kind_of_others(facts)
+        return operation_of(self.name, self.facts)
 
     @property
     def is_outermost(self) -> bool:
@@ -161,6 +159,17 @@ class StoredSpan:
     def as_json(self) -> str:
         """Return the span as a JSON object in ASCII, with OTLP's spelling of numbers that JSON does not have."""
         return as_json(self.as_dict())
+
+
+def facts_of(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a span with these attributes."""
+    return _well_typed(_with_aliases(attributes))
+
+
+def operation_of(name: str, facts: Mapping[str, Any]) -> Operation | None:
+    """Return the operation of a span of this name with these facts."""
+    named = OPERATIONS.get(facts.get(sc.OPERATION_NAME, "")) or OPERATION_OF_WORD.get(name.partition(" ")[0])
+    return named if named is not None or sc.SOURCE in facts else _kind_of_others(facts)
 
 
 def _kind_of_others(facts: Mapping[str, Any]) -> Operation | None:
