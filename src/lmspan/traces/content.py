@@ -199,10 +199,14 @@ def first_words(span: StoredSpan) -> str:
 
 def texts_of(span: StoredSpan) -> list[str]:
     """Return every text of a span that a search finds: its name, its content and its errors."""
-    texts = [span.name, span.message]
-    for facts in (span.facts, *[event.facts for event in span.events]):
-        texts += [value for name, value in facts.items() if name in _SEARCHED and type(value) is str]
+    texts = [span.name, span.message, *_searched(span.facts)]
+    for event in span.events:
+        texts += _searched(event.facts)
     return texts
+
+
+def _searched(facts: Mapping[str, Any]) -> list[str]:
+    return [value for name, value in facts.items() if name in _SEARCHED and type(value) is str]
 
 
 _SEARCHED: Final = sc.CONTENT | {

@@ -119,7 +119,7 @@ def read_chunk(line: bytes, trace_id: str) -> list[StoredSpan]:
 
 def storable(text: str) -> str:
     """Return a text that a database can keep: with `?` in place of halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def requests_of(piece: Piece) -> Iterable[Any]:

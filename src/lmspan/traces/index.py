@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.errors import TraceFileError
@@ -215,8 +216,9 @@ class Index:
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?)", (trace, file, piece.offset, piece.length)
         ).lastrowid
         self._add_rows(trace, spans, file)
-        texts = dict.fromkeys(text[:_LONGEST_TEXT] for span in spans for text in texts_of(span))
-        self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, storable("\n".join(texts))))
+        texts = dict.fromkeys(chain.from_iterable(map(texts_of, spans)))
+        text = storable("\n".join(text[:_LONGEST_TEXT] for text in texts))
+        self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, text))
         for root in spans:
             if root.is_outermost:  # a part in another process does not replace the words of the root
                 condition = "words IS NULL" if root.parent_id else "1"
