@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 200  # characters of a name
 _LARGEST: Final = 2**63 - 1
+_SMALLEST: Final = -(2**63)
 
 
 class Row(NamedTuple):
@@ -123,4 +124,4 @@ def _short(text: str) -> str:
 
 
 def _limited(tokens: Any) -> Any:
-    return max(min(tokens, _LARGEST), -_LARGEST) if type(tokens) is int else tokens
+    return None if tokens is None else max(min(tokens, _LARGEST), _SMALLEST)
