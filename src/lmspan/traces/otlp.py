@@ -50,12 +50,12 @@ def _span(span: Mapping[str, Any], trace_id: str, service: str) -> StoredSpan:
         "status": _enumerated(status.get("code")),
         "message": _text(status.get("message")),
         "attributes": attributes,
-        "events": tuple(map(_event, span.get("events") or ())),
+        "events": tuple(map(_event, events)) if (events := span.get("events")) else (),
         "service": service,
-        "links": tuple(map(_link, span.get("links") or ())),
+        "links": tuple(map(_link, links)) if (links := span.get("links")) else (),
         "state": State.ENDED if end else State.NOT_ENDED,
         "has_remote_parent": bool(_enumerated(span.get("flags")) & _PARENT_IS_REMOTE),
-        "dropped_events": max(_integer(span.get("droppedEventsCount") or 0), 0),
+        "dropped_events": max(_integer(dropped), 0) if (dropped := span.get("droppedEventsCount")) else 0,
         "facts": facts,  # nearly every reader needs the properties; the first access to each would take a lock
         "operation": operation_of(name, facts),
     }
