@@ -35,7 +35,7 @@ CREATE INDEX traces_to_sum_up ON traces (id) WHERE spans IS NULL;
 CREATE TABLE chunks (id INTEGER PRIMARY KEY, trace INTEGER, file INTEGER, offset INTEGER, length INTEGER);
 CREATE INDEX chunks_by_trace ON chunks (trace);
 CREATE INDEX chunks_by_file ON chunks (file);
-CREATE TABLE spans (trace INTEGER, {", ".join(Row._fields[1:])}, file INTEGER,
+CREATE TABLE spans (trace INTEGER, file INTEGER, {", ".join(Row._fields[1:])},
     PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
 """
 _VERSION: Final = zlib.crc32(_SCHEMA.encode()) >> 1  # an index with other tables is made again

@@ -38,7 +38,7 @@ _HEAD: Final = 4096  # bytes by which a file is recognised
 # sqlite3 takes four times as long to bind None, and twice as long to bind "": an absent number is a number of its own
 _ABSENT: Final = -(2**63)
 _MARKS: Final = ", ".join(f"nullif(?, {_ABSENT})" if name in NULLABLE else "?" for name in Row._fields[1:])
-_INSERT_SPAN: Final = f"INSERT OR IGNORE INTO spans VALUES (?, {_MARKS}, ?)"
+_INSERT_SPAN: Final = f"INSERT OR IGNORE INTO spans VALUES (?, ?, {_MARKS})"
 
 
 class Chunk(NamedTuple):
@@ -227,7 +227,8 @@ class Index:
                 self.rows(f"UPDATE traces SET words = ? WHERE id = ? AND {condition}", values)
 
     def _add_rows(self, trace: int, spans: Iterable[StoredSpan], file: int) -> None:
-        rows = ((trace, *values_of(span, _ABSENT), file) for span in spans if span.state is State.ENDED)
+        place = (trace, file)
+        rows = [place + values_of(span, _ABSENT) for span in spans if span.state is State.ENDED]
         self._database.executemany(_INSERT_SPAN, rows)
 
     def _forget(self, file: int) -> None:

@@ -65,7 +65,7 @@ def values_of(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
     facts = span.facts
     operation = span.operation
     is_model_call = operation in MODEL_CALLS
-    return (
+    own = (
         span.span_id,
         span.parent_id,
         _short(span.name),
@@ -81,9 +81,9 @@ def values_of(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
         _short(facts.get(sc.SESSION_ID) or facts.get(sc.CONVERSATION_ID, "")),
         _short(facts.get(sc.USER_ID, "")),
         int(span.has_remote_parent),
-        *(_of_model(span, absent) if is_model_call else (0, absent, absent, absent, absent, 0, 0.0, 0)),
-        *(_of_score(facts, absent) if operation in _SCORED else (absent, absent)),
     )
+    model_call = _of_model(span, absent) if is_model_call else (0, absent, absent, absent, absent, 0, 0.0, 0)
+    return own + model_call + (_of_score(facts, absent) if operation in _SCORED else (absent, absent))
 
 
 def _of_model(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
