@@ -181,6 +181,7 @@ class Index:
                 "INSERT INTO files VALUES (NULL, ?, ?, ?, '', 0, 0, 0, '')", (device, inode, path.name)
             ).lastrowid
             self._database.execute(f"CREATE VIRTUAL TABLE words_{number} USING fts5(text, content='')")
+            self._database.execute(f"INSERT INTO words_{number} (words_{number}, rank) VALUES ('pgsz', 16000)")
         return int(number or 0)
 
     def _index(self, path: Path, opened: BinaryIO, file: int, begin: int, lines: int) -> tuple[int, int]:
