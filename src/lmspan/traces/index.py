@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lmspan.errors import TraceFileError
 from lmspan.traces import database
 from lmspan.traces.content import first_words, texts_of
-from lmspan.traces.files import Piece, Troubles, identity, open_file, pieces, read_chunk, spans_in, storable
+from lmspan.traces.files import (
+    Piece,
+    Troubles,
+    collector_paused,
+    identity,
+    open_file,
+    pieces,
+    read_chunk,
+    spans_in,
+    storable,
+)
 from lmspan.traces.rows import NULLABLE, Row, values_of
 from lmspan.traces.spans import State
 from lmspan.traces.summaries import sum_up
@@ -156,7 +166,7 @@ class Index:
 
     def _extend_once(self, path: Path, opened: BinaryIO, file: int) -> float:
         """Index until a commit is due; return where the index ends, or infinity if nothing is left to index."""
-        with self._writing():  # another process may have indexed a part in the meantime
+        with self._writing(), collector_paused():  # another process may have indexed a part in the meantime
             row = self.rows("SELECT indexed, lines FROM files WHERE id = ?", (file,)).fetchone()
             if row is None:  # it has removed the file
                 return math.inf
