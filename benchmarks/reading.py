@@ -71,9 +71,9 @@ def record(directory: Path, spans: int) -> None:
     session.shutdown(60)
 
 
-def copy(source: Path, target: Path, copies: int) -> None:
-    """Copy the files with other trace ids, each copy as a trace of its own."""
-    for number in range(copies):
+def copy(source: Path, target: Path, numbers: range) -> None:
+    """Copy the files with other trace ids, which begin with a number: each copy as a trace of its own."""
+    for number in numbers:
         for path in sorted(source.glob("traces*.jsonl")):
             with path.open() as lines, (target / f"traces-{number}-{path.name}").open("w") as copied:
                 copied.writelines(re.sub(r'"traceId":"........', f'"traceId":"{number:08x}', line) for line in lines)
@@ -151,10 +151,10 @@ def main() -> None:
         if options.big:
             big = root / "big"
             big.mkdir()
-            copy(directory, big, 8)
+            copy(directory, big, range(8))
             tiny = root / "tiny"
             record(tiny, 1)
-            copy(tiny, big, 9)
+            copy(tiny, big, range(8, 9))
             size = sum(path.stat().st_size for path in big.glob("traces*.jsonl"))
             print(f"\n{size / 1e6:.0f} MB in {len(list(big.glob('traces*.jsonl')))} files")
             row("list, without an index", big, "list", size=size)
