@@ -3,6 +3,7 @@
 import re
 import shlex
 import signal
+import time
 
 import pytest
 
@@ -89,6 +90,7 @@ def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(tmp_p
     program = start_day(tmp_path, "running")
     try:
         assert "waiting\n" in iter(program.stdout.readline, "")
+        until(lambda: [" ".join(path.name for path in tmp_path.glob("open-*.jsonl"))], ("open-",), attempts=10_000)
         running = until(lambda: answer(tmp_path, SECTIONS[NOT_OF_THE_DAY]), ("running", "4 evaluations"))
         assert [("running" in each, "not ended" in each) for each in running] == [(True, False)] * 2
         assert "optimize GEPA  4 evaluations of 2 candidates  0 → 0  running, so far" in running[1]
@@ -109,4 +111,5 @@ def until(read, wanted, attempts=120):
         printed = read()
         if all(each in text for each, text in zip(wanted, printed, strict=True)):
             break
+        time.sleep(0.01)
     return printed

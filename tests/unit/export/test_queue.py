@@ -444,7 +444,7 @@ def test_a_queue_has_one_worker_though_an_interrupt_hides_the_first(monkeypatch)
     def interrupted(*arguments, **options):
         start(*arguments, **options)
         monkeypatch.undo()
-        while "lmspan-only one" not in [thread.name for thread in threading._active.values()]:
+        while "lmspan-only one" not in [thread.name for thread in list(threading._active.values())]:
             time.sleep(0.001)
         signal.raise_signal(signal.SIGUSR1)
 
