@@ -195,6 +195,21 @@ class Call:
     # Slots, because a call is made on the hot path; with a `__dict__`, in which a program may note what it likes.
     __slots__ = (*__annotations__, "__dict__", "__weakref__")
 
+    def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
+        self.operation = operation
+        self.name = name
+        self.source = source
+        self.instance = instance
+        self.inputs = inputs
+        self.root = self  # type: ignore[assignment] # mypy does not know that `self` is a Self
+        self.facts = {}
+        self.call_id = self.parent_id = ""
+        self.attempt = 1
+        self.start_time_unix_nano = self.end_time_unix_nano = 0
+        self.failed = self.orphan = False
+        self.parent = self.outputs = self.error = self.arguments = self.response = self.tool_results = None
+        self.attempt_error = self.adapter = None
+
     @property
     def ended(self) -> bool:
         """Whether its facts are complete."""
@@ -265,25 +280,15 @@ class LiveCall(Call):
     __slots__ = tuple(__annotations__.keys() - vars().keys())
 
     def __init__(self, operation: Operation, name: str, source: str, instance: Any = None, inputs: Any = None) -> None:
-        self.operation = operation
-        self.name = name
-        self.source = source
-        self.instance = instance
-        self.inputs = inputs
-        self.root = self  # type: ignore[assignment] # mypy does not know that `self` is a Self
-        self.facts = {}
+        Call.__init__(self, operation, name, source, instance, inputs)
         self.late_facts = {}
-        self.call_id = self.parent_id = ""
-        self.attempt = 1
-        self.start_time_unix_nano = self.end_time_unix_nano = self.content_size = 0
+        self.content_size = 0
         self.life = Life.OPEN
         self.owned = True
-        self.failed = self.orphan = self.measured = self.held = self.inherited = self.recording = self.observed = False
+        self.measured = self.held = self.inherited = self.recording = self.observed = False
         self.watchers = ()
-        self.parent = self.outputs = self.error = self.arguments = self.response = self.tool_results = None
-        self.attempt_error = self.adapter = self.taken_by = self.span = self.context = self.previous = None
-        self.totals = self.dependents = self.failure_below = self.event_content = self.kept = self.result = None
-        self.raises = self.stop = self.local = None
+        self.taken_by = self.span = self.context = self.previous = self.totals = self.dependents = None
+        self.failure_below = self.event_content = self.kept = self.result = self.raises = self.stop = self.local = None
 
     @property
     def ended(self) -> bool:
@@ -293,4 +298,4 @@ class LiveCall(Call):
     def identify(self, span: Any) -> None:
         """Take the span, and its id where the program has no id of its own."""
         self.span = span
-        self.call_id = self.call_id or f"{span.get_span_context().span_id:016x}"
+        self.call_id: str = self.call_id or f"{span.get_span_context().span_id:016x}"
