@@ -283,11 +283,14 @@ def test_a_trace_that_grows_keeps_the_row_that_is_active_and_the_matches(opened,
         expect(page.locator(".row.match .text")).to_have_text(["chat late", "chat later"])
 
 
-@pytest.mark.parametrize("address", ["#/", "#/statistics", "#/sessions"])
-def test_a_view_whose_figures_are_the_same_is_not_drawn_again(opened, shop, address):
+@pytest.mark.parametrize(
+    ("address", "title"), [("#/", "Traces"), ("#/statistics", "Statistics"), ("#/sessions", "Sessions")]
+)
+def test_a_view_whose_figures_are_the_same_is_not_drawn_again(opened, shop, address, title):
     write(shop / "traces.jsonl", otlp("1", "", "chat m", 9, 10, "cc", {**CHAT, "session.id": "anna"}))
     with opened(shop) as page:
         page.goto(f"{page.url}{address}")
+        expect(page.locator("h1")).to_have_text(title)  # the view before it has links too
         link = page.locator("tbody a").first
         link.focus()
         page.evaluate("window.first = document.querySelector('tbody a')")
