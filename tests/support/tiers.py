@@ -16,18 +16,20 @@ SPANS_A_TRACE = 49
 
 RUNS = """
 import contextlib
+import random
 import sys
 import lmspan
 from lmspan import semconv as sc
 session = lmspan.init("runs", exporters=["otlp"], capture_content=sys.argv[3])
-PROMPT = "What is the weather in Graz? " * 40
+WORDS = [f"{first}{second}{third}" for first in "bdfgkl" for second in ("a", "ein", "or", "ul") for third in "mnrst"]
 for number in range(int(sys.argv[1])):
     kind = ("plain", "failed", "expensive", "evaluate")[number % 4]
     with contextlib.suppress(ValueError):
         with lmspan.operation("evaluate" if kind == "evaluate" else "agent", "run") as call:
             print(kind, f"{call.span.get_span_context().trace_id:032x}")
             for _ in range(int(sys.argv[2]) // 2):
-                with lmspan.operation("lm", "m", inputs={"messages": PROMPT}) as model:
+                prompt = " ".join(random.choices(WORDS, k=240))
+                with lmspan.operation("lm", "m", inputs={"messages": prompt}) as model:
                     model.late_facts.update({sc.USAGE_INPUT_TOKENS: 280, sc.COST_UNIT: "USD"})
                     model.late_facts[sc.COST_AMOUNT] = 1.0 if kind == "expensive" else 0.0001
                 with lmspan.operation("tool", "weather", inputs={"city": "Graz"}) as tool:
