@@ -21,8 +21,14 @@ MEANT_SIZE = 100 << 10
 
 
 def content(effort: Effort) -> Iterator[Table | Target]:
-    note = "`Predict` on a question of so many characters; the microseconds of CPU that lmspan adds."
-    head = "size", "with / without content", "added, no content", "added, content", "the program itself"
+    note = (
+        "`Predict` on a question of so many characters; the microseconds of CPU that lmspan adds to the thread of the "
+        "program, and to all threads."
+    )
+    head = (
+        "size", "with / without content", "added, no content", "added, content", "content, all threads",
+        "the program itself",
+    )  # fmt: skip
     table = Table("Size of the content", note, head)
     with Workers((PLAIN, OFF, ON)) as workers:
         for size in effort.sizes:
@@ -32,7 +38,7 @@ def content(effort: Effort) -> Iterator[Table | Target]:
             table.rows.append((
                 _bytes(size), number(_ratio(measured)),
                 number(measured.added(OFF), signed=True), number(measured.added(ON), signed=True),
-                number(figures[PLAIN].minimum),
+                number(figures[ON].process - figures[PLAIN].process, signed=True), number(figures[PLAIN].minimum),
             ))  # fmt: skip
             ratio = _ratio(measured)
             if size == MEANT_SIZE and ratio is not None:

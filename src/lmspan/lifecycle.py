@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lmspan.errors import StopRun
 
@@ -133,6 +133,34 @@ class Watcher(Protocol):
         """Hear its end; its `facts`, `outputs` and `error` are complete."""
 
 
+class Deferred:
+    """The text of a content attribute, encoded when it is first read: by an exporter on its thread, as a rule."""
+
+    __slots__ = ("_state", "size")
+
+    def __init__(self, size: int, encode: Callable[..., str], *arguments: Any) -> None:
+        """`encode` must not raise, and its arguments must not change any more; `size` is about that of the text."""
+        self._state: Any = (encode, arguments)
+        self.size = size
+
+    def text(self) -> str:
+        """Return the text. On any thread; two at once may both encode it."""
+        state = self._state  # one look: another thread may put the text in its place now
+        if type(state) is tuple:
+            encode, arguments = state
+            state = self._state = encode(*arguments)
+        return state  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A copy is the text, and so is a pickle for another process."""
+        return str, (self.text(),)
+
+
+def settled(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of attributes, with the texts of those that are `Deferred`; others may change meanwhile."""
+    return {name: each.text() if type(each) is Deferred else each for name, each in dict(attributes).items()}
+
+
 class LocalContent:
     """The content of a call that this machine's own files and terminal may show, and that its span does not carry."""
 
@@ -140,7 +168,7 @@ class LocalContent:
 
     def __init__(self, max_events: int | None = None) -> None:
         """Keep the content of the last `max_events` events: the span keeps no more events."""
-        self.attributes: dict[str, Any] = {}
+        self.attributes: dict[str, Any] = {}  # `Deferred`, some of them
         self.events: deque[tuple[str, int, dict[str, Any]]] = deque(maxlen=max_events)
         """For each event of the span that has content: its name, its time, and the content."""
         self.status: str | None = None
@@ -247,6 +275,8 @@ class LiveCall(Call):
     """The exception that a call under it has ended with: outer calls refer to it and do not record it again."""
     event_content: dict[str, Any] | None
     """The content of an LM call that goes into its log event."""
+    texts: Any
+    """On the outermost call of a trace: its long texts that were searched for secrets, if there are any."""
 
     # A source's.
     late_facts: dict[str, Any]
@@ -288,7 +318,8 @@ class LiveCall(Call):
         self.measured = self.held = self.inherited = self.recording = self.observed = False
         self.watchers = ()
         self.taken_by = self.span = self.context = self.previous = self.totals = self.dependents = None
-        self.failure_below = self.event_content = self.kept = self.result = self.raises = self.stop = self.local = None
+        self.failure_below = self.event_content = self.texts = self.kept = self.local = None
+        self.result = self.raises = self.stop = None
 
     @property
     def ended(self) -> bool:

@@ -300,9 +300,9 @@ def test_content_off_means_off_everywhere():
 def test_an_unsampled_call_costs_no_look_at_the_payload(monkeypatch, sampled):
     looks, encode = [], Content.attributes
 
-    def counted(self, payload, **options):
+    def counted(self, payload, *texts, **options):
         looks.append(payload)
-        return encode(self, payload, **options)
+        return encode(self, payload, *texts, **options)
 
     monkeypatch.setattr(Content, "attributes", counted)
     sampler = ALWAYS_ON if sampled else ALWAYS_OFF

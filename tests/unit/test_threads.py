@@ -1,5 +1,6 @@
 """Threads that do not keep a program alive, and that the system may refuse."""
 
+import itertools
 import threading
 
 import pytest
@@ -24,6 +25,15 @@ def test_a_thread_that_is_refused_is_none_and_does_not_run(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert threads.start("test", lambda: seen.append(1)) is None
     assert seen == []
+
+
+def test_a_thread_lets_the_program_continue_after_each_slice_of_time(monkeypatch):
+    """The clock reads 0.2 ms more each time; a slice has 0.5 ms."""
+    steps, ticks = [], itertools.count(0, 0.0002)
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(threads.time, "sleep", steps.append)
+    steps.extend(threads.in_slices("abcdefg"))
+    assert steps == ["a", "b", "c", 0, "d", "e", "f", 0, "g"]
 
 
 class Timeout(Exception):

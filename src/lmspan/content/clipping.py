@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmspan.content.encoded import without_payloads
+from lmspan.lifecycle import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,21 +21,35 @@ _LONGEST_KEPT: Final = 262_144
 _MOST_KEPT: Final = 16
 
 
-def clip(text: str, limit: int, redactor: Redactor) -> str:
+class Clipped(NamedTuple):
+    """A text, how it was clipped, and the result."""
+
+    text: str
+    limit: int
+    secrets: tuple[str, ...]
+    shown: str
+
+
+Texts = dict[int, Clipped]
+"""The last long texts of a trace, by their id. A program passes the same text on: to a module, an adapter, a model."""
+
+
+def clip(text: str, limit: int, redactor: Redactor, texts: Texts | None = None) -> str:
     """Return valid Unicode without secrets and without base64 of binary data, of about `limit` characters at most.
 
-    A program passes the same long text on: to a module, an adapter, a model. The text is searched once for a trace.
+    A text that is in `texts` is not searched again; a long one is put there.
     """
-    known = redactor.known_texts
-    seen = known.get(id(text))
-    if seen is not None and seen[0] is text and seen[1] == limit:
-        return seen[2]
-    clipped = _clip(text, limit, redactor)
-    if _SHORTEST_KEPT <= len(text) <= _LONGEST_KEPT:
-        if len(known) >= _MOST_KEPT:
-            known.clear()
-        known[id(text)] = text, limit, clipped
-    return clipped
+    if texts is None or not _SHORTEST_KEPT <= len(text) <= _LONGEST_KEPT:
+        return _clip(text, limit, redactor)
+    secrets = redactor.known  # a text was searched without those that are learned later
+    seen = texts.get(id(text))
+    if seen is not None and seen.text is text and seen.limit == limit and seen.secrets is secrets:
+        return seen.shown
+    shown = _clip(text, limit, redactor)
+    if len(texts) >= _MOST_KEPT:
+        texts.clear()
+    texts[id(text)] = Clipped(text, limit, secrets, shown)
+    return shown
 
 
 def _clip(text: str, limit: int, redactor: Redactor) -> str:
@@ -54,9 +69,14 @@ def cut(text: str, limit: int, shown: str | None = None) -> str:
     return well_formed(text)
 
 
-def text_bytes(values: Iterable[Any]) -> int:
-    """Return about the largest number of bytes that the texts among some values take in UTF-8."""
-    return sum(len(each) if each.isascii() else 3 * len(each) for each in values if type(each) is str)
+def text_bytes(text: str) -> int:
+    """Return about the largest number of bytes that a text takes in UTF-8."""
+    return len(text) if text.isascii() else 3 * len(text)
+
+
+def content_bytes(values: Iterable[str | Deferred]) -> int:
+    """Return about the largest number of bytes that attributes of content take in UTF-8."""
+    return sum(each.size if isinstance(each, Deferred) else text_bytes(each) for each in values)
 
 
 def well_formed(text: str) -> str:

@@ -13,25 +13,30 @@ import json
 import pathlib
 import traceback
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import EnumType
 from types import GetSetDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
+from lmspan import guard
 from lmspan import semconv as sc
-from lmspan.content.clipping import clip, cut, well_formed
+from lmspan.content.clipping import Texts, clip, cut, well_formed
 from lmspan.content.encoded import MARK, measure
 from lmspan.content.media import part_of
 from lmspan.content.numbers import plain_number
-from lmspan.content.redaction import REDACTED, Redactor
+from lmspan.content.redaction import FAILED, REDACTED, Redactor
 from lmspan.content.secret_names import hides, hides_named
+from lmspan.content.snapshot import Recorded, snapshot
+from lmspan.lifecycle import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _LARGEST_INT: Final = 2**63
 _SHORT: Final = 64  # keys, roles and names are shorter: most of the strings, with few different values
 _NUMBERS: Final = frozenset((int, float, bool))
+_BUILT_IN: Final = (str, dict, list, tuple, set, frozenset)
 _PAIRS: Final = (("name", "value"), ("key", "value"), ("header", "value"), ("Name", "Value"), ("Key", "Value"))
 # lmspan sets these values itself: they contain no secret, and a hook must not change them.
 _OWN_VALUES: Final = frozenset(
@@ -72,12 +77,6 @@ CAPTURE_MODES: Final = {
 }
 
 
-class Recorded(str):
-    """Text that is already redacted and within a budget: a second redaction could only damage it."""
-
-    __slots__ = ()
-
-
 class Content:
     """Turn payloads into attribute values, within the mode and the budget. Never raises for any value."""
 
@@ -94,21 +93,40 @@ class Content:
         self.max_bytes = max_bytes
         self.max_nodes = max_nodes
         texts = (sc.INTERPRETER_CODE, sc.RETRIEVAL_QUERY, sc.CANDIDATE_DIFF, sc.STDERR_TEXT)
-        self._encoders: dict[str, Callable[[Any], str]] = {
+        self._encoders: dict[str, _Encode] = {
             **dict.fromkeys((sc.TOOL_CALL_ARGUMENTS, sc.TOOL_CALL_RESULT), self.object_json),
             **dict.fromkeys(texts, self.text),
         }
 
-    def attributes(self, payload: Mapping[str, Any], *, openinference: bool = False) -> dict[str, str]:
-        """Return a payload (attribute name -> value) as attributes; `openinference` adds OpenInference's names."""
+    def attributes(
+        self,
+        payload: Mapping[str, Any],
+        texts: Texts | None = None,
+        *,
+        deferred: bool = False,
+        openinference: bool = False,
+    ) -> dict[str, Any]:
+        """Return a payload (attribute name -> value) as attributes; `openinference` adds OpenInference's names.
+
+        With `deferred`, a value that can wait is copied, and encoded when a reader needs it. None waits for a `redact=`
+        hook, which is called on the thread of the program.
+        """
         self.redactor.read_environment()
-        encoded = {name: self._encoders.get(name, self.json)(value) for name, value in payload.items()}
+        make = self._defer if deferred and not self.redactor.has_hook else self._encode
+        encoded = {name: make(self._encoders.get(name, self.json), value, texts) for name, value in payload.items()}
         for name in payload if openinference else ():
             if name in sc.OPENINFERENCE_CONTENT:
                 value_name, mime_name = sc.OPENINFERENCE_CONTENT[name]
                 encoded[value_name] = encoded[name]
                 encoded[mime_name] = "text/plain" if self._encoders.get(name) == self.text else "application/json"
         return encoded
+
+    def _encode(self, encode: _Encode, value: Any, texts: Texts | None) -> str:
+        return encode(value, texts)
+
+    def _defer(self, encode: _Encode, value: Any, texts: Texts | None) -> str | Deferred:
+        copy = snapshot(_fields(value) if encode == self.json else value, self.max_bytes, self.max_nodes)
+        return encode(value, texts) if copy is None else Deferred(copy.size, _encode_late, encode, copy.value, texts)
 
     def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return attributes other than content, without secrets, as a span has them: see `_fact`. Never raises."""
@@ -133,25 +151,25 @@ class Content:
         number = plain_number(value)
         return type_name(kind) if number is None else number
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Any, texts: Texts | None = None) -> str:
         """Return one string: redacted, cut to half the budget, valid Unicode."""
-        return self.redactor.hook(clip(_exact(value), self.max_bytes // 2, self.redactor))
+        return self.redactor.hook(clip(_exact(value), self.max_bytes // 2, self.redactor, texts))
 
-    def json(self, value: Any) -> str:
+    def json(self, value: Any, texts: Texts | None = None) -> str:
         """Return a value as compact JSON within the budget; strings are cut inside, so the JSON stays valid."""
-        return self._json(value, self.max_bytes)
+        return self._json(value, self.max_bytes, texts)
 
     def brief(self, value: Any) -> Recorded:
         """Return a value as JSON within a quarter of the budget, for use as text inside a larger value."""
         return Recorded(self._json(value, self.max_bytes // 4))
 
-    def _json(self, value: Any, max_bytes: int) -> str:
-        walk = _Walk(self.redactor, max_bytes, self.max_nodes)
+    def _json(self, value: Any, max_bytes: int, texts: Texts | None = None) -> str:
+        walk = _Walk(self.redactor, max_bytes, self.max_nodes, texts)
         return json.dumps(walk.describe(value, ()), ensure_ascii=False, separators=(",", ":"))
 
-    def object_json(self, value: Any) -> str:
+    def object_json(self, value: Any, texts: Texts | None = None) -> str:
         """Return a JSON object; any other value becomes `{"result": value}`, as the conventions require of tools."""
-        return self.json(value if issubclass(type(value), dict) else {"result": value})
+        return self.json(value if issubclass(type(value), dict) else {"result": value}, texts)
 
     def exception(self, error: BaseException, *, with_content: bool) -> dict[str, str]:
         """Return the attributes of an exception: its type and, if `with_content`, its message and its traceback."""
@@ -173,13 +191,28 @@ class Content:
         return cut(self.json(list(arguments)), 4096) if arguments else ""
 
 
+_Encode = Callable[[Any, Texts | None], str]
+
+
+@guard.guarded
+def _guarded(encode: _Encode, value: Any, texts: Texts | None) -> str:
+    return encode(value, texts)
+
+
+def _encode_late(encode: _Encode, value: Any, texts: Texts | None) -> str:
+    """Encode on an export thread, where an exception would cost the whole batch."""
+    text = _guarded(encode, value, texts)
+    return FAILED if text is None else text
+
+
 class _Walk:
     """One walk over one value, with the rest of its budget."""
 
     max_depth = 24
 
-    def __init__(self, redactor: Redactor, max_bytes: int, max_nodes: int) -> None:
+    def __init__(self, redactor: Redactor, max_bytes: int, max_nodes: int, texts: Texts | None) -> None:
         self.redactor = redactor
+        self.texts = texts
         self.bytes_left = max_bytes
         self.string_limit = max(max_bytes // 4, 256)
         self.nodes_left = max_nodes
@@ -264,7 +297,7 @@ class _Walk:
         return well_formed(self.redactor.name(value))
 
     def cut(self, value: str) -> str:
-        text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor)
+        text = clip(value, min(self.string_limit, max(self.bytes_left, 0)), self.redactor, self.texts)
         self.bytes_left -= len(text)
         return text
 
@@ -279,6 +312,13 @@ def _bytes(value: bytes | bytearray) -> str:
 
 def _read(value: Any) -> Any:
     return stored_fields(value, type(value))
+
+
+def _fields(value: Any) -> Any:
+    """Return the stored fields of an object, as the walk over it would begin, or the value itself."""
+    kind = type(value)
+    fields = None if issubclass(kind, _BUILT_IN) else stored_fields(value, kind)
+    return value if fields is None else fields
 
 
 def stored_fields(value: Any, kind: type) -> Any:

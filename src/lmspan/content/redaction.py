@@ -38,12 +38,11 @@ class Redactor:
         self._hook = hook
         self._of_environment: list[str] = []
         self._configured: list[str] = []
-        self._known: tuple[str, ...] = ()  # both, the longest first
+        self.known: tuple[str, ...] = ()
+        """The secrets of both, the longest first: another object when another one is learned."""
         self._names: dict[str, str] = {}
         self.known_values: dict[tuple[str, str], str] = {}
         """The results of `value()` for short strings. It stays empty while there is a hook, which sees every string."""
-        self.known_texts: dict[int, tuple[str, int, str]] = {}
-        """The last long texts of the running traces by their id, each with the limit and the result of `clip()`."""
         self._environ = {} if environ is None else environ
         self._seen: Any = None
         self.read_environment()
@@ -60,6 +59,11 @@ class Redactor:
                 self._learn(self._of_environment, _forms(value))
             self._learn(self._of_environment, _forms_in(value))
         self._seen = seen
+
+    @property
+    def has_hook(self) -> bool:
+        """Whether there is a hook, which is called on the thread of the program that has the string."""
+        return self._hook is not None
 
     def set_hook(self, hook: Callable[[str], str]) -> None:
         """Pass each string to this hook from now on."""
@@ -79,17 +83,17 @@ class Redactor:
         self._learn(self._configured, _forms_in(address))
 
     def _learn(self, secrets: list[str], forms: tuple[str, ...]) -> None:
-        new = [each for each in forms if each not in self._known]
+        new = [each for each in forms if each not in self.known]
         if new:
             secrets += new
             del secrets[:-_MOST_SECRETS]  # a program may have a key for each of its users: the latest remain
-            self._known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
-            self._names, self.known_values, self.known_texts = {}, {}, {}
+            self.known = tuple(sorted({*self._of_environment, *self._configured}, key=len, reverse=True))
+            self._names, self.known_values = {}, {}
 
     def secrets(self, text: str) -> str:
         """Return a text without known secrets and without parts that look like a secret. Never raises."""
         spans = find(text)
-        for secret in self._known:
+        for secret in self.known:
             spans += known(text, secret)
         return _without(text, spans) if spans else text
 

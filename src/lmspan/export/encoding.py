@@ -1,16 +1,16 @@
-"""What the encoders of spans share: the order of a batch, attributes, and pauses for the program.
+"""What the encoders of spans share: the order of a batch, and attributes.
 
-An encoder runs on the thread of an exporter, under the same interpreter lock as the program. It lets go of the lock
-every half millisecond; else the program would wait until the interpreter takes the lock away, after 5 ms.
+An encoder runs on the thread of an exporter, under the same interpreter lock as the program: in slices.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from lmspan.threads import in_slices
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
@@ -19,23 +19,12 @@ if TYPE_CHECKING:
 Encoded = TypeVar("Encoded")  # one span, or one attribute
 Text = TypeVar("Text", str, bytes)
 
-_SLICE_S: Final = 0.0005
 _SHORT: Final = 128
 _MOST_KEPT: Final = 4_096
 
 PARENT_IS_KNOWN: Final = 0x100
 PARENT_IS_REMOTE: Final = 0x200
 """The two flags of OTLP that state whether a parent, or the span of a link, is of another process."""
-
-
-def in_slices(spans: Iterable[ReadableSpan]) -> Iterator[ReadableSpan]:
-    """Yield spans, and let the program continue after each slice of time."""
-    end = time.perf_counter() + _SLICE_S
-    for span in spans:
-        yield span
-        if time.perf_counter() > end:
-            time.sleep(0)
-            end = time.perf_counter() + _SLICE_S
 
 
 def grouped(

@@ -298,7 +298,8 @@ class ExportQueue(SpanProcessor):
         done = 0
         try:
             if batch:
-                done = len(batch) - len(self._export([with_content(each.span, each.content) for each in batch]))
+                spans = [with_content(each.span, each.content) for each in threads.in_slices(batch)]
+                done = len(batch) - len(self._export(spans))
         finally:  # an interrupt on the program's thread costs no span
             with self._count:
                 self._bytes -= sum(each.size for each in batch[:done])

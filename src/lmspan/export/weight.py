@@ -24,7 +24,7 @@ def slim(span: ReadableSpan) -> ReadableSpan:
 
     A span with dropped attributes, events or links stays as it is, because only the SDK's collections count them.
     """
-    if span.dropped_attributes or span.dropped_events or span.dropped_links:
+    if getattr(span, "is_slim", False) or span.dropped_attributes or span.dropped_events or span.dropped_links:
         return span
     attributes: Any = span.attributes
     return ReadableSpan(

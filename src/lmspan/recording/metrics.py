@@ -21,7 +21,7 @@ from lmspan._version import __version__
 from lmspan.lifecycle import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
@@ -113,10 +113,14 @@ class Metrics:
         if not self._taking.acquire(blocking=patience_s > 0, timeout=patience_s or -1):
             return
         try:
-            while self._waiting:
-                guard.guarded(self._measure)(*self._waiting.popleft())
+            for each in threads.in_slices(self._ended()):
+                guard.guarded(self._measure)(*each)
         finally:
             self._taking.release()
+
+    def _ended(self) -> Iterator[tuple[Operation, dict[str, Any], Context, float, bool, bool]]:
+        while self._waiting:
+            yield self._waiting.popleft()
 
     def forget(self) -> None:
         """Drop the waiting calls, in a forked child: its parent measures them."""

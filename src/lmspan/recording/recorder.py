@@ -27,7 +27,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, set_span_in_context
 
 from lmspan import semconv as sc
-from lmspan.content.clipping import text_bytes
+from lmspan.content.clipping import content_bytes
 from lmspan.content.origin import origin
 from lmspan.content.payload import Content, plain_text, qualified_name
 from lmspan.context import elsewhere, silence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, Tracer
 
+    from lmspan.content.clipping import Texts
     from lmspan.lifecycle import Arguments
     from lmspan.recording.metrics import Metrics
 
@@ -274,15 +275,22 @@ class Recorder:
     def capture(self, call: LiveCall, payload: Mapping[str, Any]) -> None:
         """Record content: attribute names of `semconv` and the values as the program has them."""
         capture = self.content.capture
-        encoded = self.content.attributes(payload, openinference=self._openinference)
-        if capture.event and call.operation is Operation.LM:
+        has_event = capture.event and call.operation is Operation.LM
+        defer = getattr(call.span, "defer", None)
+        encoded = self.content.attributes(
+            payload,
+            _texts(call.root),
+            deferred=not has_event and (capture.local or defer is not None),
+            openinference=self._openinference,
+        )
+        if has_event:
             call.event_content = {**(call.event_content or {}), **encoded}
         if capture.span or capture.local:
-            call.content_size += text_bytes(encoded.values())
-        if capture.span:
-            _put(call.span, encoded)
-        elif capture.local:
+            call.content_size += content_bytes(encoded.values())
+        if capture.local:
             _local(call).attributes.update(encoded)
+        elif capture.span:
+            (defer or call.span.set_attributes)(encoded)
 
     def add_event(
         self,
@@ -410,9 +418,7 @@ class Recorder:
             call.instance = call.inputs = call.arguments = None
             call.outputs = call.response = call.tool_results = None
             call.attempt_error = None
-            call.kept = call.failure_below = call.event_content = None
-            if call.parent is None:
-                self.content.redactor.known_texts.clear()  # they belong to the program
+            call.kept = call.failure_below = call.event_content = call.texts = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)
 
@@ -534,6 +540,13 @@ def _add_gathered(call: LiveCall) -> None:
         is_unknown = name == sc.PROVIDER_NAME and call.facts.get(name) == sc.UNKNOWN_PROVIDER
         if is_unknown or name not in call.facts:
             call.late_facts.setdefault(name, value)
+
+
+def _texts(root: LiveCall) -> Texts:
+    if root.texts is None:
+        root.texts = {}
+    texts: Texts = root.texts
+    return texts
 
 
 def _local(call: LiveCall) -> LocalContent:

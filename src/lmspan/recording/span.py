@@ -47,6 +47,7 @@ from opentelemetry.trace import (
 )
 
 from lmspan.context.current import SPAN
+from lmspan.lifecycle import settled
 from lmspan.locks import Lock
 
 if TYPE_CHECKING:
@@ -226,8 +227,8 @@ class OwnSpan(Span, sdk.ReadableSpan):
     """A recorded span. Every method may be called on any thread, and inside a signal handler."""
 
     __slots__ = (
-        "_attributes", "_dropped_events", "_dropped_links", "_events", "_links", "_name", "_status", "_tracer",
-        "context", "end_time", "kind", "parent", "start_time",
+        "_attributes", "_defers", "_dropped_events", "_dropped_links", "_events", "_links", "_name", "_status",
+        "_tracer", "context", "end_time", "kind", "parent", "start_time",
     )  # fmt: skip
 
     if TYPE_CHECKING:  # where the SDK's class has properties
@@ -263,6 +264,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
         for link in links:
             self._add_link(link)
         self._attributes: Any = {}
+        self._defers = False
         self._put(attributes)
 
     # what a program and a processor may change ------------------------------------------------------------------------
@@ -363,9 +365,14 @@ class OwnSpan(Span, sdk.ReadableSpan):
                 own.pop(name, None)
         own.update(attributes)
 
+    def defer(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes as `put` does, some of them `Deferred`: they are encoded when the attributes are read."""
+        self._defers = True
+        self.put(attributes)
+
     def _put_bounded(self, attributes: Mapping[str, Any]) -> None:
         """Put attributes the SDK's way: cleaned, and cut."""
-        self._add_clean(self._clean(attributes))
+        self._add_clean(self._clean(settled(attributes)))
 
     def _clean(self, attributes: Mapping[str, Any]) -> BoundedAttributes:
         limits = self._tracer.limits
@@ -377,7 +384,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
         with _ending:
             before = self._attributes
             dropped = clean.dropped + getattr(before, "dropped", 0)
-            bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, before.copy(), immutable=False)
+            bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, settled(before), immutable=False)
             for name, value in clean.items():
                 bounded[name] = value
             self._attributes = BoundedAttributes(None, bounded)  # no later change, and so no lock of a reader
@@ -409,7 +416,8 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     @property
     def attributes(self) -> Any:
-        return MappingProxyType(self._attributes)
+        own = self._attributes
+        return MappingProxyType(settled(own) if self._defers else own)
 
     @property
     def events(self) -> tuple[sdk.Event, ...]:
@@ -454,7 +462,8 @@ class OwnSpan(Span, sdk.ReadableSpan):
     def _readable_span(self) -> sdk.ReadableSpan:
         """Return a copy that no later change reaches; the SDK's span has a method of this name."""
         attributes = self._attributes
-        return sdk.ReadableSpan(
+        kind = _DeferringSpan if self._defers and type(attributes) is dict else sdk.ReadableSpan
+        return kind(
             name=self._name,
             context=self.context,
             parent=self.parent,
@@ -475,6 +484,27 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
 
 sdk.Span.register(OwnSpan)  # for `isinstance`
+
+
+class _DeferringSpan(sdk.ReadableSpan):
+    """An ended span whose content is encoded when its attributes are first read, on any thread."""
+
+    dropped_attributes = 0
+    is_slim = True
+    _defers: bool
+    _kept: Any
+
+    @property
+    def _attributes(self) -> Any:
+        if self._defers:
+            self._kept = settled(self._kept)
+            self._defers = False
+        return self._kept
+
+    @_attributes.setter
+    def _attributes(self, attributes: Any) -> None:
+        self._kept = attributes
+        self._defers = True
 
 
 def _append(items: list[Any], item: Any, most: int | None) -> int:

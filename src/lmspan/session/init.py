@@ -168,7 +168,8 @@ def init(
         callbacks: each is subscribed as with `subscribe()`, until the session is shut down.
         capture_content: "none", "span", "event" or "both". None: on spans while they only go to the local file or
             the terminal, else as OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, else none.
-        redact: takes every string before it is recorded and returns the string to record. Secrets are never recorded.
+        redact: takes every string before it is recorded, on the thread of the program, and returns the string to
+            record. Secrets are never recorded.
         events: record events on the "span", as "log" records of `logger_provider`, or "both".
         openinference: also set OpenInference's span kind, input and output; so does `LMSPAN_OPENINFERENCE=1`.
         sampler: for the provider that init makes; an existing provider keeps its own.

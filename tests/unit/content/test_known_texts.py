@@ -30,57 +30,61 @@ def searched(monkeypatch):
 
 
 def test_the_same_text_is_searched_once(searched):
-    content, text = Content(), text_of(1000)
-    first, again = content.json({"question": text}), content.json([{"role": "user", "content": text}])
+    content, text, texts = Content(), text_of(1000), {}
+    first = content.json({"question": text}, texts)
+    again = content.json([{"role": "user", "content": text}], texts)
     assert (json.loads(first), json.loads(again)) == ({"question": text}, [{"role": "user", "content": text}])
     assert searched == [len(text)]
 
 
 def test_an_equal_text_is_another_one(searched):
-    content = Content()
-    assert content.json(text_of(1000)) == content.json(text_of(1000))
+    content, texts = Content(), {}
+    assert content.json(text_of(1000), texts) == content.json(text_of(1000), texts)
     assert len(searched) == 2
 
 
 def test_a_key_that_is_learned_in_between_is_removed():
-    content, text = Content(redactor=Redactor()), text_of(1000)
-    assert KEY in content.json(text)
+    content, text, texts = Content(redactor=Redactor()), text_of(1000), {}
+    assert KEY in content.json(text, texts)
     content.redactor.know(KEY)
-    assert json.loads(content.json(text)) == text.replace(KEY, REDACTED)
+    assert json.loads(content.json(text, texts)) == text.replace(KEY, REDACTED)
 
 
 def test_another_limit_is_another_result(searched):
-    redactor, text = Redactor(), text_of(1000)
-    assert [len(clipping.clip(text, limit, redactor)) for limit in (2000, 2000, 100)][:2] == [len(text)] * 2
-    assert clipping.clip(text, 100, redactor).startswith(f"{text[:100]}…")
+    redactor, text, texts = Redactor(), text_of(1000), {}
+    assert [len(clipping.clip(text, limit, redactor, texts)) for limit in (2000, 2000, 100)][:2] == [len(text)] * 2
+    assert clipping.clip(text, 100, redactor, texts).startswith(f"{text[:100]}…")
     assert searched == [len(text)] * 2
 
 
 def test_the_hook_receives_each_use_of_a_text():
     heard = []
     content, text = Content(redactor=Redactor(lambda each: heard.append(each) or each)), text_of(1000)
-    content.json(text)
-    content.json(text)
+    texts = {}
+    content.json(text, texts)
+    content.json(text, texts)
     assert heard == [text, text]
 
 
 def test_few_texts_are_kept_and_none_that_is_very_long():
-    redactor = Redactor()
+    redactor, kept = Redactor(), {}
     texts = [text_of(1000 + length) for length in range(40)]
     for text in [*texts, text_of(300_000), "short"]:
-        clipping.clip(text, 500_000, redactor)
-    kept = [text for text, _, _ in redactor.known_texts.values()]
+        clipping.clip(text, 500_000, redactor, kept)
     assert 0 < len(kept) <= 16
-    assert all(any(each is text for text in texts) for each in kept)
+    assert all(any(each.text is text for text in texts) for each in kept.values())
 
 
-def test_no_text_is_kept_when_its_trace_has_ended():
+def test_no_text_is_kept_when_its_trace_has_ended_and_its_spans_are_encoded(searched):
     text = text_of(1000)
     before = sys.getrefcount(text)
     with testing.recording(instrument=()) as recorded:
         with lmspan.operation("workflow", "outer", inputs={"question": text}):
             with lmspan.operation("tool", "inner", inputs={"question": text}):
                 pass
-            assert sys.getrefcount(text) > before
+        assert searched == []
+        assert sys.getrefcount(text) > before
+        for span in recorded.spans:
+            assert text in span.attributes.values() or text in str(dict(span.attributes))
+        assert searched == [len(text)]
         assert sys.getrefcount(text) == before
-    assert len(recorded.spans) == 2

@@ -61,7 +61,7 @@ def test_the_latest_keys_are_known_of_a_program_with_a_key_for_each_user():
     redactor = Redactor(environ={"SHOP_API_KEY": "plum-pudding-42"})
     for user in range(1_000):
         redactor.know(f"key-{user:06}-abc")
-    assert len(redactor._known) <= 512
+    assert len(redactor.known) <= 512
     assert redactor.secrets("plum-pudding-42 key-000999-abc") == f"{REDACTED} {REDACTED}"
 
 
