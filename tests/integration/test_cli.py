@@ -235,6 +235,13 @@ def test_a_number_is_a_trace_also_where_a_directory_has_its_name(reference, tmp_
             ),
         ),
         (
+            ["list", "--sort", "price"],
+            (
+                "Error: Invalid value for '--sort': 'price' is not one of 'start', 'duration', 'calls', 'tokens', "
+                "'cost', 'score', 'failed'.\n"
+            ),
+        ),
+        (
             ["list", "--since", "soon"],
             "lmspan: 'soon' is no time; write 2h, 3d, today, yesterday, 2026-11-26 or '2026-11-26 14:30'\n",
         ),

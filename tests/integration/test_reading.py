@@ -50,6 +50,28 @@ def test_list_show_and_stats_print_json_for_programs(directory):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        ([], [1, 2]),
+        (["--ascending"], [2, 1]),
+        (["--sort", "start"], [1, 2]),
+        (["--sort", "cost"], [2, 1]),
+        (["--sort", "duration", "-n", "1"], [2]),
+        (["--sort", "duration", "--ascending", "-n", "1"], [1]),
+        (["--sort", "failed"], [1, 2]),
+        (["--sort", "cost", "--failed"], [1]),
+    ],
+)
+def test_a_list_is_sorted_and_keeps_the_numbers_that_show_takes(directory, options, numbers):
+    listed = [json.loads(line) for line in lmspan(directory, "list", *options, "--json").stdout.splitlines()]
+    assert [each["number"] for each in listed] == numbers
+    rows = lmspan(directory, "list", *options).stdout.splitlines()[1:]
+    assert [int(row.split()[0]) for row in rows] == numbers
+    shown = json.loads(lmspan(directory, "show", str(numbers[0]), "1", "--json").stdout)
+    assert shown["trace_id"] == listed[0]["trace_id"]
+
+
 def test_a_filter_that_selects_nothing_and_an_empty_directory_say_so(directory, tmp_path_factory):
     for command in (["list", "--service", "other"], ["stats", "--service", "other"]):
         done = lmspan(directory, *command)

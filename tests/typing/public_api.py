@@ -122,6 +122,7 @@ async def use() -> None:
     trace = lmspan.traces.find(3)
     assert_type((trace.root.name, trace.total.cost, trace.failures[0].recovered), tuple[str, float | None, bool])
     assert_type(lmspan.traces.list(failed=True, since="2h")[0].words, str)
+    assert_type(lmspan.traces.list(sort="cost", ascending=True, model="m")[0].cost, float | None)
     assert_type(lmspan.traces.statistics("tool", service="shop")[0].p95_s, float)
     assert_type(trace.optimizer_runs[0].candidates[0].score, float | None)
     assert_type(trace.evaluations[0].examples[0].feedback, str)

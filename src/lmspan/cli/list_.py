@@ -1,4 +1,4 @@
-"""`lmspan list`: the stored traces, the newest first."""
+"""`lmspan list`: the stored traces, the newest first or in the order of a column."""
 
 from __future__ import annotations
 
@@ -8,22 +8,41 @@ import click
 
 from lmspan.cli import reading
 from lmspan.terminal.lists import summary_json, trace_list
+from lmspan.traces.order import COLUMNS, NEWEST_FIRST
 
 
 @click.command("list")
 @click.argument("path", required=False, metavar="[FILE|DIRECTORY]")
 @reading.from_option
 @reading.filter_options
+@click.option(
+    "--sort",
+    type=click.Choice(COLUMNS),
+    default=NEWEST_FIRST,
+    show_default=True,
+    help="The largest of this column first, and the newest of equal ones.",
+)
+@click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
 @click.option("-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @reading.json_option
 @reading.width_option
-def list_(path: str | None, place: str | None, limit: int, as_json: bool, width: int | None, **options: Any) -> int:
-    """List the stored traces, the newest first.
+def list_(
+    path: str | None,
+    place: str | None,
+    sort: str,
+    ascending: bool,
+    limit: int,
+    as_json: bool,
+    width: int | None,
+    **options: Any,
+) -> int:
+    """List the stored traces, the newest first, or in the order of a column.
 
-    The numbers and the ids are what `lmspan show` takes.
+    The numbers and the ids are what `lmspan show` takes, in any order. A trace without the figure of the column, for
+    example with an unknown cost, is last.
     """
     store = reading.store_of(reading.one_place(path, place))
-    traces = store.list(reading.wanted(options), limit=limit or None)
+    traces = store.list(reading.wanted(options), limit=limit or None, sort=sort, ascending=ascending)
     if as_json:
         for each in traces:
             click.echo(summary_json(each))

@@ -11,6 +11,7 @@ from lmspan.errors import LmspanError, TraceFileError
 from lmspan.page import compare as comparing
 from lmspan.page import optimizers, spans, tree
 from lmspan.traces.filters import Filter
+from lmspan.traces.order import NEWEST_FIRST
 from lmspan.traces.spans import as_json
 from lmspan.traces.statistics import ALL, KINDS, over_time
 from lmspan.traces.statistics import statistics as grouped
@@ -38,7 +39,9 @@ def traces(reader: Reader, request: Request) -> Any:
     """Return the rows of a list from an offset on."""
     offset = _number(request, "offset", 0)
     limit = min(_number(request, "limit", _PAGE), _LARGEST_PAGE)
-    listed = reader.store.list(_filter(request), limit=offset + limit + 1)
+    sort = request.query_params.get("sort") or NEWEST_FIRST
+    ascending = request.query_params.get("ascending") == "1"
+    listed = reader.store.list(_filter(request), limit=offset + limit + 1, sort=sort, ascending=ascending)
     return {
         "traces": [_summary(each) for each in listed[offset : offset + limit]],
         "more": len(listed) > offset + limit,

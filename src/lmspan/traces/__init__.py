@@ -4,6 +4,7 @@
 
     trace = traces.last()                                   # the newest
     traces.list(failed=True, since="2h").to_pandas()
+    traces.list(sort="cost", limit=10)                      # the most expensive ones
     traces.find("8206").optimizer_runs[0].best.instructions
     traces.statistics("model", service="shop")
 
@@ -19,6 +20,7 @@ from lmspan.traces.evaluations import Evaluation, Example
 from lmspan.traces.figures import Figures
 from lmspan.traces.filters import Filter
 from lmspan.traces.optimizers import Candidate, OptimizerRun
+from lmspan.traces.order import NEWEST_FIRST
 from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
 from lmspan.traces.statistics import Statistic
 from lmspan.traces.store import Store
@@ -70,10 +72,22 @@ def find(reference: str | int, *, path: Path | str | None = None) -> Trace:
 
 
 def list(  # noqa: A001 - the word of the command
-    *, path: Path | str | None = None, limit: int | None = None, **filters: Unpack[Wanted]
+    *,
+    path: Path | str | None = None,
+    limit: int | None = None,
+    sort: str = NEWEST_FIRST,
+    ascending: bool = False,
+    **filters: Unpack[Wanted],
 ) -> Table[Summary]:
-    """Return the traces that the filters select, the newest first; `Filter` describes the filters."""
-    return Store(path).list(Filter(**filters), limit=limit)
+    """Return the traces that the filters select, the newest first; `Filter` describes the filters.
+
+    `sort` is one of start, duration, calls, tokens, cost, score, failed: the largest first, or with `ascending` the
+    smallest. A trace without the figure, for example with an unknown cost, is last in both directions.
+
+    Raises:
+        LmspanError: `sort` is none of these columns, or a filter cannot be read.
+    """
+    return Store(path).list(Filter(**filters), limit=limit, sort=sort, ascending=ascending)
 
 
 def statistics(by: str = "model", *, path: Path | str | None = None, **filters: Unpack[Wanted]) -> Table[Statistic]:

@@ -8,7 +8,8 @@ import re
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from itertools import chain, groupby
+from heapq import merge
+from itertools import chain, groupby, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from lmspan.traces.filters import Filter
 from lmspan.traces.index import Index
 from lmspan.traces.journal import open_spans
 from lmspan.traces.locations import ANY, Location, location_of
+from lmspan.traces.order import NEWEST_FIRST, Order
 from lmspan.traces.otlp import spans_of
 from lmspan.traces.rows import row_of
 from lmspan.traces.statistics import Statistic, statistics
@@ -46,6 +48,7 @@ _BACK: Final = re.compile(r"last(?:~(\d{1,9}))?")
 _ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
 _NUMBERED: Final = 999
 _ATTEMPTS: Final = 3
+_NEWEST_FIRST: Final = Order(NEWEST_FIRST, ascending=False)
 
 
 class Store:
@@ -87,32 +90,47 @@ class Store:
     def _open_spans(self, trace_id: str = "") -> Opened:
         return open_spans(self.location.directory, trace_id) if self.location.is_journaled else {}
 
-    def list(self, filter: Filter | None = None, *, limit: int | None = None) -> Table[Summary]:  # noqa: A002 - its name
-        """Return the traces that a filter selects, the newest first."""
-        wanted = filter or Filter()
+    def list(
+        self,
+        filter: Filter | None = None,  # noqa: A002 - its name
+        *,
+        limit: int | None = None,
+        sort: str = NEWEST_FIRST,
+        ascending: bool = False,
+    ) -> Table[Summary]:
+        """Return the traces that a filter selects, the newest first, or in the order of another column.
+
+        `sort` is one of start, duration, calls, tokens, cost, score, failed: the largest first, or with `ascending` the
+        smallest. A trace without the figure is last; one that runs has the figures that it has so far.
+
+        Raises:
+            LmspanError: `sort` is none of these columns.
+        """
+        wanted, order = filter or Filter(), Order(sort, ascending=ascending)
         with self._refreshed(self.location.fetch(wanted, limit)) as index:
             running = self._running(index)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
-            selected = self._selected(index, wanted, enough)
+            selected = self._selected(index, wanted, enough, order)
             rows = [summary_of(row, running, numbers) for row in selected if row[0] not in running]
+            opened = []
             for trace_id, spans in running.items():
                 ended = next(iter(self._selected(index, Filter(trace=trace_id), 1)), None)
                 summary = summary_of(ended or row_of_open(trace_id, spans), running, numbers)
                 if self._selects(index, wanted, spans, trace_id):
-                    rows.append(summary)
-        rows.sort(key=lambda summary: summary.start, reverse=True)
-        return Table(Summary, rows[:limit])
+                    opened.append(summary)
+        merged = merge(rows, sorted(opened, key=order.key), key=order.key)
+        return Table(Summary, islice(merged, limit))
 
     def count(self) -> int:
         """Return the number of stored traces."""
         with self._refreshed() as index:
             return int(index.rows("SELECT count(*) FROM traces WHERE spans > 0").fetchone()[0])
 
-    def _selected(self, index: Index, wanted: Filter, limit: int | None) -> Iterable[Any]:
+    def _selected(self, index: Index, wanted: Filter, limit: int | None, order: Order = _NEWEST_FIRST) -> Iterable[Any]:
         conditions, values = _conditions(index, wanted)
         where = " AND ".join(["spans > 0", *conditions])
-        statement = f"SELECT {COLUMNS} FROM traces WHERE {where} ORDER BY start DESC, trace_id LIMIT ?"
+        statement = f"SELECT {COLUMNS} FROM traces WHERE {where} ORDER BY {order.sql} LIMIT ?"
         return index.rows(statement, [*values, -1 if limit is None else limit])
 
     def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:

@@ -50,6 +50,23 @@ def test_the_list_pages_and_filters(directory):
         assert ids("text=nothing") == ([], False)
 
 
+def test_the_list_is_sorted_over_all_of_its_pages(directory):
+    write(directory / "traces.jsonl", otlp("1", "", "chat m", 9, 9.5, "cc", {**CHAT, "lmspan.cost.amount": 0.5}))
+    with entered(directory) as client:
+
+        def ids(query):
+            answer = client.get(f"/api/traces?{query}").json()
+            return [each["trace_id"][:2] for each in answer["traces"]], answer["more"]
+
+        assert ids("") == ids("sort=") == ids("sort=start") == (["cc", "bb", "aa"], False)
+        assert ids("sort=cost") == (["cc", "aa", "bb"], False)
+        assert [ids(f"sort=cost&limit=1&offset={at}") for at in range(3)] == [
+            (["cc"], True), (["aa"], True), (["bb"], False),
+        ]  # fmt: skip
+        assert ids("sort=cost&ascending=1&limit=2") == (["aa", "cc"], True)
+        assert ids("sort=duration&limit=1&model=m") == (["aa"], True)
+
+
 def test_a_trace_is_columns_depth_first(directory):
     with entered(directory) as client:
         trace = client.get(f"/api/traces/{A}").json()
@@ -227,6 +244,7 @@ def test_statistics_and_two_traces_side_by_side(directory):
     (f"/api/traces/{A}/spans/<script>", 400), ("/api/traces?slow=never", 400), ("/api/traces?since=soon", 400),
     ("/api/traces?limit=-1", 400), ("/api/traces?limit=99999999", 400), ("/api/traces?offset=x", 400),
     ("/api/traces?text=" + "x" * 2000, 400), ("/api/traces?limit=٣", 400), ("/api/statistics?by=nothing", 400),
+    ("/api/traces?sort=price", 400), ("/api/traces?sort=cost+DESC", 400),
     ("/api/compare?left=1&right=2", 400), (f"/api/compare?left={A}", 400), ("/api/nothing", 404),
     ("/api/traces?text=%00%22%27%2a", 200), ("/api/traces?service=%27%20OR%201%3d1", 200),
     ("/api/traces?text=%ff", 200),

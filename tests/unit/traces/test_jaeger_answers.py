@@ -81,6 +81,19 @@ def test_traces_below_one_resource_are_traces_of_their_own():
     ]
 
 
+def test_what_was_read_is_sorted_and_what_was_not_is_named(monkeypatch):
+    monkeypatch.setattr(jaeger, "_MOST_TRACES", 2)
+    answers = {
+        "/api/v3/services": services("shop"),
+        "/api/v3/traces": response(otlp("1", "", "slow", 1, 9, "aa"), otlp("1", "", "fast", 3, 4, "bb")),
+    }
+    with serving(answers) as (address, known):
+        store = Store(address)
+        assert [each.name for each in store.list(sort="duration", limit=1)] == ["slow"]
+        assert store.troubles == ["only the newest 2 traces of 'shop' were read; --until and --since select others"]
+        assert known.requests[-1][1]["query.num_traces"] == "2"
+
+
 def test_a_whole_id_is_one_request_and_each_service_is_one():
     answers = {
         f"/api/v3/traces/{TRACE}": response(otlp("1", "", "first", 1, 2, "aa")),
