@@ -130,7 +130,9 @@ class Store:
     def _selected(self, index: Index, wanted: Filter, limit: int | None, order: Order = _NEWEST_FIRST) -> Iterable[Any]:
         conditions, values = _conditions(index, wanted)
         where = " AND ".join(["spans > 0", *conditions])
-        statement = f"SELECT {COLUMNS} FROM traces WHERE {where} ORDER BY {order.sql} LIMIT ?"
+        # sorting ids takes half of the time of sorting whole rows
+        ids = f"SELECT id FROM traces WHERE {where} ORDER BY {order.sql} LIMIT ?"
+        statement = f"SELECT {COLUMNS} FROM traces WHERE id IN ({ids}) ORDER BY {order.sql}"
         return index.rows(statement, [*values, -1 if limit is None else limit])
 
     def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:
