@@ -44,12 +44,13 @@ const fitting = new ResizeObserver((entries) => {
   }
 });
 
-// A title that begins with a space is that of figures. A column without any content is not shown.
+// A title is a text, which begins with a space above figures, or a head of its own. A column without any content is not
+// shown, except below a head with `data-kept`.
 export function table(titles, rows, properties = {}) {
-  const heads = titles.map((title) => el("th", { scope: "col", role: "columnheader", class: title.startsWith(" ") ? "right" : null }, title.trim()));
+  const heads = titles.map((title) => title instanceof Element ? title : el("th", { scope: "col", role: "columnheader", class: title.startsWith(" ") ? "right" : null }, title.trim()));
   const columns = heads.map((head, column) => [head, ...rows.map((row) => row.cells[column])]);
   for (const [head, ...cells] of columns) {
-    const isEmpty = cells.every((cell) => !cell.textContent && !cell.querySelector("input"));
+    const isEmpty = !head.hasAttribute("data-kept") && cells.every((cell) => !cell.textContent && !cell.querySelector("input"));
     for (const cell of cells) filled(cell, { role: "cell", "data-title": head.textContent }, []);
     for (const cell of [head, ...cells]) cell.classList.toggle("void", isEmpty && rows.length > 0);
   }

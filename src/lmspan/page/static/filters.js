@@ -9,6 +9,8 @@ export const FIELDS = [
 const TITLES = { text: "text", root: "outermost", since: "since", until: "before", trace: "trace", session: "session or user", name: "span name", slow: "at least" };
 const KNOWN = ["text", "failed", "since", "until", "trace", "root", ...FIELDS.map(([name]) => name)];
 
+export const isFiltered = (query) => KNOWN.some((name) => query[name]);
+
 export function address(path, query) {
   const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
   return `#${path}${search && "?"}${search}`;
@@ -24,7 +26,7 @@ export function chips(path, query) {
       return el("a", { class: "chip", href: address(path, { ...query, [name]: "" }), "aria-label": `Remove the filter ${words.join(" ")}` },
         words.length > 1 && el("span", { class: "dim" }, `${words[0]} `), words.at(-1), el("span", { class: "cross", "aria-hidden": "true" }, "×"));
     }),
-    active.length > 1 && el("a", { class: "clear", href: address(path, {}) }, "remove all"));
+    active.length > 1 && el("a", { class: "clear", href: address(path, { ...query, ...Object.fromEntries(active.map((name) => [name, ""])) }) }, "remove all"));
 }
 
 export const timeSelect = (value, apply) => {

@@ -1,20 +1,27 @@
 // The list of traces, with its search and filters.
 import { el, replace, table } from "./dom.js";
 import { get } from "./api.js";
-import { FIELDS, TIMES, address, chips } from "./filters.js";
-import { clock, duration, money, number, plural, short, tokens } from "./format.js";
+import { cells, heads, menu, ordered, traceAddress } from "./columns.js";
+import { FIELDS, TIMES, address, chips, isFiltered } from "./filters.js";
+import { plural } from "./format.js";
 
 const PAGE = 100;
-const TITLES = ["", "started", "service", "trace", " time", " calls", " tokens", " cost", " score", "state"];
 
 export async function view(main, route) {
   let query = route.query;
   let limit = PAGE;
-  let drawn = "";  // the answer and the filters that are drawn
-  const chosen = new Set();
+  let drawn = null;  // the answer and the query that are drawn
+  const chosen = new Map();
   const rows = el("div", { class: "results" });
   const form = filters(() => query, (changed) => { location.hash = address("/", changed).slice(1); });
+  form.append(menu(() => drawn && draw(drawn)));
   replace(main, el("h1", { class: "hidden" }, "Traces"), form, rows);
+
+  function draw({ data, asked }) {
+    const key = rows.contains(document.activeElement) && document.activeElement.dataset.key;
+    replace(rows, chips("/", asked), results(data, chosen, asked, () => { limit += PAGE; refresh(); }));
+    if (key) [...rows.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus();
+  }
 
   async function refresh() {
     const asked = query;
@@ -22,16 +29,13 @@ export async function view(main, route) {
     try {
       data = await get("traces", { ...query, limit });
     } catch (error) {
-      drawn = "";
+      drawn = null;
       if (asked === query) replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, error.message));
       return;
     }
-    const next = `${data.tag} ${JSON.stringify(asked)}`;
-    if (asked !== query || next === drawn) return;
-    drawn = next;
-    const focused = document.activeElement?.dataset?.trace;
-    replace(rows, chips("/", query), results(data, chosen, query, () => { limit += PAGE; refresh(); }));
-    if (focused) rows.querySelector(`[data-trace="${focused}"]`)?.focus();
+    if (asked !== query || (data.tag === drawn?.data.tag && asked === drawn.asked)) return;
+    drawn = { data, asked };
+    draw(drawn);
   }
   await refresh();
   return {
@@ -82,57 +86,37 @@ function filters(query, apply) {
 function results(data, chosen, query, more) {
   const troubles = data.troubles.map((each) => el("p", { class: "trouble" }, each));
   if (!data.traces.length) {
-    const isFiltered = Object.values(query).some(Boolean);
+    const isEmpty = !data.stored || !isFiltered(query);
     return [troubles, el("div", { class: "empty" },
-      el("p", {}, isFiltered && data.stored ? "No trace matches." : "No trace is stored yet."),
-      el("p", { class: "dim" }, isFiltered && data.stored ? el("a", { href: "#/" }, "Show all traces")
-        : ["Run ", el("code", {}, "lmspan demo"), " or a program with ", el("code", {}, "lmspan.init()"), `; it appears here by itself. (${data.path})`]))];
+      el("p", {}, isEmpty ? "No trace is stored yet." : "No trace matches."),
+      el("p", { class: "dim" }, isEmpty
+        ? ["Run ", el("code", {}, "lmspan demo"), " or a program with ", el("code", {}, "lmspan.init()"), `; it appears here by itself. (${data.path})`]
+        : el("a", { href: "#/" }, "Show all traces")))];
   }
-  const compare = el("a", { class: "button", hidden: chosen.size !== 2, href: `#/compare/${[...chosen].join("/")}` }, "Compare the two");
-  const choose = (id, box) => {
-    if (box.checked) chosen.add(id);
-    else chosen.delete(id);
-    compare.hidden = chosen.size !== 2;
-    const places = data.traces.map((each) => each.trace_id);
-    const ids = [...chosen].sort((a, b) => places.indexOf(b) - places.indexOf(a));
-    if (ids.length === 2) compare.setAttribute("href", `#/compare/${ids.join("/")}`);
+  const compare = el("a", { class: "button" }, "Compare the two");
+  const offer = () => {  // the older one is on the left
+    const ids = [...chosen].sort(([, one], [, other]) => one - other).map(([id]) => id);
+    compare.hidden = ids.length !== 2;
+    compare.setAttribute("href", `#/compare/${ids.join("/")}`);
   };
-  const longest = Math.max(...data.traces.map((each) => each.duration_s));
+  offer();
+  const box = (trace) => {
+    const input = el("input", { type: "checkbox", "aria-label": `Choose to compare: ${trace.name}`, checked: chosen.has(trace.trace_id), on: { change: () => {
+      if (input.checked) chosen.set(trace.trace_id, trace.start);
+      else chosen.delete(trace.trace_id);
+      offer();
+    } } });
+    return input;
+  };
+  const list = { box, longest: Math.max(...data.traces.map((each) => each.duration_s)) };
   return [
     troubles,
-    el("div", { class: "bar" }, el("span", { class: "dim" }, data.more ? `the newest ${plural(data.traces.length, "trace")}` : plural(data.traces.length, "trace")), compare),
-    table(TITLES, data.traces.map((each) => row(each, longest, chosen, choose)), { class: "traces", label: "Traces" }),
+    el("div", { class: "bar" }, el("span", { class: "dim" }, ordered(plural(data.traces.length, "trace"), query, data.more)), compare),
+    table(heads(query, data.more), data.traces.map((each) => row(each, list)), { class: "traces", label: "Traces" }),
     data.more && el("button", { class: "button", type: "button", on: { click: more } }, "Show more"),
   ];
 }
 
-function row(trace, longest, chosen, choose) {
-  const [word, ...rest] = trace.name.split(" ");
-  const usual = ["invoke_workflow", "invoke_agent", "module"].includes(word) && rest.length;
-  const address = `#/trace/${trace.trace_id}`;
-  const box = el("input", { type: "checkbox", "aria-label": `Choose to compare: ${trace.name}`, checked: chosen.has(trace.trace_id),
-    on: { change: () => choose(trace.trace_id, box) } });
-  return el("tr", { class: trace.failed ? "failed" : null, on: { click: (event) => {
-    if (!event.target.closest("a, input") && !getSelection().toString()) location.hash = address.slice(1);
-  } } },
-    el("td", { class: "choose" }, box),
-    el("td", { class: "when" }, clock(trace.start).split(" ").map((each, place) => [place > 0 && " ", el("span", {}, each)])),
-    el("td", { class: "service" }, trace.service),
-    el("td", { class: "name" }, el("a", { href: address, "data-trace": trace.trace_id }, usual ? rest.join(" ") : trace.name || trace.trace_id.slice(0, 8)),
-      trace.words && el("span", { class: "words" }, trace.words)),
-    el("td", { class: "right time" }, duration(trace.duration_s),
-      el("span", { class: "measure", "aria-hidden": "true" }, el("span", { style: { width: `${(100 * trace.duration_s) / (longest || 1)}%` } }))),
-    el("td", { class: "right" }, trace.lm_calls ? short(trace.lm_calls) : ""),
-    el("td", { class: "right tokens" }, tokens(trace.input_tokens, trace.output_tokens)),
-    el("td", { class: "right cost" }, money(trace.cost)),
-    el("td", { class: "right score" }, trace.score === null ? "" : `${trace.first_score === null ? "" : `${number(trace.first_score)} → `}${number(trace.score)}`),
-    el("td", { class: "state" }, states(trace)));
-}
-
-export function states(trace) {
-  return [
-    trace.state !== "ended" && el("span", { class: `badge ${trace.state === "running" ? "running" : "warn"}` }, trace.state),
-    trace.failed > 0 && el("span", { class: "badge bad" }, `${trace.failed} failed`),
-    trace.recovered > 0 && el("span", { class: "badge warn" }, `${trace.recovered} recovered`),
-  ];
-}
+const row = (trace, list) => el("tr", { class: trace.failed ? "failed" : null, on: { click: (event) => {
+  if (!event.target.closest("a, input") && !getSelection().toString()) location.hash = traceAddress(trace).slice(1);
+} } }, cells(trace, list));

@@ -2,7 +2,7 @@
 import { el, replace } from "./dom.js";
 import { get, stored } from "./api.js";
 import { clock, duration, figures, number, plural } from "./format.js";
-import { states } from "./list.js";
+import { states } from "./columns.js";
 import { Tree } from "./tree.js";
 import { spanView } from "./span.js";
 import { sendForm } from "./send.js";
