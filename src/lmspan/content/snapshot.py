@@ -13,8 +13,11 @@ from lmspan.content.clipping import text_bytes
 
 _ATOMS: Final = frozenset((int, float, bool, type(None)))
 _DEEPEST: Final = 24
-_MARKS: Final = 3  # quotes or brackets, and a comma or a colon
-_NUMBER: Final = 8
+# Bytes in memory, beyond the characters; more than the same takes as JSON.
+_TEXT: Final = 49
+_NUMBER: Final = 32
+_LIST, _ITEM = 64, 8
+_DICT, _ENTRY = 160, 48
 
 
 class Recorded(str):
@@ -24,7 +27,7 @@ class Recorded(str):
 
 
 class Snapshot(NamedTuple):
-    """A copy, and about how many bytes it takes as text."""
+    """A copy, and about how many bytes it takes in memory, with the program's own strings that it refers to."""
 
     value: Any
     size: int
@@ -56,25 +59,26 @@ class _Copying:
     def copy(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind is str or kind is Recorded:
-            return self.within(value, text_bytes(value) + _MARKS)
+            return self.within(value, text_bytes(value) + _TEXT)
         if kind in _ATOMS:
             return self.within(value, _NUMBER)
         if kind is bytes:
-            return self.within(value, len(value))
+            return self.within(value, len(value) + _TEXT)
         if depth == _DEEPEST or not (kind is dict or kind is list or kind is tuple):
             raise _NotPlainError
-        self.bytes_left -= _MARKS
         self.nodes_left -= len(value)
         if self.nodes_left < 0:
             raise _NotPlainError
         if kind is dict:
+            self.bytes_left -= _DICT + _ENTRY * len(value)
             return {self.key(key): self.copy(each, depth + 1) for key, each in value.items()}
+        self.bytes_left -= _LIST + _ITEM * len(value)
         return kind([self.copy(each, depth + 1) for each in value])
 
     def key(self, key: Any) -> Any:
         if type(key) is not str:
             raise _NotPlainError
-        return self.within(key, text_bytes(key) + _MARKS)
+        return self.within(key, text_bytes(key))  # a literal of the program, mostly
 
     def within(self, value: Any, size: int) -> Any:
         self.bytes_left -= size

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import enum
 import pickle
+import sys
 import threading
 from collections import OrderedDict
 
@@ -81,12 +82,35 @@ def overwrite(value):
         value.x = value.password = "changed"  # noqa: S105 - the point of the test
 
 
-def test_a_copy_is_plain_and_its_size_is_about_that_of_its_json():
+def test_a_copy_is_plain_and_its_size_is_about_that_in_memory():
     value = {"a": [1, 2.5, None, True], "b": ("x", "été"), "c": b"1234", "d": Recorded("kept")}
     made = snapshot(value, *LIMITS)
-    assert made == Snapshot({"a": [1, 2.5, None, True], "b": ("x", "été"), "c": b"1234", "d": "kept"}, 84)
+    assert made == Snapshot({"a": [1, 2.5, None, True], "b": ("x", "été"), "c": b"1234", "d": "kept"}, 874)
     assert type(made.value["d"]) is Recorded
     assert made.value["a"] is not value["a"]
+
+
+def memory(value, seen):
+    """The bytes of a value in memory, each object counted once, without small integers and keys."""
+    if id(value) in seen or type(value) in (bool, type(None)):
+        return 0
+    seen.add(id(value))
+    inside = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+    return sys.getsizeof(value) + sum(memory(each, seen) for each in inside)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 10_000, "茶" * 10_000, ["word " * number for number in range(400)], [each * 1.5 for each in range(3_000)],
+        [[number] for number in range(2_000)], {f"name {number}": f"a value {number}" for number in range(900)},
+        [{"role": "user", "parts": [{"type": "text", "content": f"{number} tea " * 20}]} for number in range(300)],
+    ],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_the_size_of_a_copy_is_within_a_half_of_what_it_takes_in_memory(value):
+    made = snapshot(value, 10**6, 5_000)
+    assert 0.66 < made.size / memory(made.value, set()) < 1.5
 
 
 @pytest.mark.parametrize(
