@@ -156,7 +156,7 @@ class Deferred:
         return str, (self.text(),)
 
 
-def settled(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def with_texts(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of attributes, with the texts of those that are `Deferred`; others may change meanwhile."""
     return {name: each.text() if type(each) is Deferred else each for name, each in dict(attributes).items()}
 

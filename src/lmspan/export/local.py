@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
-from lmspan.lifecycle import STARTING, settled
+from lmspan.lifecycle import STARTING, with_texts
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -75,7 +75,7 @@ def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSp
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes={**settled(content.attributes), **attributes.copy()},
+        attributes={**with_texts(content.attributes), **attributes.copy()},
         events=[_event(event, content) for event in span.events],
         links=span.links,
         kind=span.kind,

@@ -47,7 +47,7 @@ from opentelemetry.trace import (
 )
 
 from lmspan.context.current import SPAN
-from lmspan.lifecycle import settled
+from lmspan.lifecycle import with_texts
 from lmspan.locks import Lock
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ _NOT_PUBLIC: Final = {
     "is_enabled": "_is_enabled",  # of a tracer
     "processors": "_span_processors",  # of the composite that a provider calls
     "on_ending": "_on_ending",  # of a processor
+    "attributes": "_attributes",  # of a span that has ended: its `to_json` reads them
 }
 _SELF_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _TEXT: Final = frozenset((str,))
@@ -372,7 +373,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     def _put_bounded(self, attributes: Mapping[str, Any]) -> None:
         """Put attributes the SDK's way: cleaned, and cut."""
-        self._add_clean(self._clean(settled(attributes)))
+        self._add_clean(self._clean(with_texts(attributes)))
 
     def _clean(self, attributes: Mapping[str, Any]) -> BoundedAttributes:
         limits = self._tracer.limits
@@ -384,7 +385,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
         with _ending:
             before = self._attributes
             dropped = clean.dropped + getattr(before, "dropped", 0)
-            bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, settled(before), immutable=False)
+            bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, with_texts(before), immutable=False)
             for name, value in clean.items():
                 bounded[name] = value
             self._attributes = BoundedAttributes(None, bounded)  # no later change, and so no lock of a reader
@@ -417,7 +418,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
     @property
     def attributes(self) -> Any:
         own = self._attributes
-        return MappingProxyType(settled(own) if self._defers else own)
+        return MappingProxyType(with_texts(own) if self._defers else own)
 
     @property
     def events(self) -> tuple[sdk.Event, ...]:
@@ -491,20 +492,26 @@ class _DeferringSpan(sdk.ReadableSpan):
 
     dropped_attributes = 0
     is_slim = True
-    _defers: bool
-    _kept: Any
+
+    def __init__(self, *, attributes: dict[str, Any], **others: Any) -> None:
+        super().__init__(**others)
+        self._defers = True
+        self._own = attributes
+
+    @property
+    def attributes(self) -> Any:
+        return MappingProxyType(self._attributes)
 
     @property
     def _attributes(self) -> Any:
         if self._defers:
-            self._kept = settled(self._kept)
+            self._own = with_texts(self._own)
             self._defers = False
-        return self._kept
+        return self._own
 
     @_attributes.setter
-    def _attributes(self, attributes: Any) -> None:
-        self._kept = attributes
-        self._defers = True
+    def _attributes(self, _: Any) -> None:
+        """Ignore the value that the SDK's constructor sets."""
 
 
 def _append(items: list[Any], item: Any, most: int | None) -> int:

@@ -17,7 +17,7 @@ from lmspan import semconv as sc
 from lmspan.content.payload import Content
 from lmspan.content.redaction import FAILED, Redactor
 from lmspan.content.snapshot import Recorded, Snapshot, snapshot
-from lmspan.lifecycle import Deferred, settled
+from lmspan.lifecycle import Deferred, with_texts
 
 KEY = "plum-pudding-42"
 LIMITS = (10_000, 100)
@@ -57,7 +57,7 @@ def content(hook=None, max_bytes=3_000, max_nodes=9):
 def test_the_text_is_the_same_as_at_once(value, name, openinference):
     at_once = content().attributes({name: value}, openinference=openinference)
     late = content().attributes({name: value}, {}, deferred=True, openinference=openinference)
-    assert settled(late) == at_once
+    assert with_texts(late) == at_once
 
 
 @given(VALUES)
@@ -65,7 +65,7 @@ def test_what_a_program_changes_afterwards_changes_nothing(value):
     at_once = content().attributes({"inputs": value})
     late = content().attributes({"inputs": value}, {}, deferred=True)
     overwrite(value)
-    assert settled(late) == at_once
+    assert with_texts(late) == at_once
 
 
 def overwrite(value):
@@ -148,7 +148,7 @@ def test_a_key_that_is_learned_before_the_text_is_encoded_is_removed():
     it = content()
     late = it.attributes({"x": "the rhubarb-crumble-7"}, {}, deferred=True)
     it.redactor.know("rhubarb-crumble-7")
-    assert settled(late) == {"x": '"the [redacted]"'}
+    assert with_texts(late) == {"x": '"the [redacted]"'}
 
 
 def test_an_encoder_that_fails_costs_its_own_text_only(monkeypatch):
@@ -156,8 +156,8 @@ def test_an_encoder_that_fails_costs_its_own_text_only(monkeypatch):
     late = it.attributes({"x": "a", "y": "b"}, {}, deferred=True)
     monkeypatch.setattr(it.redactor, "name", lambda text: text if text == "b" else 1 / 0)
     monkeypatch.setattr(guard, "failures", copy.copy(guard.failures))
-    assert settled(late) == {"x": FAILED, "y": '"b"'}
-    assert settled(late) == {"x": FAILED, "y": '"b"'}
+    assert with_texts(late) == {"x": FAILED, "y": '"b"'}
+    assert with_texts(late) == {"x": FAILED, "y": '"b"'}
     assert guard.failures["lmspan.content.payload._guarded"] == 1
 
 

@@ -24,7 +24,7 @@ from lmspan import semconv as sc
 from lmspan.content.payload import CAPTURE_MODES, Content
 from lmspan.content.redaction import Redactor
 from lmspan.errors import StopRun
-from lmspan.lifecycle import Event, Operation, settled
+from lmspan.lifecycle import Event, Operation, with_texts
 from lmspan.recording import recorder as recording_module
 from lmspan.recording.metrics import Metrics
 from lmspan.recording.recorder import Recorder
@@ -109,7 +109,7 @@ def test_where_the_content_of_a_call_goes_and_how_much_of_it_counts(mode, on_spa
     content = {sc.INPUT_MESSAGES: ENCODED, sc.OUTPUT_MESSAGES: "[]"}
     recorded = it.attributes(call)
     assert {name: recorded[name] for name in content if name in recorded} == (content if on_span else {})
-    assert (settled(call.local.attributes) if call.local else None) == (content if local else None)
+    assert (with_texts(call.local.attributes) if call.local else None) == (content if local else None)
 
 
 @pytest.mark.parametrize(("mode", "size"), [("span", 3 * len('{"result":"été"}')), ("local", 3 * len("été") + 49)])
