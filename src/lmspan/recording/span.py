@@ -491,12 +491,16 @@ class _DeferringSpan(sdk.ReadableSpan):
     """An ended span whose content is encoded when its attributes are first read, on any thread."""
 
     dropped_attributes = 0
-    is_slim = True
 
     def __init__(self, *, attributes: dict[str, Any], **others: Any) -> None:
         super().__init__(**others)
         self._defers = True
         self._own = attributes
+
+    @property
+    def deferred(self) -> dict[str, Any]:
+        """The attributes as they are, for a queue that only keeps them."""
+        return self._own
 
     @property
     def attributes(self) -> Any:

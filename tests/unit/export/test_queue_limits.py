@@ -1,6 +1,7 @@
 """What the queue takes, how it weighs it, when it exports, and how it ends."""
 
 import asyncio
+import json
 import os
 import threading
 import tracemalloc
@@ -14,9 +15,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, SamplingResult
 
 from lmspan import guard
 from lmspan.export import queue as queue_module
+from lmspan.export import weight
 from lmspan.export.queue import ExportQueue
 from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh
-from lmspan.lifecycle import STARTING, LiveCall, LocalContent, Operation
+from lmspan.lifecycle import STARTING, Deferred, LiveCall, LocalContent, Operation
+from lmspan.recording.span import own_tracer
 from support.spans import some_spans
 
 LATER = 3_600  # a delay that no test waits for
@@ -196,6 +199,28 @@ def test_a_slim_span_has_all_that_the_span_has(it):
     copy = slim(it)
     assert copy is not it
     assert everything(copy) == everything(it)
+
+
+def test_slim_spans_share_the_names_of_their_attributes_of_which_a_bounded_number_is_kept():
+    one, other = (slim(span(**{f"name {index}": value for index in range(3)})) for value in "xy")
+    assert [(name, value) for name, value in other.attributes.items()] == [(f"name {index}", "y") for index in range(3)]
+    assert all(first is second for first, second in zip(one.attributes, other.attributes, strict=True))
+    for index in range(3_000):
+        slim(span(**{f"another {index}": 1}))
+    assert len(weight._names) <= 1_025
+    assert dict(one.attributes) == {f"name {index}": "x" for index in range(3)}
+
+
+def test_a_slim_span_encodes_its_content_when_it_is_read():
+    encoded = []
+    tracer = own_tracer(TracerProvider(shutdown_on_exit=False).get_tracer("t"), children_follow=False)
+    it = tracer.start_span("s", attributes={"a": 1})
+    it.defer({"late": Deferred(9, lambda: encoded.append(1) or "the text")})
+    it.end()
+    copy = slim(it._readable_span())
+    assert encoded == []
+    assert dict(copy.attributes) == json.loads(copy.to_json())["attributes"] == {"a": 1, "late": "the text"}
+    assert encoded == [1]
 
 
 def test_a_span_that_has_dropped_something_keeps_the_count():
