@@ -101,3 +101,53 @@ assert QUESTION in live
 
 def test_the_program_a_processor_and_an_exporter_read_the_same_text_which_is_encoded_once():
     assert searched(READERS) == [["MainThread", "Which"], ["MainThread", "Gyokuro"]]
+
+
+MASKS = """
+import copy
+
+def masked(span):
+    return {name: "***" if "tea" in str(each) else each for name, each in span._attributes.items()}
+
+class Mask(SpanProcessor):
+    pass
+
+class Exporter(InMemorySpanExporter):
+    pass
+
+def replace(self, span):
+    span._attributes = masked(span)
+
+def change(self, span):
+    span._attributes.update(masked(span))
+
+def export_copies(self, spans):
+    copies = [copy.copy(each) for each in spans]
+    for each in copies:
+        each._attributes = masked(each)
+    return InMemorySpanExporter.export(self, copies)
+
+%s
+exporter, provider = Exporter(), TracerProvider()
+provider.add_span_processor(Mask())
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+with lmspan.init(exporters=(), instrument=(), tracer_provider=provider, capture_content="span"):
+    ask()
+(span,) = exporter.get_finished_spans()
+assert span.attributes[MESSAGES] == "***", span.attributes[MESSAGES]
+assert "tea" not in span.to_json()
+"""
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "Mask.on_end = replace",
+        "Mask.on_end = change",
+        "Mask._on_ending = replace",
+        "Mask._on_ending = change",
+        "Exporter.export = export_copies",
+    ],
+)
+def test_a_processor_or_an_exporter_that_hides_texts_in_the_sdks_way_hides_them(mask):
+    assert searched(MASKS % mask) == [["MainThread", "Which"], ["MainThread", "Gyokuro"]]

@@ -47,7 +47,7 @@ from opentelemetry.trace import (
 )
 
 from lmspan.context.current import SPAN
-from lmspan.lifecycle import with_texts
+from lmspan.lifecycle import Deferred, with_texts
 from lmspan.locks import Lock
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ _NOT_PUBLIC: Final = {
     "is_enabled": "_is_enabled",  # of a tracer
     "processors": "_span_processors",  # of the composite that a provider calls
     "on_ending": "_on_ending",  # of a processor
-    "attributes": "_attributes",  # of a span that has ended: its `to_json` reads them
+    "attributes": "_attributes",  # of a span: its `to_json` reads them, and processors that hide texts set them
 }
 _SELF_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _TEXT: Final = frozenset((str,))
@@ -228,8 +228,8 @@ class OwnSpan(Span, sdk.ReadableSpan):
     """A recorded span. Every method may be called on any thread, and inside a signal handler."""
 
     __slots__ = (
-        "_attributes", "_defers", "_dropped_events", "_dropped_links", "_events", "_links", "_name", "_status",
-        "_tracer", "context", "end_time", "kind", "parent", "start_time",
+        "_defers", "_dropped_events", "_dropped_links", "_events", "_links", "_name", "_own", "_status", "_tracer",
+        "context", "end_time", "kind", "parent", "start_time",
     )  # fmt: skip
 
     if TYPE_CHECKING:  # where the SDK's class has properties
@@ -264,7 +264,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
         self._dropped_links = 0
         for link in links:
             self._add_link(link)
-        self._attributes: Any = {}
+        self._own: Any = {}
         self._defers = False
         self._put(attributes)
 
@@ -357,7 +357,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     def put(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes that are as `Content` returns them: the names are text, the values are plain."""
-        own = self._attributes
+        own = self._own
         if type(own) is not dict or len(own) + len(attributes) > self._tracer.most_attributes:
             self._put_bounded(attributes)
             return
@@ -383,13 +383,13 @@ class OwnSpan(Span, sdk.ReadableSpan):
     def _add_clean(self, clean: BoundedAttributes) -> None:
         """Put clean attributes in the place of the oldest ones, where the limit is reached."""
         with _ending:
-            before = self._attributes
+            before = self._own
             dropped = clean.dropped + getattr(before, "dropped", 0)
             bounded = BoundedAttributes(self._tracer.limits.max_span_attributes, with_texts(before), immutable=False)
             for name, value in clean.items():
                 bounded[name] = value
-            self._attributes = BoundedAttributes(None, bounded)  # no later change, and so no lock of a reader
-            self._attributes.dropped = dropped + bounded.dropped
+            self._own = BoundedAttributes(None, bounded)  # no later change, and so no lock of a reader
+            self._own.dropped = dropped + bounded.dropped
 
     def _add_link(self, link: Link) -> None:
         if link.context and (link.context.is_valid or link.attributes or link.context.trace_state):
@@ -417,8 +417,20 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     @property
     def attributes(self) -> Any:
-        own = self._attributes
+        own = self._own
         return MappingProxyType(with_texts(own) if self._defers else own)
+
+    @property
+    def _attributes(self) -> Any:
+        """Return the attributes themselves: processors read and change them under this name of the SDK's."""
+        own = self._own
+        if self._defers and type(own) is dict:
+            own.update({name: each.text() for name, each in own.copy().items() if type(each) is Deferred})
+        return own
+
+    @_attributes.setter
+    def _attributes(self, attributes: Any) -> None:
+        self._own = attributes
 
     @property
     def events(self) -> tuple[sdk.Event, ...]:
@@ -446,7 +458,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     @property
     def dropped_attributes(self) -> int:
-        return getattr(self._attributes, "dropped", 0)
+        return getattr(self._own, "dropped", 0)
 
     @property
     def dropped_events(self) -> int:
@@ -462,7 +474,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     def _readable_span(self) -> sdk.ReadableSpan:
         """Return a copy that no later change reaches; the SDK's span has a method of this name."""
-        attributes = self._attributes
+        attributes = self._own
         kind = _DeferringSpan if self._defers and type(attributes) is dict else sdk.ReadableSpan
         return kind(
             name=self._name,
@@ -514,8 +526,10 @@ class _DeferringSpan(sdk.ReadableSpan):
         return self._own
 
     @_attributes.setter
-    def _attributes(self, _: Any) -> None:
-        """Ignore the value that the SDK's constructor sets."""
+    def _attributes(self, attributes: Any) -> None:
+        """Take other attributes: a processor, or an exporter on a copy, hides texts in this way."""
+        self._own = attributes
+        self._defers = False
 
 
 def _append(items: list[Any], item: Any, most: int | None) -> int:
