@@ -418,6 +418,8 @@ class Recorder:
             call.instance = call.inputs = call.arguments = None
             call.outputs = call.response = call.tool_results = None
             call.attempt_error = None
+            if call.texts:
+                call.texts.clear()  # spans that wait for their export refer to it, and no queue counts it
             call.kept = call.failure_below = call.event_content = call.texts = None
             if not call.held or call.parent is None or call.parent.life > Life.OPEN:
                 self._close(call)

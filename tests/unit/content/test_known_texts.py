@@ -88,3 +88,15 @@ def test_no_text_is_kept_when_its_trace_has_ended_and_its_spans_are_encoded(sear
             assert text in span.attributes.values() or text in str(dict(span.attributes))
         assert searched == [len(text)]
         assert sys.getrefcount(text) == before
+
+
+def test_a_text_that_was_encoded_at_once_is_not_kept_for_the_spans_of_its_trace_that_wait(searched):
+    text = text_of(1000)
+    before = sys.getrefcount(text)
+    with testing.recording(instrument=()) as recorded:
+        with lmspan.operation("workflow", "outer", inputs={"question": "short"}):
+            with lmspan.operation("tool", "inner", inputs={"question": text, "other": object()}):
+                pass
+        assert searched == [len(text)]
+        assert sys.getrefcount(text) == before
+        assert ['{"question":"short"}' in span.attributes.values() for span in recorded.spans] == [True, False]
