@@ -64,6 +64,13 @@ class _Copy(ReadableSpan):
         return self.original.dropped_links
 
 
+def encode(span: ReadableSpan, content: LocalContent | None) -> None:
+    """Encode the content of a span now: on its attributes, or beside it."""
+    with_texts(span.attributes or {})
+    if content is not None:
+        with_texts(content.attributes)
+
+
 def with_content(span: ReadableSpan, content: LocalContent | None) -> ReadableSpan:
     """Return a copy of a span with its local content."""
     if content is None:

@@ -1,8 +1,8 @@
 """A span processor that passes ended spans to an exporter on its own thread; the size of its queue is in bytes.
 
-    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full; pauses for a moment when
-                                   the queue is more than half full, because a program that never waits keeps the
-                                   interpreter lock from the worker
+    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full, and encodes the content of
+                                   further spans itself; pauses for a moment when the queue is more than half full,
+                                   because a program that never waits keeps the interpreter lock from the worker
     worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter;
                                    writes what has not ended to the journal
     force_flush / shutdown         wait for the worker until one deadline, then return
@@ -34,7 +34,7 @@ from opentelemetry.trace import TraceFlags
 
 from lmspan import threads
 from lmspan.export.closing import run_within
-from lmspan.export.local import OpenCalls, with_content
+from lmspan.export.local import OpenCalls, encode, with_content
 from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh, weigh_call
 from lmspan.guard import dropped, ends_the_program, guarded, report
 
@@ -154,6 +154,9 @@ class ExportQueue(SpanProcessor):
         call = self._calls.take(context.span_id)
         if self._stopping or not context.trace_flags & TraceFlags.SAMPLED:
             return
+        content = call.local if call is not None and self._is_local else None
+        if self._bytes >= self._batch_bytes:  # else a program that ends now would lose what takes seconds to encode
+            encode(span, content)
         size = weigh_call(span, call) if call is not None else weigh(span)
         memory = size + OBJECT_BYTES
         if len(self._queue) >= self._batch_spans:  # it is to wait
@@ -161,7 +164,6 @@ class ExportQueue(SpanProcessor):
         with self._count:
             room = self._memory + memory <= self._queue_bytes
             if room:
-                content = call.local if call is not None and self._is_local else None
                 self._queue.append(_Queued(span, size, memory, content))
                 self._bytes += size
                 self._memory += memory

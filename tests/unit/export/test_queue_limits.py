@@ -150,6 +150,43 @@ def test_local_content_is_exported_only_where_nothing_leaves_this_machine(option
     assert (ours is it, theirs.name) == (not is_local, "another")
 
 
+@pytest.mark.parametrize("is_local", [False, True])
+def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_local):
+    """A program may end at any moment, and what waits then has to be encoded within two seconds."""
+    gate, exported, encoded_on = threading.Event(), {}, {}
+
+    class Reading(Exporter):
+        def export(self, spans):
+            exported.update((each.name, each.attributes["x"]) for each in spans)
+            gate.wait(30)
+            return super().export(spans)
+
+    def encode(name):
+        encoded_on[name] = threading.current_thread().name
+        return name
+
+    queue = ExportQueue(Reading(), "test", delay_s=LATER, batch_bytes=4_000, is_local=is_local)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(queue)
+    tracer = own_tracer(provider.get_tracer("t"), children_follow=False)
+    for name in "abcd":
+        call = LiveCall(Operation.TOOL, name, "test")
+        call.content_size = 1_000
+        it = tracer.start_span(name, otel_context.Context({STARTING: call}))
+        content = {"x": Deferred(1_000, encode, name)}
+        if is_local:
+            call.local = LocalContent()
+            call.local.attributes.update(content)
+        else:
+            it.defer(content)
+        it.end()
+    gate.set()
+    assert queue.force_flush(5_000) is True
+    assert exported == dict(zip("abcd", "abcd", strict=True))
+    worker, program = "lmspan-test", threading.current_thread().name
+    assert encoded_on == {"a": worker, "b": worker, "c": program, "d": program}
+
+
 @pytest.mark.parametrize(
     ("attributes", "more"),
     [
