@@ -155,8 +155,7 @@ class ExportQueue(SpanProcessor):
         if self._stopping or not context.trace_flags & TraceFlags.SAMPLED:
             return
         content = call.local if call is not None and self._is_local else None
-        if self._bytes >= self._batch_bytes:  # else a program that ends now would lose what takes seconds to encode
-            encode(span, content)
+        is_behind = self._bytes >= self._batch_bytes
         size = weigh_call(span, call) if call is not None else weigh(span)
         memory = size + OBJECT_BYTES
         if len(self._queue) >= self._batch_spans:  # it is to wait
@@ -173,6 +172,8 @@ class ExportQueue(SpanProcessor):
             self._start()
         elif (len(self._queue) >= self._batch_spans or self._bytes >= self._batch_bytes) and not self.failing:
             self._wake_worker()
+        if is_behind and room:  # else a program that ends soon would lose what takes seconds to encode
+            encode(span, content)
         if 2 * self._memory > self._queue_bytes:
             self._give_way()
 

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import tracemalloc
+from contextlib import nullcontext
 
 import pytest
 from opentelemetry import context as otel_context
@@ -152,8 +153,10 @@ def test_local_content_is_exported_only_where_nothing_leaves_this_machine(option
 
 @pytest.mark.parametrize("is_local", [False, True])
 def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_local):
-    """A program may end at any moment, and what waits then has to be encoded within two seconds."""
+    """A program may end at any moment, and what waits then has to be encoded within two seconds. An interrupt of the
+    encoding costs no span."""
     gate, exported, encoded_on = threading.Event(), {}, {}
+    worker, program = "lmspan-test", threading.current_thread().name
 
     class Reading(Exporter):
         def export(self, spans):
@@ -162,7 +165,9 @@ def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_
             return super().export(spans)
 
     def encode(name):
-        encoded_on[name] = threading.current_thread().name
+        encoded_on.setdefault(name, []).append(threading.current_thread().name)
+        if encoded_on[name] == [program] and name == "d":
+            raise KeyboardInterrupt
         return name
 
     queue = ExportQueue(Reading(), "test", delay_s=LATER, batch_bytes=4_000, is_local=is_local)
@@ -179,12 +184,12 @@ def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_
             call.local.attributes.update(content)
         else:
             it.defer(content)
-        it.end()
+        with pytest.raises(KeyboardInterrupt) if name == "d" else nullcontext():
+            it.end()
     gate.set()
     assert queue.force_flush(5_000) is True
     assert exported == dict(zip("abcd", "abcd", strict=True))
-    worker, program = "lmspan-test", threading.current_thread().name
-    assert encoded_on == {"a": worker, "b": worker, "c": program, "d": program}
+    assert encoded_on == {"a": [worker], "b": [worker], "c": [program], "d": [program, worker]}
 
 
 @pytest.mark.parametrize(
