@@ -545,6 +545,8 @@ def _add_gathered(call: LiveCall) -> None:
 
 
 def _texts(root: LiveCall) -> Texts:
+    if root.ended:
+        return {}  # the root would keep them, as long as a program keeps the root
     if root.texts is None:
         root.texts = {}
     texts: Texts = root.texts

@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from opentelemetry import context
 
 import lmspan
 from lmspan import testing
@@ -100,3 +101,17 @@ def test_a_text_that_was_encoded_at_once_is_not_kept_for_the_spans_of_its_trace_
         assert searched == [len(text)]
         assert sys.getrefcount(text) == before
         assert ['{"question":"short"}' in span.attributes.values() for span in recorded.spans] == [True, False]
+
+
+def test_no_text_of_a_call_that_starts_after_the_end_of_its_trace_is_kept():
+    text = text_of(1000)
+    before = sys.getrefcount(text)
+    with testing.recording(instrument=()):
+        with lmspan.operation("workflow", "outer") as outer:
+            inside = context.get_current()
+        token = context.attach(inside)
+        with lmspan.operation("tool", "late", inputs={"question": text, "other": object()}):
+            pass
+        context.detach(token)
+        assert sys.getrefcount(text) == before
+        assert outer.ended
