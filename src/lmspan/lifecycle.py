@@ -139,7 +139,7 @@ class Deferred:
     __slots__ = ("_state", "size")
 
     def __init__(self, size: int, encode: Callable[..., str], *arguments: Any) -> None:
-        """`encode` must not raise, and its arguments must not change any more; `size` is about that of the text."""
+        """`encode` must not raise, and its arguments must not change any more; `size` is what a queue counts."""
         self._state: Any = (encode, arguments)
         self.size = size
 
@@ -168,7 +168,7 @@ class LocalContent:
 
     def __init__(self, max_events: int | None = None) -> None:
         """Keep the content of the last `max_events` events: the span keeps no more events."""
-        self.attributes: dict[str, Any] = {}  # `Deferred`, some of them
+        self.attributes: dict[str, Any] = {}  # texts, and `Deferred` ones
         self.events: deque[tuple[str, int, dict[str, Any]]] = deque(maxlen=max_events)
         """For each event of the span that has content: its name, its time, and the content."""
         self.status: str | None = None

@@ -108,8 +108,8 @@ class Content:
     ) -> dict[str, Any]:
         """Return a payload (attribute name -> value) as attributes; `openinference` adds OpenInference's names.
 
-        With `deferred`, a value that can wait is copied, and encoded when a reader needs it. None waits for a `redact=`
-        hook, which is called on the thread of the program.
+        With `deferred`, a value is copied, if it can be, and encoded when a reader needs it. Where there is a `redact=`
+        hook, every value is encoded at once, because the hook is called on the thread of the program.
         """
         self.redactor.read_environment()
         make = self._defer if deferred and not self.redactor.has_hook else self._encode
@@ -126,7 +126,7 @@ class Content:
 
     def _defer(self, encode: _Encode, value: Any, texts: Texts | None) -> str | Deferred:
         copy = snapshot(_fields(value) if encode == self.json else value, self.max_bytes, self.max_nodes)
-        return encode(value, texts) if copy is None else Deferred(copy.size, _encode_late, encode, copy.value, texts)
+        return encode(value, texts) if copy is None else Deferred(copy.size, _text, encode, copy.value, texts)
 
     def facts(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return attributes other than content, without secrets, as a span has them: see `_fact`. Never raises."""
@@ -195,13 +195,13 @@ _Encode = Callable[[Any, Texts | None], str]
 
 
 @guard.guarded
-def _guarded(encode: _Encode, value: Any, texts: Texts | None) -> str:
+def _encode_late(encode: _Encode, value: Any, texts: Texts | None) -> str:
     return encode(value, texts)
 
 
-def _encode_late(encode: _Encode, value: Any, texts: Texts | None) -> str:
+def _text(encode: _Encode, value: Any, texts: Texts | None) -> str:
     """Encode on an export thread, where an exception would cost the whole batch."""
-    text = _guarded(encode, value, texts)
+    text = _encode_late(encode, value, texts)
     return FAILED if text is None else text
 
 

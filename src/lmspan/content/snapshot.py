@@ -65,7 +65,7 @@ class _Copying:
             self.size += _TEXT + text_bytes(value)
             return value
         if kind in _NUMBERS:
-            self.size += _NUMBER
+            self.size += _NUMBER + (value.bit_length() // 8 if kind is int else 0)
             return value
         if kind is bytes:
             self.size += _TEXT + len(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
+from lmspan.export.spans import DeferringSpan, SlimSpan
 from lmspan.lifecycle import STARTING, with_texts
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class _Copy(ReadableSpan):
 
 def encode(span: ReadableSpan, content: LocalContent | None) -> None:
     """Encode the content of a span now: on its attributes, or beside it."""
-    with_texts(span.attributes or {})
+    if isinstance(span, (DeferringSpan, SlimSpan)):
+        with_texts(span.deferred)
     if content is not None:
         with_texts(content.attributes)
 

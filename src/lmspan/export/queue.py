@@ -1,7 +1,7 @@
 """A span processor that passes ended spans to an exporter on its own thread; the size of its queue is in bytes.
 
-    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full, and encodes the content of
-                                   further spans itself; pauses for a moment when the queue is more than half full,
+    on_end (program's thread)      appends to a deque; wakes the worker when a batch is full; encodes content when
+                                   three batches wait; pauses for a moment when the queue is more than half full,
                                    because a program that never waits keeps the interpreter lock from the worker
     worker (daemon thread)         takes batches of at most `batch_spans` and about `batch_bytes`, calls the exporter;
                                    writes what has not ended to the journal
@@ -35,7 +35,8 @@ from opentelemetry.trace import TraceFlags
 from lmspan import threads
 from lmspan.export.closing import run_within
 from lmspan.export.local import OpenCalls, encode, with_content
-from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh, weigh_call
+from lmspan.export.spans import slim
+from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, weigh, weigh_call
 from lmspan.guard import dropped, ends_the_program, guarded, report
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ _SHORTEST_GIVE_WAY_S: Final = 0.00005
 _LONGEST_GIVE_WAY_S: Final = 0.001
 _MOST_GIVE_WAY_S: Final = 0.05
 """For each batch, which needs less than half of it: a slow or hung endpoint must not hold the program."""
+_MOST_UNENCODED: Final = 3
+"""Batches whose content may wait to be encoded: the end has two seconds, and slow texts take 0.2 s a megabyte."""
 _MOST_REQUESTS: Final = 128
 """The limit of requests in the search for refused spans of one batch."""
 
@@ -155,7 +158,7 @@ class ExportQueue(SpanProcessor):
         if self._stopping or not context.trace_flags & TraceFlags.SAMPLED:
             return
         content = call.local if call is not None and self._is_local else None
-        is_behind = self._bytes >= self._batch_bytes
+        is_behind = self._bytes >= _MOST_UNENCODED * self._batch_bytes
         size = weigh_call(span, call) if call is not None else weigh(span)
         memory = size + OBJECT_BYTES
         if len(self._queue) >= self._batch_spans:  # it is to wait

@@ -47,6 +47,7 @@ from opentelemetry.trace import (
 )
 
 from lmspan.context.current import SPAN
+from lmspan.export.spans import DeferringSpan
 from lmspan.lifecycle import Deferred, with_texts
 from lmspan.locks import Lock
 
@@ -368,7 +369,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     def defer(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes as `put` does, some of them `Deferred`: they are encoded when the attributes are read."""
-        self._defers = True
+        self._defers |= Deferred in map(type, attributes.values())
         self.put(attributes)
 
     def _put_bounded(self, attributes: Mapping[str, Any]) -> None:
@@ -475,7 +476,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
     def _readable_span(self) -> sdk.ReadableSpan:
         """Return a copy that no later change reaches; the SDK's span has a method of this name."""
         attributes = self._own
-        kind = _DeferringSpan if self._defers and type(attributes) is dict else sdk.ReadableSpan
+        kind = DeferringSpan if self._defers and type(attributes) is dict else sdk.ReadableSpan
         return kind(
             name=self._name,
             context=self.context,
@@ -497,39 +498,6 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
 
 sdk.Span.register(OwnSpan)  # for `isinstance`
-
-
-class _DeferringSpan(sdk.ReadableSpan):
-    """An ended span whose content is encoded when its attributes are first read, on any thread."""
-
-    dropped_attributes = 0
-
-    def __init__(self, *, attributes: dict[str, Any], **others: Any) -> None:
-        super().__init__(**others)
-        self._defers = True
-        self._own = attributes
-
-    @property
-    def deferred(self) -> dict[str, Any]:
-        """The attributes as they are, for a queue that only keeps them."""
-        return self._own
-
-    @property
-    def attributes(self) -> Any:
-        return MappingProxyType(self._attributes)
-
-    @property
-    def _attributes(self) -> Any:
-        if self._defers:
-            self._own = with_texts(self._own)
-            self._defers = False
-        return self._own
-
-    @_attributes.setter
-    def _attributes(self, attributes: Any) -> None:
-        """Take other attributes: a processor, or an exporter on a copy, hides texts in this way."""
-        self._own = attributes
-        self._defers = False
 
 
 def _append(items: list[Any], item: Any, most: int | None) -> int:

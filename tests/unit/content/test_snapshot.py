@@ -158,7 +158,7 @@ def test_an_encoder_that_fails_costs_its_own_text_only(monkeypatch):
     monkeypatch.setattr(guard, "failures", copy.copy(guard.failures))
     assert with_texts(late) == {"x": FAILED, "y": '"b"'}
     assert with_texts(late) == {"x": FAILED, "y": '"b"'}
-    assert guard.failures["lmspan.content.payload._guarded"] == 1
+    assert guard.failures["lmspan.content.payload._encode_late"] == 1
 
 
 def test_a_text_is_encoded_once():

@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, SamplingResult
 
 from lmspan import guard
 from lmspan.export import queue as queue_module
-from lmspan.export import weight
+from lmspan.export import spans as export_spans
 from lmspan.export.queue import ExportQueue
-from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, slim, weigh
+from lmspan.export.spans import slim
+from lmspan.export.weight import OBJECT_BYTES, SLIM_BYTES, weigh
 from lmspan.lifecycle import STARTING, Deferred, LiveCall, LocalContent, Operation
 from lmspan.recording.span import own_tracer
 from support.spans import some_spans
@@ -152,7 +153,7 @@ def test_local_content_is_exported_only_where_nothing_leaves_this_machine(option
 
 
 @pytest.mark.parametrize("is_local", [False, True])
-def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_local):
+def test_content_is_encoded_on_the_programs_thread_while_three_batches_wait(is_local):
     """A program may end at any moment, and what waits then has to be encoded within two seconds. An interrupt of the
     encoding costs no span."""
     gate, exported, encoded_on = threading.Event(), {}, {}
@@ -166,7 +167,7 @@ def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_
 
     def encode(name):
         encoded_on.setdefault(name, []).append(threading.current_thread().name)
-        if encoded_on[name] == [program] and name == "d":
+        if encoded_on[name] == [program] and name == "h":
             raise KeyboardInterrupt
         return name
 
@@ -174,7 +175,7 @@ def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(queue)
     tracer = own_tracer(provider.get_tracer("t"), children_follow=False)
-    for name in "abcd":
+    for name in "abcdefgh":
         call = LiveCall(Operation.TOOL, name, "test")
         call.content_size = 1_000
         it = tracer.start_span(name, otel_context.Context({STARTING: call}))
@@ -184,12 +185,12 @@ def test_content_is_encoded_on_the_programs_thread_while_a_whole_batch_waits(is_
             call.local.attributes.update(content)
         else:
             it.defer(content)
-        with pytest.raises(KeyboardInterrupt) if name == "d" else nullcontext():
+        with pytest.raises(KeyboardInterrupt) if name == "h" else nullcontext():
             it.end()
     gate.set()
     assert queue.force_flush(5_000) is True
-    assert exported == dict(zip("abcd", "abcd", strict=True))
-    assert encoded_on == {"a": [worker], "b": [worker], "c": [program], "d": [program, worker]}
+    assert exported == {name: name for name in "abcdefgh"}
+    assert encoded_on == {**{name: [worker] for name in "abcdef"}, "g": [program], "h": [program, worker]}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_slim_spans_share_the_names_of_their_attributes_of_which_a_bounded_numbe
     assert all(first is second for first, second in zip(one.attributes, other.attributes, strict=True))
     for index in range(3_000):
         slim(span(**{f"another {index}": 1}))
-    assert len(weight._names) <= 1_025
+    assert len(export_spans._names) <= 1_025
     assert dict(one.attributes) == {f"name {index}": "x" for index in range(3)}
 
 
