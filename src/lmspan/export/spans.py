@@ -1,11 +1,12 @@
 """Ended spans as a queue keeps them: with content that is not encoded yet, and with as little memory as can be.
 
 Others read these spans, and set `_attributes` where they hide texts: exporters of the program, and the processors of
-other packages. Therefore both classes have that name of the SDK's.
+other packages. Therefore both classes have that name of the SDK's; they do not need it of the SDK.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -18,7 +19,22 @@ _names: dict[tuple[str, ...], tuple[str, ...]] = {}
 """The names of the attributes of spans: most spans have the names of another one, and share them while they wait."""
 
 
-class DeferringSpan(ReadableSpan):
+class _Span(ReadableSpan):
+    """A span that keeps its attributes in its own way, whatever name the SDK has for them."""
+
+    __slots__ = ()
+
+    def __init__(self, *, attributes: Any, **others: Any) -> None:
+        super().__init__(**others)
+        self._attributes: Any = attributes
+
+    @property
+    def attributes(self) -> Any:
+        """The attributes, with their texts."""
+        return MappingProxyType(self._attributes)
+
+
+class DeferringSpan(_Span):
     """An ended span whose content is encoded when its attributes are first read, on any thread."""
 
     _own: Any
@@ -43,7 +59,7 @@ class DeferringSpan(ReadableSpan):
         self._defers = True
 
 
-class SlimSpan(ReadableSpan):
+class SlimSpan(_Span):
     """A span without a dict of its own, neither for its fields nor, until they are read, for its attributes."""
 
     __slots__ = (
@@ -67,6 +83,7 @@ class SlimSpan(ReadableSpan):
 
     @_attributes.setter
     def _attributes(self, attributes: Any) -> None:
+        attributes = attributes or {}  # the SDK's constructor sets none
         self._own = None
         names = tuple(attributes)
         if len(_names) > _MOST_NAMES:
