@@ -75,7 +75,7 @@ def text_bytes(text: str) -> int:
 
 
 def content_bytes(values: Iterable[str | Deferred]) -> int:
-    """Return about the largest number of bytes that attributes of content take in UTF-8."""
+    """Return about how many bytes attributes of content take: as texts, and those that are deferred as they wait."""
     return sum(each.size if isinstance(each, Deferred) else text_bytes(each) for each in values)
 
 

@@ -13,7 +13,7 @@ from lmspan.content.clipping import text_bytes
 
 _DEEPEST: Final = 24
 
-# Bytes in memory, beyond the characters; more than the same takes as JSON.
+# Bytes in memory, beyond the characters; the JSON of a value takes fewer, except of a text that is full of quotes.
 _TEXT: Final = 49
 _NUMBER: Final = 32
 _LIST, _ITEM = 64, 8

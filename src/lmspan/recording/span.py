@@ -383,6 +383,7 @@ class OwnSpan(Span, sdk.ReadableSpan):
 
     def _add_clean(self, clean: BoundedAttributes) -> None:
         """Put clean attributes in the place of the oldest ones, where the limit is reached."""
+        with_texts(self._own)  # encode now: spans of other threads that end wait for the lock
         with _ending:
             before = self._own
             dropped = clean.dropped + getattr(before, "dropped", 0)
