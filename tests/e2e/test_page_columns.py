@@ -82,6 +82,7 @@ def test_the_keyboard_sorts_and_an_arrow_shows_the_direction(opened, shop):
         head(page, "tokens").focus()
         for key, direction, mark in (("Enter", "descending", "↓"), ("Space", "ascending", "↑")):
             page.keyboard.press(key)
+            expect(sorted_by(page)).to_have_text(["tokens"])
             expect(sorted_by(page)).to_have_attribute("aria-sort", direction)
             expect(head(page, "tokens")).to_be_focused()
             assert mark in page.evaluate(arrow)
