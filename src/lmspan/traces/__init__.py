@@ -5,6 +5,7 @@
     trace = traces.last()                                   # the newest
     traces.list(failed=True, since="2h").to_pandas()
     traces.list(sort="cost", limit=10)                      # the most expensive ones
+    traces.spans("model:gpt cost>0.1 not failed")           # single model calls, of every trace
     traces.find("8206").optimizer_runs[0].best.instructions
     traces.statistics("model", service="shop")
 
@@ -21,6 +22,7 @@ from lmspan.traces.figures import Figures
 from lmspan.traces.filters import Filter
 from lmspan.traces.optimizers import Candidate, OptimizerRun
 from lmspan.traces.order import NEWEST_FIRST
+from lmspan.traces.search import SpanSummary
 from lmspan.traces.spans import State, StoredEvent, StoredLink, StoredSpan
 from lmspan.traces.statistics import Statistic
 from lmspan.traces.store import Store
@@ -41,6 +43,7 @@ __all__ = [
     "Figures",
     "Filter",
     "OptimizerRun",
+    "SpanSummary",
     "State",
     "Statistic",
     "Store",
@@ -53,6 +56,7 @@ __all__ = [
     "find",
     "last",
     "list",
+    "spans",
     "statistics",
 ]
 
@@ -88,6 +92,27 @@ def list(  # noqa: A001 - the word of the command
         LmspanError: `sort` is none of these columns, or a filter cannot be read.
     """
     return Store(path).list(Filter(**filters), limit=limit, sort=sort, ascending=ascending)
+
+
+def spans(
+    query: str = "",
+    *,
+    path: Path | str | None = None,
+    limit: int | None = None,
+    sort: str = NEWEST_FIRST,
+    ascending: bool = False,
+    **filters: Unpack[Wanted],
+) -> Table[SpanSummary]:
+    """Return the spans that a query selects, of the traces that the filters select, the newest first.
+
+    A query is for example `model:gpt cost>0.1 (failed or retries>2) not under:judge`; docs/reference/query.md has the
+    language. `sort` is one of start, duration, first_chunk, tokens, cost, retries, score: the largest first, or with
+    `ascending` the smallest. A span without the figure, for example with an unknown cost, is last in both directions.
+
+    Raises:
+        LmspanError: the query or a filter cannot be read, or `sort` is none of these columns.
+    """
+    return Store(path).spans(query, Filter(**filters), limit=limit, sort=sort, ascending=ascending)
 
 
 def statistics(by: str = "model", *, path: Path | str | None = None, **filters: Unpack[Wanted]) -> Table[Statistic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Wanted(TypedDict, total=False):
     session: str | None
     model: str | None
     text: str | None
+    where: str | None
     trace: str | None
 
 
@@ -60,7 +62,9 @@ class Filter:
     tool            the name of a tool
     session         the session.id, conversation id or user.id of a span
     text            words, or beginnings of words, that its content, names or errors contain
+    where           a query for spans, such as "model:gpt cost>0.1", that selects a span of it (docs/reference/query.md)
     trace           its whole id
+    among           one of these whole ids
     """
 
     failed: bool = False
@@ -76,10 +80,12 @@ class Filter:
     session: str | None = None
     model: str | None = None
     text: str | None = None
+    where: str | None = None
     trace: str | None = None
+    among: Sequence[str] | None = None
 
     def conditions(self) -> tuple[list[str], list[Any]]:
-        """Return the conditions in SQL on the table `traces`, except that of the text, and their values."""
+        """Return the conditions in SQL on the table `traces`, without those of `text` and `where`, and their values."""
         given = [(sql, value) for sql, value in self._conditions() if value is not None]
         return [sql for sql, _ in given], [_limited(value) for sql, value in given for _ in range(sql.count("?"))]
 
@@ -87,6 +93,10 @@ class Filter:
         return [
             ("(traces.failed > 0 OR root_failed)", True if self.failed else None),
             ("traces.trace_id = ?", self.trace),
+            (
+                "traces.trace_id IN (SELECT value FROM json_each(?))",
+                None if self.among is None else json.dumps(self.among),
+            ),
             ("traces.end - traces.start >= ?", nanoseconds(self.slow)),
             ("traces.start >= ?", moment(self.since)),
             ("traces.start < ?", moment(self.until)),
@@ -99,6 +109,10 @@ class Filter:
             (_has_span("session = ? OR user = ?"), self.session),
             (_has_span(f"instr(lower({_MODEL}), ?)"), self.model.lower() if self.model else None),
         ]
+
+    def is_of(self, trace_id: str) -> bool:
+        """Return whether the filter selects a trace of this id."""
+        return self.trace in (None, trace_id) and (self.among is None or trace_id in self.among)
 
     def is_in_time(self, start: int, end: int) -> bool:
         """Return whether the filter selects a trace of this start and end."""
@@ -139,6 +153,10 @@ class Filter:
         return [f'"{word}"*' for word in _WORD.findall(self.text or "")[:_MOST_WORDS]]
 
 
+def _listed(values: Sequence[str] | None) -> str | None:
+    return None if values is None else json.dumps(values)
+
+
 def _limited(value: Any) -> Any:
     """Return a value that SQLite can compare: its integers have 64 bits."""
     return max(min(value, _INT64), -_INT64) if type(value) is int else value
@@ -152,7 +170,12 @@ def nanoseconds(duration: float | str | None) -> int | None:
     """Return a duration, in seconds or with a unit, in nanoseconds. Raises LmspanError for a text without meaning."""
     if duration is None:
         return None
-    return int(_seconds(duration) * 1e9)
+    return _whole(_seconds(duration))
+
+
+def _whole(seconds: float) -> int:
+    """Return seconds in nanoseconds, infinity as the largest integer of SQLite."""
+    return int(max(min(seconds * 1e9, _INT64), -_INT64))
 
 
 def _seconds(duration: float | str) -> float:
@@ -169,13 +192,13 @@ def moment(when: float | str | None) -> int | None:
     if when is None:
         return None
     if not isinstance(when, str):
-        return int(when * 1e9)
+        return _whole(when)
     days = {"today": 0, "yesterday": 1}
     if when in days:
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         return int((midnight - timedelta(days=days[when])).timestamp() * 1e9)
     if _SPAN_OF_TIME.fullmatch(when.strip()):
-        return int((time.time() - _seconds(when)) * 1e9)
+        return _whole(time.time() - _seconds(when))
     try:
         parsed = datetime.fromisoformat(when)
     except ValueError as error:

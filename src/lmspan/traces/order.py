@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lmspan.errors import LmspanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from lmspan.traces.summaries import Summary
 
@@ -40,6 +40,11 @@ COLUMNS: Final = tuple(_COLUMNS)
 """The names of the columns that sort a list."""
 
 
+def terms(expressions: Iterable[str], *, ascending: bool) -> str:
+    """Return the terms of ORDER BY for figures, of which an absent one is last in both directions."""
+    return ", ".join(f"{each} {'ASC' if ascending else 'DESC'} NULLS LAST" for each in expressions)
+
+
 class Order:
     """The order of a list by one column: the largest figure first, or the smallest. Equal ones are the newest first.
 
@@ -52,9 +57,7 @@ class Order:
             raise LmspanError(f"a list cannot be sorted by {sort!r}; sort is one of {', '.join(COLUMNS)}")
         self._values = _COLUMNS[sort].values
         self._sign = 1 if ascending else -1
-        direction = "ASC" if ascending else "DESC"
-        columns = [f"{each} {direction} NULLS LAST" for each in _COLUMNS[sort].expressions]
-        self.sql: str = ", ".join([*columns, "start DESC", "trace_id"])
+        self.sql: str = f"{terms(_COLUMNS[sort].expressions, ascending=ascending)}, start DESC, trace_id"
         """The terms of ORDER BY on the table `traces`."""
 
     def key(self, row: Summary) -> tuple[object, ...]:

@@ -22,7 +22,9 @@ from lmspan.traces.journal import open_spans
 from lmspan.traces.locations import ANY, Location, location_of
 from lmspan.traces.order import NEWEST_FIRST, Order
 from lmspan.traces.otlp import spans_of
+from lmspan.traces.query import Condition, Query
 from lmspan.traces.rows import row_of
+from lmspan.traces.search import Search, SpanSummary
 from lmspan.traces.statistics import Statistic, statistics
 from lmspan.traces.summaries import COLUMNS, Summary, row_of_open, summary_of
 from lmspan.traces.table import Table
@@ -109,6 +111,7 @@ class Store:
         wanted, order = filter or Filter(), Order(sort, ascending=ascending)
         with self._refreshed(self.location.fetch(wanted, limit)) as index:
             running = self._running(index)
+            wanted = self._without_where(index, wanted, running)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
             selected = self._selected(index, wanted, enough, order)
@@ -121,6 +124,43 @@ class Store:
                     opened.append(summary)
         merged = merge(rows, sorted(opened, key=order.key), key=order.key)
         return Table(Summary, islice(merged, limit))
+
+    def spans(
+        self,
+        query: str = "",
+        filter: Filter | None = None,  # noqa: A002 - its name
+        *,
+        limit: int | None = None,
+        sort: str = NEWEST_FIRST,
+        ascending: bool = False,
+    ) -> Table[SpanSummary]:
+        """Return the spans that a query selects, of the traces that a filter selects, the newest first.
+
+        A query is for example `model:gpt cost>0.1 (failed or retries>2) not under:judge`; docs/reference/query.md has
+        the language. `sort` is one of start, duration, first_chunk, tokens, cost, retries, score: the largest first, or
+        with `ascending` the smallest; a span without the figure is last.
+
+        Raises:
+            LmspanError: the query cannot be read, or `sort` is none of these columns.
+        """
+        wanted, asked = filter or Filter(), Query(query)
+        with self._refreshed(self.location.fetch(wanted, limit)) as index:
+            opened = self._running(index)
+            wanted = self._without_where(index, wanted, opened)
+            selected = {each: spans for each, spans in opened.items() if self._selects(index, wanted, spans, each)}
+            search = self._search(index, asked, selected)
+            found = search.spans(_condition(index, wanted), limit=limit, sort=sort, ascending=ascending)
+            return Table(SpanSummary, found)
+
+    def _search(self, index: Index, query: Query, opened: Opened) -> Search:
+        return Search(index, query, opened, lambda trace_id: self._trace(index, trace_id).by_id)
+
+    def _without_where(self, index: Index, wanted: Filter, opened: Opened | None = None) -> Filter:
+        """Return a filter that selects the traces by their ids in place of `where`."""
+        if wanted.where is None:
+            return wanted
+        search = self._search(index, Query(wanted.where), self._running(index) if opened is None else opened)
+        return replace(wanted, where=None, among=search.traces(_condition(index, wanted)))
 
     def count(self) -> int:
         """Return the number of stored traces."""
@@ -140,7 +180,7 @@ class Store:
         start, end = min(span.start_unix_nano for span in spans), max(span.end_unix_nano for span in spans)
         for row in index.rows("SELECT start, end FROM traces WHERE trace_id = ? AND spans > 0", (trace_id,)):
             start, end = min(start, row[0]), max(end, row[1])
-        if wanted.trace not in (None, trace_id) or not wanted.is_in_time(start, end):
+        if not wanted.is_of(trace_id) or not wanted.is_in_time(start, end):
             return False
         rows = [row_of(span) for span in spans]
         texts = "\n".join(text for span in spans for text in texts_of(span)) if wanted.text else ""
@@ -187,7 +227,7 @@ class Store:
         """Return the facts of the ended spans of the traces that a filter selects, trace by trace."""
         wanted = filter or Filter()
         with self._refreshed(self.location.fetch(wanted, None)) as index:
-            conditions, values = _conditions(index, wanted)
+            conditions, values = _conditions(index, self._without_where(index, wanted))
             return [*index.span_rows(" AND ".join(conditions) or "1", values, "ORDER BY spans.trace")]
 
     def find(self, reference: str | int = "last") -> Trace:
@@ -313,6 +353,11 @@ def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:
         conditions.append("traces.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(index.containing(word))))
     return conditions, values
+
+
+def _condition(index: Index, wanted: Filter) -> Condition | None:
+    conditions, values = _conditions(index, wanted)
+    return Condition(" AND ".join(conditions), tuple(values)) if conditions else None
 
 
 def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:

@@ -117,7 +117,7 @@ def summary_of(row: Sequence[Any], running: Mapping[str, Sequence[StoredSpan]], 
     return Summary(
         number=numbers.get(trace_id),
         trace_id=trace_id,
-        start=_local_time(begin),
+        start=local_time(begin),
         service=root.service if root is not None else service or "",
         name=root.name if root is not None else name or "",
         words=first_words(root) if root is not None else words or "",
@@ -143,7 +143,8 @@ def row_of_open(trace_id: str, spans: Sequence[StoredSpan]) -> Sequence[Any]:
             False, "", None, None)  # fmt: skip
 
 
-def _local_time(time_unix_nano: int) -> datetime:
+def local_time(time_unix_nano: int) -> datetime:
+    """Return a time in the zone of this machine."""
     try:
         return datetime.fromtimestamp(time_unix_nano / 1e9).astimezone()
     except (OverflowError, ValueError, OSError):  # a time that no calendar has

@@ -1,0 +1,180 @@
+"""Find single spans in the index by a query: the rows of a list of spans, and the traces that have such a span.
+
+`every_span` is a view on the ended spans of the index together with the open ones of the journal, which are in a
+temporary table of the connection. Rows answer most queries; for words and attributes, the spans that the rows leave
+possible are read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from lmspan.errors import LmspanError
+from lmspan.traces.order import NEWEST_FIRST, terms
+from lmspan.traces.query import FIGURES, Condition, Query
+from lmspan.traces.rows import Row, row_of
+from lmspan.traces.spans import State
+from lmspan.traces.summaries import local_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from lmspan.traces.index import Index
+    from lmspan.traces.spans import StoredSpan
+
+    Spans = Mapping[str, StoredSpan]
+
+_COLUMNS: Final = ", ".join(Row._fields[1:])
+_TABLES: Final = f"""
+CREATE TEMP TABLE IF NOT EXISTS opened (trace_id, state, trace, {_COLUMNS});
+CREATE TEMP TABLE IF NOT EXISTS chosen (trace, span_id, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
+CREATE TEMP VIEW IF NOT EXISTS every_span AS
+    SELECT trace_id, '{State.ENDED}' AS state, trace, {", ".join(f"spans.{each}" for each in Row._fields[1:])}
+        FROM main.spans JOIN main.traces ON traces.id = trace
+    UNION ALL SELECT * FROM opened;
+DELETE FROM opened;
+DELETE FROM chosen;
+"""
+_SORTED_BY: Final = {
+    NEWEST_FIRST: "start",
+    **{name: FIGURES[name] for name in ("duration", "first_chunk", "tokens", "cost", "retries", "score")},
+}
+COLUMNS: Final = tuple(_SORTED_BY)
+"""The names of the columns that sort a list of spans."""
+_SHOWN: Final = (
+    "trace_id", "span_id", "start", "service", "name", "operation", "duration / 1e9", "state", "failed", "error",
+    "model", "module", "tool", "session", "user", "input_tokens", "output_tokens", "cost", "first_chunk_s", "retries",
+    "cache_hit", "score",
+)  # fmt: skip
+_PARENT: Final = "(SELECT name FROM every_span WHERE trace = this.trace AND span_id = this.parent_id LIMIT 1)"
+
+
+@dataclass(frozen=True)
+class SpanSummary:
+    """One span of a list. The figures are its own, without those of the spans below it; an absent one is None.
+
+    `parent` is the name of the operation above it, "" for the outermost one. `duration_s` of a span that has not ended
+    is the time until it was last seen open.
+    """
+
+    trace_id: str
+    span_id: str
+    start: datetime
+    service: str
+    name: str
+    operation: str
+    duration_s: float
+    state: State
+    failed: bool
+    error: str
+    model: str
+    module: str
+    tool: str
+    session: str
+    user: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: float | None
+    first_chunk_s: float | None
+    retries: int
+    cached: bool
+    score: float | None
+    parent: str
+
+
+class Search:
+    """The spans of some traces that a query selects."""
+
+    def __init__(
+        self, index: Index, query: Query, opened: Mapping[str, Sequence[StoredSpan]], read: Callable[[str], Spans]
+    ) -> None:
+        """Search the index and the open spans; `read` returns the spans of a trace by their ids."""
+        self._index = index
+        self._query = query
+        self._read = read
+        index.script(_TABLES)
+        for number, (trace_id, spans) in enumerate(opened.items()):
+            for span in spans:
+                self._add_open(span, self._number(trace_id) or -number - 1)
+
+    def _number(self, trace_id: str) -> int | None:
+        found = self._index.rows("SELECT id FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _add_open(self, span: StoredSpan, trace: int) -> None:
+        values = (span.trace_id, span.state, trace, *row_of(span)[1:])
+        self._index.rows(f"INSERT INTO opened VALUES ({', '.join('?' * len(values))})", values)
+
+    def spans(
+        self, within: Condition | None, *, limit: int | None, sort: str, ascending: bool
+    ) -> Iterator[SpanSummary]:
+        """Yield the rows of a list, of the ended spans only those in traces that a condition on `traces` selects.
+
+        Raises:
+            LmspanError: `sort` is none of the columns.
+        """
+        if sort not in _SORTED_BY:
+            raise LmspanError(f"spans cannot be sorted by {sort!r}; sort is one of {', '.join(COLUMNS)}")
+        order = f"{terms([_SORTED_BY[sort]], ascending=ascending)}, start DESC, trace_id, span_id"
+        where, values = self._selected(within)
+        statement = (
+            f"SELECT {', '.join(_SHOWN)}, ifnull({_PARENT}, '') FROM (SELECT * FROM every_span AS this WHERE {where}"
+            f" ORDER BY {order} LIMIT ?) AS this ORDER BY {order}"
+        )
+        for row in self._index.rows(statement, (*values, -1 if limit is None else limit)):
+            yield _summary(row)
+
+    def traces(self, within: Condition | None) -> list[str]:
+        """Return the ids of the traces that have a selected span."""
+        where, values = self._selected(within)
+        rows = self._index.rows(f"SELECT DISTINCT trace_id FROM every_span AS this WHERE {where}", values)
+        return [trace_id for (trace_id,) in rows]
+
+    def _selected(self, within: Condition | None) -> Condition:
+        """Return the condition of the selected spans."""
+        condition = self._query.condition(self._containing)
+        if within is not None:
+            traces = f"(state <> '{State.ENDED}' OR trace IN (SELECT id FROM traces WHERE {within.sql}))"
+            condition = Condition(f"{traces} AND {condition.sql}", within.values + condition.values)
+        return condition if self._query.is_of_rows else self._chosen(condition)
+
+    def _containing(self, word: str) -> Condition:
+        traces = json.dumps(list(self._index.containing(word)))
+        return Condition(f"(state <> '{State.ENDED}' OR trace IN (SELECT value FROM json_each(?)))", (traces,))
+
+    def _chosen(self, possible: Condition) -> Condition:
+        """Decide the query for each possible span on the span itself."""
+        known = [term.row for term in self._query.terms]
+        values = [value for each in known for value in each.values]
+        columns = ", ".join(["trace_id", "trace", "span_id", *(f"ifnull({each.sql}, 0)" for each in known)])
+        statement = f"SELECT {columns} FROM every_span AS this WHERE {possible.sql} ORDER BY trace"
+        rows = self._index.rows(statement, (*values, *possible.values)).fetchall()
+        for trace_id, group in groupby(rows, key=itemgetter(0)):
+            spans = self._read(trace_id)
+            self._index.many(
+                "INSERT OR IGNORE INTO chosen VALUES (?, ?)",
+                [row[1:3] for row in group if row[2] in spans and self._holds(spans[row[2]], row[3:])],
+            )
+        return Condition("(trace, span_id) IN (SELECT trace, span_id FROM chosen)")
+
+    def _holds(self, span: StoredSpan, known: Sequence[Any]) -> bool:
+        terms_ = zip(self._query.terms, known, strict=True)
+        return self._query.selects([bool(value) if term.holds is None else term.holds(span) for term, value in terms_])
+
+
+def _summary(row: Sequence[Any]) -> SpanSummary:
+    values = dict(zip(SpanSummary.__dataclass_fields__, row, strict=True))
+    return SpanSummary(
+        **{
+            **values,
+            "start": local_time(row[2]),
+            "state": State(values["state"]),
+            "failed": bool(values["failed"]),
+            "cached": bool(values["cached"]),
+        }
+    )
