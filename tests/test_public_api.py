@@ -26,9 +26,9 @@ def test_the_public_names():
 
 def test_the_public_names_of_traces():
     assert lmspan.traces.__all__ == [
-        "Candidate", "Evaluation", "Example", "Failure", "Figures", "Filter", "OptimizerRun", "State", "Statistic",
-        "Store", "StoredEvent", "StoredLink", "StoredSpan", "Summary", "Table", "Trace", "find", "last", "list",
-        "statistics",
+        "Candidate", "Evaluation", "Example", "Failure", "Figures", "Filter", "OptimizerRun", "SpanSummary",
+        "State", "Statistic", "Store", "StoredEvent", "StoredLink", "StoredSpan", "Summary", "Table", "Trace", "find",
+        "last", "list", "spans", "statistics",
     ]  # fmt: skip
     for name in lmspan.traces.__all__:
         assert (getattr(lmspan.traces, name).__doc__ or "").strip(), name

@@ -206,7 +206,12 @@ def texts_of(span: StoredSpan) -> list[str]:
 
 
 def _searched(facts: Mapping[str, Any]) -> list[str]:
-    return [value for name, value in facts.items() if name in _SEARCHED and type(value) is str]
+    return [_unescaped(value) for name, value in facts.items() if name in _SEARCHED and type(value) is str]
+
+
+def _unescaped(text: str) -> str:
+    """Return JSON in ASCII, which other instrumentations write, with its letters as they are."""
+    return as_text(value_of(text)) if "\\u" in text else text
 
 
 _SEARCHED: Final = sc.CONTENT | {

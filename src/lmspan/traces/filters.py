@@ -45,6 +45,7 @@ class Wanted(TypedDict, total=False):
     text: str | None
     where: str | None
     trace: str | None
+    ids: Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Filter:
     text            words, or beginnings of words, that its content, names or errors contain
     where           a query for spans, such as "model:gpt cost>0.1", that selects a span of it (docs/reference/query.md)
     trace           its whole id
-    among           one of these whole ids
+    ids             its whole id is one of these
     """
 
     failed: bool = False
@@ -82,7 +83,7 @@ class Filter:
     text: str | None = None
     where: str | None = None
     trace: str | None = None
-    among: Sequence[str] | None = None
+    ids: Sequence[str] | None = None
 
     def conditions(self) -> tuple[list[str], list[Any]]:
         """Return the conditions in SQL on the table `traces`, without those of `text` and `where`, and their values."""
@@ -95,7 +96,7 @@ class Filter:
             ("traces.trace_id = ?", self.trace),
             (
                 "traces.trace_id IN (SELECT value FROM json_each(?))",
-                None if self.among is None else json.dumps(self.among),
+                None if self.ids is None else json.dumps(self.ids),
             ),
             ("traces.end - traces.start >= ?", nanoseconds(self.slow)),
             ("traces.start >= ?", moment(self.since)),
@@ -112,7 +113,7 @@ class Filter:
 
     def is_of(self, trace_id: str) -> bool:
         """Return whether the filter selects a trace of this id."""
-        return self.trace in (None, trace_id) and (self.among is None or trace_id in self.among)
+        return self.trace in (None, trace_id) and (self.ids is None or trace_id in self.ids)
 
     def is_in_time(self, start: int, end: int) -> bool:
         """Return whether the filter selects a trace of this start and end."""

@@ -37,7 +37,7 @@ _PIECE: Final = re.compile(r"[^\W_]+")
 _MOST_TERMS: Final = 50
 _DEEPEST: Final = 20
 
-_TEXTS: Final = ("name", "service", "operation", "model", "module", "tool", "session", "user", "error")
+_TEXTS: Final = ("name", "service", "operation", "model", "module", "tool", "session", "user", "error", "state")
 FIGURES: Final = {
     "duration": "duration",
     "first_chunk": "first_chunk_s * 1e9",
@@ -205,7 +205,7 @@ class _Reader:
     def _one(self) -> _Node | Term:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise LmspanError(f"a query is at most {_DEEPEST} levels deep")
+            raise LmspanError(f"a query has at most {_DEEPEST} levels")
         part = self._inner()
         self._depth -= 1
         return part

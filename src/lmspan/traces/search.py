@@ -88,14 +88,20 @@ class SpanSummary:
 
 
 class Search:
-    """The spans of some traces that a query selects."""
+    """The spans that a query selects."""
 
     def __init__(
-        self, index: Index, query: Query, opened: Mapping[str, Sequence[StoredSpan]], read: Callable[[str], Spans]
+        self,
+        index: Index,
+        query: Query,
+        within: Condition,
+        opened: Mapping[str, Sequence[StoredSpan]],
+        read: Callable[[str], Spans],
     ) -> None:
-        """Search the index and the open spans; `read` returns the spans of a trace by their ids."""
+        """Search the index and `opened` within a condition; `read` returns the spans of a trace by their ids."""
         self._index = index
         self._query = query
+        self._within = within
         self._read = read
         index.script(_TABLES)
         for number, (trace_id, spans) in enumerate(opened.items()):
@@ -110,10 +116,8 @@ class Search:
         values = (span.trace_id, span.state, trace, *row_of(span)[1:])
         self._index.rows(f"INSERT INTO opened VALUES ({', '.join('?' * len(values))})", values)
 
-    def spans(
-        self, within: Condition | None, *, limit: int | None, sort: str, ascending: bool
-    ) -> Iterator[SpanSummary]:
-        """Yield the rows of a list, of the ended spans only those in traces that a condition on `traces` selects.
+    def spans(self, *, limit: int | None, sort: str, ascending: bool) -> Iterator[SpanSummary]:
+        """Yield the rows of a list.
 
         Raises:
             LmspanError: `sort` is none of the columns.
@@ -121,7 +125,7 @@ class Search:
         if sort not in _SORTED_BY:
             raise LmspanError(f"spans cannot be sorted by {sort!r}; sort is one of {', '.join(COLUMNS)}")
         order = f"{terms([_SORTED_BY[sort]], ascending=ascending)}, start DESC, trace_id, span_id"
-        where, values = self._selected(within)
+        where, values = self._selected()
         statement = (
             f"SELECT {', '.join(_SHOWN)}, ifnull({_PARENT}, '') FROM (SELECT * FROM every_span AS this WHERE {where}"
             f" ORDER BY {order} LIMIT ?) AS this ORDER BY {order}"
@@ -129,18 +133,16 @@ class Search:
         for row in self._index.rows(statement, (*values, -1 if limit is None else limit)):
             yield _summary(row)
 
-    def traces(self, within: Condition | None) -> list[str]:
+    def traces(self) -> list[str]:
         """Return the ids of the traces that have a selected span."""
-        where, values = self._selected(within)
+        where, values = self._selected()
         rows = self._index.rows(f"SELECT DISTINCT trace_id FROM every_span AS this WHERE {where}", values)
         return [trace_id for (trace_id,) in rows]
 
-    def _selected(self, within: Condition | None) -> Condition:
+    def _selected(self) -> Condition:
         """Return the condition of the selected spans."""
-        condition = self._query.condition(self._containing)
-        if within is not None:
-            traces = f"(state <> '{State.ENDED}' OR trace IN (SELECT id FROM traces WHERE {within.sql}))"
-            condition = Condition(f"{traces} AND {condition.sql}", within.values + condition.values)
+        asked = self._query.condition(self._containing)
+        condition = Condition(f"{self._within.sql} AND {asked.sql}", self._within.values + asked.values)
         return condition if self._query.is_of_rows else self._chosen(condition)
 
     def _containing(self, word: str) -> Condition:

@@ -111,7 +111,7 @@ class Store:
         wanted, order = filter or Filter(), Order(sort, ascending=ascending)
         with self._refreshed(self.location.fetch(wanted, limit)) as index:
             running = self._running(index)
-            wanted = self._without_where(index, wanted, running)
+            wanted = self._without_where(index, wanted)
             numbers = {each: number for number, each in enumerate(self._newest(index, running), 1)}
             enough = None if limit is None else limit + len(running)
             selected = self._selected(index, wanted, enough, order)
@@ -144,23 +144,33 @@ class Store:
             LmspanError: the query cannot be read, or `sort` is none of these columns.
         """
         wanted, asked = filter or Filter(), Query(query)
-        with self._refreshed(self.location.fetch(wanted, limit)) as index:
-            opened = self._running(index)
-            wanted = self._without_where(index, wanted, opened)
-            selected = {each: spans for each, spans in opened.items() if self._selects(index, wanted, spans, each)}
-            search = self._search(index, asked, selected)
-            found = search.spans(_condition(index, wanted), limit=limit, sort=sort, ascending=ascending)
-            return Table(SpanSummary, found)
+        with self._refreshed(self.location.fetch(wanted, None)) as index:
+            search = self._search(index, asked, wanted)
+            return Table(SpanSummary, search.spans(limit=limit, sort=sort, ascending=ascending))
 
-    def _search(self, index: Index, query: Query, opened: Opened) -> Search:
-        return Search(index, query, opened, lambda trace_id: self._trace(index, trace_id).by_id)
+    def _search(self, index: Index, query: Query, wanted: Filter) -> Search:
+        running = self._running(index)
+        within = self._within(index, self._without_where(index, wanted), running)
+        return Search(index, query, within, running, lambda trace_id: self._trace(index, trace_id).by_id)
 
-    def _without_where(self, index: Index, wanted: Filter, opened: Opened | None = None) -> Filter:
+    def _within(self, index: Index, wanted: Filter, running: Opened) -> Condition:
+        """Return the condition for the spans of the traces that a filter selects."""
+        conditions, values = _conditions(index, wanted)
+        if not conditions:
+            return Condition("1")
+        selected = [each for each, spans in running.items() if self._selects(index, wanted, spans, each)]
+        listed = "trace_id IN (SELECT value FROM json_each(?))"
+        ended = f"trace IN (SELECT id FROM traces WHERE {' AND '.join(conditions)})"
+        return Condition(
+            f"iif({listed}, {listed}, {ended})", (json.dumps(list(running)), json.dumps(selected), *values)
+        )
+
+    def _without_where(self, index: Index, wanted: Filter) -> Filter:
         """Return a filter that selects the traces by their ids in place of `where`."""
         if wanted.where is None:
             return wanted
-        search = self._search(index, Query(wanted.where), self._running(index) if opened is None else opened)
-        return replace(wanted, where=None, among=search.traces(_condition(index, wanted)))
+        search = self._search(index, Query(wanted.where), replace(wanted, where=None))
+        return replace(wanted, where=None, ids=search.traces())
 
     def count(self) -> int:
         """Return the number of stored traces."""
@@ -353,11 +363,6 @@ def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:
         conditions.append("traces.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(index.containing(word))))
     return conditions, values
-
-
-def _condition(index: Index, wanted: Filter) -> Condition | None:
-    conditions, values = _conditions(index, wanted)
-    return Condition(" AND ".join(conditions), tuple(values)) if conditions else None
 
 
 def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:
