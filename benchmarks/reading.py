@@ -115,6 +115,13 @@ def row(title: str, directory: Path, *arguments: str, size: int = 0) -> str:
     return output
 
 
+def rows_of_spans(directory: Path) -> None:
+    row("spans, by cost", directory, "spans", "operation:lm cost>0.00005", "--sort", "duration")
+    row("spans, below a module", directory, "spans", "operation:lm under:answer", "--sort", "duration")
+    row("spans, by a word", directory, "spans", "recorder operation:lm", "--sort", "duration")
+    row("spans, by an attribute", directory, "spans", "gen_ai.request.model:mini", "--sort", "duration")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spans", type=int, default=100_000)
@@ -139,6 +146,7 @@ def main() -> None:
             row("show last 7, one span", directory, "show", "last", "7")
             row("stats", directory, "stats")
             row("list --text", directory, "list", "--text", "recorder span")
+            rows_of_spans(directory)
         dealt = root / "dealt"
         dealt.mkdir()
         deal(directory, dealt)
@@ -148,6 +156,7 @@ def main() -> None:
         row("show 5", dealt, "show", "5")
         row("stats", dealt, "stats")
         row("list --text", dealt, "list", "--text", "recorder span")
+        rows_of_spans(dealt)
         if options.big:
             big = root / "big"
             big.mkdir()

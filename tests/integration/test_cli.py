@@ -242,6 +242,10 @@ def test_a_number_is_a_trace_also_where_a_directory_has_its_name(reference, tmp_
             ),
         ),
         (
+            ["spans", "cost>much"],
+            "lmspan: 'much' is no number; write for example cost>0.5 or cost>10k\n",
+        ),
+        (
             ["list", "--since", "soon"],
             "lmspan: 'soon' is no time; write 2h, 3d, today, yesterday, 2026-11-26 or '2026-11-26 14:30'\n",
         ),

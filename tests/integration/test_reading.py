@@ -72,13 +72,40 @@ def test_a_list_is_sorted_and_keeps_the_numbers_that_show_takes(directory, optio
     assert shown["trace_id"] == listed[0]["trace_id"]
 
 
+@pytest.mark.parametrize(("arguments", "expected"), [
+    ([], ["bb 1", "aa 1", "aa 2"]),
+    (["--ascending"], ["aa 1", "aa 2", "bb 1"]),
+    (["--sort", "cost", "-n", "1"], ["aa 2"]),
+    (["operation:lm", "cost>0.1"], ["aa 2"]),
+    (["operation:lm cost>0.1 or failed"], ["bb 1", "aa 2"]),
+    (["tea"], ["aa 1"]),
+    (["--trace", "last"], ["bb 1"]),
+    (["--trace", "2", "under:answer"], ["aa 2"]),
+    (["--since", "1970-01-02"], []),
+])  # fmt: skip
+def test_spans_of_all_traces_are_selected_by_a_query(directory, arguments, expected):
+    listed = [json.loads(line) for line in lmspan(directory, "spans", *arguments, "--json").stdout.splitlines()]
+    assert [f"{each['trace_id'][:2]} {each['span_id']}" for each in listed] == expected
+    rows = [row.split()[:2] for row in lmspan(directory, "spans", *arguments).stdout.splitlines()[1:]]
+    assert rows == [[each[:2] * 4, each[-1]] for each in expected]
+    if rows:
+        assert listed[0]["name"] in lmspan(directory, "show", *rows[0]).stdout
+
+
+def test_a_query_selects_the_traces_of_a_list_and_of_statistics(directory):
+    listed = lmspan(directory, "list", "--where", "operation:lm cost>0.1", "--json").stdout.splitlines()
+    assert [json.loads(each)["number"] for each in listed] == [2]
+    counted = lmspan(directory, "stats", "--where", "failed", "--json").stdout.splitlines()
+    assert [json.loads(each)["key"] for each in counted] == ["find"]
+
+
 def test_a_filter_that_selects_nothing_and_an_empty_directory_say_so(directory, tmp_path_factory):
-    for command in (["list", "--service", "other"], ["stats", "--service", "other"]):
+    for command in (["list", "--service", "other"], ["stats", "--service", "other"], ["spans", "cost>9"]):
         done = lmspan(directory, *command)
         assert (done.returncode, done.stdout) == (0, "")
-        assert done.stderr in ("no trace matches\n", "no calls match\n")
+        assert done.stderr in ("no trace matches\n", "no calls match\n", "no span matches\n")
     empty = tmp_path_factory.mktemp("empty")
-    for command in ("list", "stats"):
+    for command in ("list", "stats", "spans"):
         done = lmspan(empty, command)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", f"no trace is stored in {empty}\n")
 
@@ -94,7 +121,7 @@ def test_stats_of_one_trace_and_of_a_file(directory):
 def test_an_unreadable_line_is_named_and_the_status_is_1(directory):
     with (directory / "traces.jsonl").open("a") as file:
         file.write("{broken\n")
-    for command in ("list", "stats", "show"):
+    for command in ("list", "stats", "show", "spans"):
         done = lmspan(directory, command)
         assert done.returncode == 1
         assert f"lmspan: {directory}/traces.jsonl, line 4: no JSON (" in done.stderr
@@ -103,7 +130,7 @@ def test_an_unreadable_line_is_named_and_the_status_is_1(directory):
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_no_line_is_wider_than_the_terminal(directory, columns):
-    for command in (["list"], ["show", "2"], ["stats"], ["show", "2", "2"]):
+    for command in (["list"], ["spans"], ["show", "2"], ["stats"], ["show", "2", "2"]):
         status, text = in_terminal(*command, columns=columns, environ={"LMSPAN_DIR": str(directory)})
         assert status == 0
         lines = ANSI.sub("", text).splitlines()

@@ -1,6 +1,6 @@
 """The command line: one module for each command.
 
-lmspan demo | run | list | show | stats | tail | ui | send | replay
+lmspan demo | run | list | spans | show | stats | tail | ui | send | replay
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STATUS_OF_INTERRUPT = 130
-_NAMES: Final = ("demo", "run", "list", "show", "stats", "tail", "ui", "send", "replay")
+_NAMES: Final = ("demo", "run", "list", "spans", "show", "stats", "tail", "ui", "send", "replay")
 _RESERVED: Final = {"list": "list_"}  # the function and the module of a command whose name Python has
 
 

@@ -38,35 +38,42 @@ from_option: Final = click.option(
     "--from", "place", metavar="PLACE",
     help="Read from there: a directory, a file, or a Jaeger (http://localhost:16686).",
 )  # fmt: skip
-_FILTERS: Final = (
-    click.option("--failed", is_flag=True, help="Only with a failure that ended the trace or was not recovered."),
-    click.option("--slow", metavar="2s", help="Only traces that took at least so long (500ms, 2s, 5min)."),
-    click.option("--since", metavar="WHEN", help="Only from then on (2h, 3d, today, 2026-11-26, '2026-11-26 14:30')."),
-    click.option("--until", metavar="WHEN", help="Only before then."),
-    click.option("--service", metavar="NAME", help="Only of this service."),
-    click.option("--name", metavar="PART", help="Only with a span whose name contains this."),
-    click.option("--module", metavar="PATH", help="Only with a module of this path in the program, or of this name."),
-    click.option("--agent", metavar="NAME", help="Only with this agent."),
-    click.option("--tool", metavar="NAME", help="Only with a call of this tool."),
-    click.option("--session", metavar="ID", help="Only of this session or user."),
-    click.option("--model", metavar="PART", help="Only with a call of a model whose name contains this."),
-    click.option("--text", metavar="WORDS", help="Only with all of these words in content, names or errors."),
-)
-FILTERS: Final = (
-    "failed", "slow", "since", "until", "service", "name", "module", "agent", "tool", "session", "model", "text",
-)  # fmt: skip
+_FILTERS: Final[dict[str, tuple[str | None, str]]] = {
+    "failed": (None, "Only with a failure that ended the trace or was not recovered."),
+    "slow": ("2s", "Only traces that took at least so long (500ms, 2s, 5min)."),
+    "since": ("WHEN", "Only from then on (2h, 3d, today, 2026-11-26, '2026-11-26 14:30')."),
+    "until": ("WHEN", "Only before then."),
+    "service": ("NAME", "Only of this service."),
+    "name": ("PART", "Only with a span whose name contains this."),
+    "module": ("PATH", "Only with a module of this path in the program, or of this name."),
+    "agent": ("NAME", "Only with this agent."),
+    "tool": ("NAME", "Only with a call of this tool."),
+    "session": ("ID", "Only of this session or user."),
+    "model": ("PART", "Only with a call of a model whose name contains this."),
+    "text": ("WORDS", "Only with all of these words in content, names or errors."),
+    "where": ("QUERY", "Only with a span that this query of `lmspan spans` selects: 'tool:find cost>0.1'."),
+}
+"""The filters, with the names of their values (None for a flag) and their help."""
 
 
-def filter_options(function: F) -> F:
-    """Add the options of a filter to a command; `wanted(options)` reads them."""
-    for option in reversed(_FILTERS):
-        function = option(function)
-    return function
+def filtered_by(*names: str) -> Callable[[F], F]:
+    """Return a decorator that adds options of a filter to a command; `wanted(options)` reads them."""
+
+    def add(function: F) -> F:
+        for name in reversed(names):
+            value, text = _FILTERS[name]
+            function = click.option(f"--{name}", metavar=value, is_flag=value is None, help=text)(function)
+        return function
+
+    return add
+
+
+filter_options: Final = filtered_by(*_FILTERS)
 
 
 def wanted(options: dict[str, Any], **further: Any) -> Filter:
     """Return the filter that the options describe."""
-    return Filter(**{name: options[name] for name in FILTERS if name in options}, **further)
+    return Filter(**{name: options[name] for name in _FILTERS if name in options}, **further)
 
 
 def is_path(argument: str) -> bool:

@@ -1,4 +1,4 @@
-"""Render lists of traces and statistics as tables."""
+"""Render lists of traces and of spans, and statistics, as tables."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from lmspan.traces.spans import State, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import RenderableType
 
+    from lmspan.traces.search import SpanSummary
     from lmspan.traces.statistics import Statistic
     from lmspan.traces.summaries import Summary
 
@@ -26,6 +28,12 @@ _TRACES: Final = (
     Column("service", cut=True, optional=6, least=8), Column("root and input", cut=True, least=16),
     Column("time", right=True), Column("LM", right=True, optional=5), Column("tokens", right=True, optional=2),
     Column("cost", right=True, optional=1), Column("result"),
+)  # fmt: skip
+_SPANS: Final = (
+    Column("trace", optional=1), Column("span"), Column("started", optional=4),
+    Column("service", cut=True, optional=6, least=8), Column("span and operation above it", cut=True),
+    Column("time", right=True), Column("1st chunk", right=True, optional=5), Column("tokens", right=True, optional=3),
+    Column("cost", right=True, optional=2), Column("result"),
 )  # fmt: skip
 _STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
 _USUAL: Final = ("invoke_workflow", "invoke_agent", "module")
@@ -44,7 +52,7 @@ def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
     return (
         text("" if summary.number is None else str(summary.number)),
         text(safe_text(summary.trace_id[:8]), "dim"),
-        text(summary.start.strftime("%m-%d %H:%M:%S" if with_date else "%H:%M:%S")),
+        text(_started(summary.start, with_date=with_date)),
         text(safe_text(summary.service)),
         cell(name, words),
         text(duration(summary.duration_s)),
@@ -55,6 +63,10 @@ def _trace(summary: Summary, *, with_date: bool) -> Sequence[Cell]:
         text("" if summary.cost is None else money(summary.cost)),
         _result(summary),
     )
+
+
+def _started(start: datetime, *, with_date: bool) -> str:
+    return start.strftime("%m-%d %H:%M:%S" if with_date else "%H:%M:%S")
 
 
 def _name(summary: Summary) -> str:
@@ -73,10 +85,42 @@ def _score(summary: Summary) -> str:
 def _result(summary: Summary) -> Cell:
     """Return the score, the state and the failures of a trace, as far as it has them."""
     failed = f"{summary.failed} failed" if summary.failed else ""
-    shown = [
-        piece for piece in ((_score(summary), "green"), (_STATES[summary.state], "yellow"), (failed, "red")) if piece[0]
-    ]
+    return _pieces((_score(summary), "green"), (_STATES[summary.state], "yellow"), (failed, "red"))
+
+
+def _pieces(*pieces: tuple[str, str]) -> Cell:
+    shown = [piece for piece in pieces if piece[0]]
     return cell(*shown[:1], *(each for piece in shown[1:] for each in (("  ", ""), piece)))
+
+
+def span_list(spans: Sequence[SpanSummary]) -> RenderableType:
+    """Return spans of several traces as a table."""
+    days = {span.start.date() for span in spans}
+    return Lines(_SPANS, [_span(span, with_date=len(days) > 1) for span in spans])
+
+
+def _span(span: SpanSummary, *, with_date: bool) -> Sequence[Cell]:
+    above = (f"  in {safe_text(span.parent)}" if span.parent else "", "dim")
+    return (
+        text(safe_text(span.trace_id[:8]), "dim"),
+        text(safe_text(span.span_id[:8]), "dim"),
+        text(_started(span.start, with_date=with_date)),
+        text(safe_text(span.service)),
+        cell((safe_text(span.name), "bold red" if span.failed else "bold"), above),
+        text(duration(span.duration_s)),
+        text("" if span.first_chunk_s is None else duration(span.first_chunk_s)),
+        text(
+            tokens(span.input_tokens or 0, span.output_tokens or 0) if span.input_tokens or span.output_tokens else ""
+        ),
+        text("" if span.cost is None else money(span.cost)),
+        _pieces(
+            ("" if span.score is None else number(span.score), "green"),
+            (_STATES[span.state], "yellow"),
+            ("cached" if span.cached else "", "dim"),
+            ("" if not span.retries else "1 retry" if span.retries == 1 else f"{span.retries} retries", "yellow"),
+            (safe_text(span.error) or "failed" if span.failed else "", "red"),
+        ),
+    )
 
 
 def statistics_table(statistics: Sequence[Statistic], by: str) -> RenderableType:
@@ -122,6 +166,11 @@ def _unknown(statistics: Sequence[Statistic]) -> list[Text]:
 def summary_json(summary: Summary) -> str:
     """Return the row of a trace as a JSON object; the time is in ISO 8601."""
     return as_json({**dataclasses.asdict(summary), "start": summary.start.isoformat()})
+
+
+def span_json(span: SpanSummary) -> str:
+    """Return the row of a span as a JSON object; the time is in ISO 8601."""
+    return as_json({**dataclasses.asdict(span), "start": span.start.isoformat()})
 
 
 def statistic_json(statistic: Statistic, by: str) -> str:

@@ -127,11 +127,11 @@ def spans_in(piece: Piece, trace_id: str = "") -> tuple[list[StoredSpan], str]:
         return [], f"no OTLP export request ({type(error).__name__}: {error})"
 
 
-def read_chunk(line: bytes, trace_id: str) -> list[StoredSpan]:
-    """Return the spans of a trace, whose id is `storable`, in a line that was read before without an error."""
+def read_chunk(line: bytes, trace_id: str | None = None) -> list[StoredSpan]:
+    """Return the spans in a line that was read before without an error, or of one trace, whose id is `storable`."""
     request, trouble = _parsed(line.strip(_BLANK))
-    spans, _ = spans_in(Piece(0, len(line), 1, request, trouble), trace_id.partition("?")[0])
-    return [span for span in spans if storable(span.trace_id) == trace_id]
+    spans, _ = spans_in(Piece(0, len(line), 1, request, trouble), (trace_id or "").partition("?")[0])
+    return [span for span in spans if trace_id is None or storable(span.trace_id) == trace_id]
 
 
 def storable(text: str) -> str:

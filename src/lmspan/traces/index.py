@@ -8,6 +8,7 @@ made again. Several readers can do this at once: SQLite lets one of them write. 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import sqlite3
@@ -290,14 +291,21 @@ class Index:
 
     def chunks(self, trace_id: str) -> list[Chunk]:
         """Return the places of a trace's spans."""
+        return self._places("trace_id = ?", trace_id)
+
+    def lines(self, traces: Sequence[int]) -> list[Chunk]:
+        """Return the places of the spans of traces, which are named by their numbers, each line once."""
+        return self._places("trace IN (SELECT value FROM json_each(?))", json.dumps(traces))
+
+    def _places(self, condition: str, value: str) -> list[Chunk]:
         rows = self.rows(
-            "SELECT files.name, device, inode, offset, length FROM chunks JOIN files ON files.id = file"
-            " JOIN traces ON traces.id = trace WHERE trace_id = ? ORDER BY file, offset",
-            (trace_id,),
+            "SELECT DISTINCT file, files.name, device, inode, offset, length FROM chunks"
+            f" JOIN files ON files.id = file JOIN traces ON traces.id = trace WHERE {condition} ORDER BY file, offset",
+            (value,),
         )
         return [
             Chunk(self._directory / name, (device, inode), offset, length)
-            for name, device, inode, offset, length in rows
+            for _, name, device, inode, offset, length in rows
         ]
 
     def containing(self, word: str) -> set[int]:

@@ -23,14 +23,21 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = re.compile(
     r"""\s*(?: (?P<parenthesis> [()] )
-    | (?P<field> \.?[A-Za-z_][\w.-]* ) \s* (?P<sign> != | <= | >= | [:=<>] ) \s* (?: "(?P<quoted> [^"]* )" | (?P<value> [^\s()"]+ ) )
+    | (?P<field> \.?[A-Za-z_][\w.-]* ) \s* (?P<sign> [!<>=]= | [:=<>] ) \s* (?: "(?P<quoted> [^"]* )" | (?P<value> [^\s()":<>=][^\s()"]* ) )
     | "(?P<phrase> [^"]* )"
     | (?P<word> [^\s()"]+ ) )""",  # noqa: E501 - one line an alternative
     re.VERBOSE,
 )
 _COMPARE: Final = {
-    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_SIGNS: Final = frozenset("<>=")
 _NUMBER: Final = re.compile(r"(-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([kM]?)")
 _FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 _PIECE: Final = re.compile(r"[^\W_]+")
@@ -238,6 +245,8 @@ def _term(token: re.Match[str]) -> Term:
     word, name = token["word"], token["field"]
     if word is not None and word.lower() in _FLAGS:
         return Term(Condition(_FLAGS[word.lower()]))
+    if word is not None and (word.endswith(":") or not _SIGNS.isdisjoint(word)):
+        raise LmspanError(f"{word!r} is no comparison; write for example cost>0.1, and a text in quotation marks")
     if name is None:
         return _of_words(word if word is not None else token["phrase"])
     value = token["quoted"] if token["quoted"] is not None else token["value"]
@@ -267,10 +276,10 @@ def _of_field(name: str, sign: str, value: str) -> Condition:
 
 
 def _of_text(name: str, sign: str, value: str) -> Condition:
-    _expect(sign in (":", "=", "!="), name, f"{name}:{value}, {name}={value} or {name}!={value}")
+    _expect(sign in (":", "=", "==", "!="), name, f"{name}:{value}, {name}={value} or {name}!={value}")
     if sign == ":":
         return Condition(f"instr(lower({name}), lower(?))", (value,))
-    return Condition(f"{name} = ?" if sign == "=" else f"{name} NOT IN ('', ?)", (value,))
+    return Condition(f"{name} NOT IN ('', ?)" if sign == "!=" else f"{name} = ?", (value,))
 
 
 def _expect(is_right: bool, name: str, example: str) -> None:
@@ -295,7 +304,7 @@ def _of_attribute(name: str, sign: str, text: str) -> Callable[[StoredSpan], boo
             return part in as_text(value).lower()
         if number is not None and type(value) in (int, float):
             return bool(_COMPARE[sign](value, number))
-        is_ordered = sign in ("=", "!=") or (number is None and type(value) is str)
+        is_ordered = sign in ("=", "==", "!=") or (number is None and type(value) is str)
         return is_ordered and bool(_COMPARE[sign](as_text(value), text))
 
     return holds

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import LmspanError
+from lmspan.traces.files import storable
 from lmspan.traces.order import NEWEST_FIRST, terms
 from lmspan.traces.query import FIGURES, Condition, Query
 from lmspan.traces.rows import Row, row_of
@@ -21,14 +22,15 @@ from lmspan.traces.spans import State
 from lmspan.traces.summaries import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from lmspan.traces.index import Index
     from lmspan.traces.spans import StoredSpan
 
-    Spans = Mapping[str, StoredSpan]
+    Read = Callable[[Sequence[int]], Iterable[StoredSpan]]
 
+_BATCH: Final = 50_000  # rows, whose spans are read at once
 _COLUMNS: Final = ", ".join(Row._fields[1:])
 _TABLES: Final = f"""
 CREATE TEMP TABLE IF NOT EXISTS opened (trace_id, state, trace, {_COLUMNS});
@@ -96,13 +98,14 @@ class Search:
         query: Query,
         within: Condition,
         opened: Mapping[str, Sequence[StoredSpan]],
-        read: Callable[[str], Spans],
+        read: Read,
     ) -> None:
-        """Search the index and `opened` within a condition; `read` returns the spans of a trace by their ids."""
+        """Search the index and `opened` within a condition; `read` returns the spans of traces by their numbers."""
         self._index = index
         self._query = query
         self._within = within
         self._read = read
+        self._opened = list(chain.from_iterable(opened.values()))
         index.script(_TABLES)
         for number, (trace_id, spans) in enumerate(opened.items()):
             for span in spans:
@@ -153,20 +156,36 @@ class Search:
         """Decide the query for each possible span on the span itself."""
         known = [term.row for term in self._query.terms]
         values = [value for each in known for value in each.values]
-        columns = ", ".join(["trace_id", "trace", "span_id", *(f"ifnull({each.sql}, 0)" for each in known)])
+        columns = ", ".join(["trace_id", "span_id", "trace", *(f"ifnull({each.sql}, 0)" for each in known)])
         statement = f"SELECT {columns} FROM every_span AS this WHERE {possible.sql} ORDER BY trace"
         rows = self._index.rows(statement, (*values, *possible.values)).fetchall()
-        for trace_id, group in groupby(rows, key=itemgetter(0)):
-            spans = self._read(trace_id)
-            self._index.many(
-                "INSERT OR IGNORE INTO chosen VALUES (?, ?)",
-                [row[1:3] for row in group if row[2] in spans and self._holds(spans[row[2]], row[3:])],
-            )
+        for batch in _batches(rows):
+            known_of = {row[:2]: row[2:] for row in batch}
+            spans = chain(self._opened, self._read(sorted({row[2] for row in batch})))
+            self._index.many("INSERT OR IGNORE INTO chosen VALUES (?, ?)", self._holding(known_of, spans))
         return Condition("(trace, span_id) IN (SELECT trace, span_id FROM chosen)")
+
+    def _holding(self, known: Mapping[Any, Sequence[Any]], spans: Iterable[StoredSpan]) -> Iterator[tuple[int, str]]:
+        for span in spans:
+            row = known.get((storable(span.trace_id), span.span_id))
+            if row is not None and self._holds(span, row[1:]):
+                yield row[0], span.span_id
 
     def _holds(self, span: StoredSpan, known: Sequence[Any]) -> bool:
         terms_ = zip(self._query.terms, known, strict=True)
         return self._query.selects([bool(value) if term.holds is None else term.holds(span) for term, value in terms_])
+
+
+def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Yield rows in batches of whole traces."""
+    batch: list[Sequence[Any]] = []
+    for _, of_trace in groupby(rows, key=itemgetter(2)):
+        batch += of_trace
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _summary(row: Sequence[Any]) -> SpanSummary:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import merge
 from itertools import chain, groupby, islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmspan.errors import TraceFileError
 from lmspan.traces.content import texts_of
@@ -31,7 +31,7 @@ from lmspan.traces.table import Table
 from lmspan.traces.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lmspan.traces.index import Chunk
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     Opened = Mapping[str, Sequence[StoredSpan]]
     Part = tuple[tuple[int, int], int, int]  # the identity of a file, an offset and a length
     Parts = Mapping[Part, Sequence[StoredSpan]]
+
+T = TypeVar("T")
 
 __all__ = ["Store", "Summary", "is_place", "read_file", "read_requests", "traces_of"]
 
@@ -145,13 +147,18 @@ class Store:
         """
         wanted, asked = filter or Filter(), Query(query)
         with self._refreshed(self.location.fetch(wanted, None)) as index:
-            search = self._search(index, asked, wanted)
-            return Table(SpanSummary, search.spans(limit=limit, sort=sort, ascending=ascending))
+            return self._settled(
+                index,
+                lambda: Table(
+                    SpanSummary,
+                    self._search(index, asked, wanted).spans(limit=limit, sort=sort, ascending=ascending),
+                ),
+            )
 
     def _search(self, index: Index, query: Query, wanted: Filter) -> Search:
         running = self._running(index)
         within = self._within(index, self._without_where(index, wanted), running)
-        return Search(index, query, within, running, lambda trace_id: self._trace(index, trace_id).by_id)
+        return Search(index, query, within, running, lambda traces: _read_lines(index.lines(traces)))
 
     def _within(self, index: Index, wanted: Filter, running: Opened) -> Condition:
         """Return the condition for the spans of the traces that a filter selects."""
@@ -169,8 +176,8 @@ class Store:
         """Return a filter that selects the traces by their ids in place of `where`."""
         if wanted.where is None:
             return wanted
-        search = self._search(index, Query(wanted.where), replace(wanted, where=None))
-        return replace(wanted, where=None, ids=search.traces())
+        query, others = Query(wanted.where), replace(wanted, where=None)
+        return replace(others, ids=self._settled(index, lambda: self._search(index, query, others).traces()))
 
     def count(self) -> int:
         """Return the number of stored traces."""
@@ -310,13 +317,23 @@ class Store:
         return newest[number - 1]
 
     def _trace(self, index: Index, trace_id: str, known: Parts = MappingProxyType({})) -> Trace:
-        for _ in range(_ATTEMPTS):
-            with suppress(TraceFileError):  # a file was renamed or removed just now
-                parts = _read(index.chunks(trace_id), trace_id, known)
-                opened = self._open_spans(trace_id).get(trace_id, ())
-                return Trace(trace_id, [*chain.from_iterable(parts.values()), *opened], parts)
+        def read() -> Trace:
+            parts = _read(index.chunks(trace_id), trace_id, known)
+            opened = self._open_spans(trace_id).get(trace_id, ())
+            return Trace(trace_id, [*chain.from_iterable(parts.values()), *opened], parts)
+
+        try:
+            return self._settled(index, read)
+        except TraceFileError as error:
+            raise TraceFileError(f"trace {trace_id}: its file in {self.location} cannot be read") from error
+
+    def _settled(self, index: Index, read: Callable[[], T]) -> T:
+        """Return what `read` returns; it is called again where a file was renamed or removed meanwhile."""
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(TraceFileError):
+                return read()
             index.refresh()
-        raise TraceFileError(f"trace {trace_id}: its file in {self.location} cannot be read")
+        return read()
 
 
 def _location(path: Path | str | None) -> Location:
@@ -348,13 +365,22 @@ def _read(chunks: Iterable[Chunk], trace_id: str, known: Parts) -> dict[Part, Se
     return parts
 
 
-def _read_parts(path: Path, chunks: Iterable[Chunk], trace_id: str) -> Iterator[tuple[Part, Sequence[StoredSpan]]]:
+def _read_parts(
+    path: Path, chunks: Iterable[Chunk], trace_id: str | None = None
+) -> Iterator[tuple[Part, Sequence[StoredSpan]]]:
     with closing(open_file(path)) as file:
         for chunk in chunks:
             if identity(os.fstat(file.fileno())) != chunk.identity:
                 raise TraceFileError(f"{path} is another file now")
             file.seek(chunk.offset)
             yield chunk[1:], read_chunk(file.read(chunk.length), trace_id)
+
+
+def _read_lines(lines: Iterable[Chunk]) -> Iterator[StoredSpan]:
+    """Yield the spans in lines. Raises TraceFileError if a file is no longer in its place."""
+    for path, group in groupby(lines, key=lambda line: line.path):
+        for _, spans in _read_parts(path, group):
+            yield from spans
 
 
 def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lmspan import semconv as sc
 from lmspan.terminal.follow import span_line
-from lmspan.terminal.lists import statistics_table, trace_list
+from lmspan.terminal.lists import span_list, statistics_table, trace_list
 from lmspan.terminal.span import render_span
 from lmspan.traces import Store, StoredEvent, StoredLink, Trace
 from support.stored import SECOND, TRACE, otlp, span, write
@@ -191,6 +191,30 @@ def test_a_list_names_its_traces_and_cuts_no_figure_at_any_width(width, tmp_path
     assert ("cost" in titles, "tokens" in titles) == (width > 40, width > 60)
     assert ("$0.002156" in last, "11266 → 777" in last) == (width > 40, width > 60)
     assert ("lmspan-de" in first) is (width == 120)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_list_of_spans_names_them_and_cuts_no_figure_at_any_width(width, tmp_path):
+    chat = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 11266, "lmspan.cost.amount": 0.002156,
+            "gen_ai.usage.output_tokens": 777, "gen_ai.response.time_to_first_chunk": 0.25,
+            "lmspan.lm.attempt_count": 3}  # fmt: skip
+    write(
+        tmp_path / "traces.jsonl",
+        otlp("1234567890abcdef", "", "module answer", 10, 90, "ab"),
+        otlp("2", "1234567890abcdef", "chat gpt-4o-mini", 20, 21, "ab", chat),
+        otlp("3", "1234567890abcdef", "execute_tool find", 22, 24, "ab", {"error.type": "shop.Closed"}, status=2),
+        otlp("4", "1", "chat m", 25, 26, "ab", {**chat, "lmspan.lm.cache.hit": True, "lmspan.lm.attempt_count": 2}),
+        service="lmspan-demo",
+    )
+    titles, cached, tool, model, root = printed(span_list(Store(tmp_path).spans()), width)
+    assert max(map(len, (titles, cached, tool, model, root))) <= width
+    assert "12345678 " in root
+    assert ("1 min 20 s" in root, "1.0 s" in model) == (True, True)
+    assert tool.endswith("shop.Closed")
+    assert model.endswith("2 retries")
+    assert cached.endswith("cached  1 retry")
+    assert ("$0.002156" in model, "11266 → 777" in model) == (width > 60, width > 80)
+    assert ("  in m" in model, "00:00:20" in model) == (width > 40, width > 80)
 
 
 def test_statistics_leave_out_columns_before_they_cut_figures(tmp_path):
