@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lmspan.traces.terms import FIELDS, FLAGS
 from support.processes import TESTS, run_lmspan, start_day
 from support.scenarios.core import NATIVE
 
@@ -76,6 +77,23 @@ def test_the_commands_of_a_question_answer_it(day, question):
     *_, printed = answer(day, SECTIONS[question])
     for expected in ANSWERS[question]:
         assert re.search(expected, printed), printed
+
+
+LANGUAGE = (TESTS.parent / "docs" / "reference" / "query.md").read_text()
+QUERIES = [*commands(LANGUAGE), *commands(PAGE.partition("## Any other question")[2])]
+
+
+def test_the_language_has_a_row_for_each_field_and_each_flag():
+    fields = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", LANGUAGE.partition("## Fields")[2], re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(fields))) == sorted(FIELDS)
+    assert ", ".join(f"`{each}`" for each in FLAGS) in LANGUAGE
+
+
+@pytest.mark.parametrize("command", QUERIES)
+def test_each_query_of_the_pages_selects_something(day, command):
+    done = run_lmspan(*shlex.split(command), environ={"LMSPAN_DIR": str(day)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) > 1
 
 
 def test_the_list_of_the_page_is_the_list_of_the_day(day):

@@ -8,7 +8,7 @@ import pytest
 
 from lmspan import semconv as sc
 from lmspan.config import CAPTURE_VARIABLE
-from lmspan.traces import Store, store
+from lmspan.traces import Store, direct
 from support.otlp import grpc_receiver, http_receiver, hung_endpoint, refused_endpoint
 from support.processes import ASK, lines_of_ours, run, run_python
 from support.programs import KEY
@@ -184,7 +184,7 @@ def test_forked_children_export_their_own_spans_and_not_their_parents(tmp_path):
     """
     done = run_python(code, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, lines_of_ours(done.stderr)) == (0, []), done.stderr
-    traces, _ = store.read_file(tmp_path / "traces.jsonl")
+    traces, _ = direct.read_file(tmp_path / "traces.jsonl")
     found = sorted(span.name for trace in traces for span in trace.spans)
     assert found == ["module child0", "module child1", "module child2", "module parent"]
 

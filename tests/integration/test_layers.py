@@ -21,7 +21,7 @@ from lmspan.demo.server import Reply
 from lmspan.lifecycle import Operation
 from lmspan.recording import recorder as recording_module
 from lmspan.testing import recording
-from lmspan.traces import store
+from lmspan.traces import direct
 from support.processes import run_python
 from support.programs import KEY, fields, model, serving
 from support.wires import tokens
@@ -218,7 +218,7 @@ with serving(Reply("hi")) as server:
 def test_anthropics_client_makes_its_own_span_only_where_no_call_of_ours_tells(tmp_path):
     done = run_python(ANTHROPIC, environ={"LMSPAN_DIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
-    traces = store.read_file(tmp_path / "traces.jsonl")[0]
+    traces = direct.read_file(tmp_path / "traces.jsonl")[0]
     names = [span.name for trace in sorted(traces, key=lambda each: each.start_unix_nano) for span in trace.spans]
     assert len(names) == 2
     assert names[0] == "chat ours"

@@ -3,7 +3,7 @@
 import pytest
 
 from lmspan import semconv as sc
-from lmspan.traces import store
+from lmspan.traces import direct
 from support.processes import run_lmspan, run_python
 from support.stored import otlp, write
 
@@ -29,7 +29,7 @@ def test_no_candidate_and_no_choice_of_a_long_search_is_lost(whose, tmp_path):
     environ = {"LMSPAN_DIR": str(tmp_path)}
     done = run_python(SEARCH, whose, environ=environ)
     assert done.returncode == 0, done.stderr
-    (trace,), _ = store.read_file(tmp_path)
+    (trace,), _ = direct.read_file(tmp_path)
     (run,) = trace.optimizer_runs
     assert len(run.candidates) == run.evaluation_count == TRIALS + 1
     assert [each.score for each in run.candidates] == [1.0] * (TRIALS + 1)

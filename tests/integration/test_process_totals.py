@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lmspan.traces import store
+from lmspan.traces import direct
 from support.processes import run
 
 KNOWN = multiprocessing.get_all_start_methods()
@@ -115,7 +115,7 @@ def family(directory, *arguments):
     path.write_text(PROGRAM)
     done = run([sys.executable, str(path), *arguments], {"LMSPAN_DIR": str(directory / "traces")})
     assert (done.returncode, done.stderr) == (0, "")
-    (trace,), _ = store.read_file(directory / "traces")
+    (trace,), _ = direct.read_file(directory / "traces")
     (root,) = (span for span in trace.spans if not span.parent_id)
     totals = {
         name.removeprefix("lmspan.total."): value

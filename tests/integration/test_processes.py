@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lmspan.traces import store
+from lmspan.traces import direct
 from support.processes import run
 
 PROGRAM = """
@@ -55,7 +55,7 @@ def recorded(directory, program, *arguments, environ=None):
     path.write_text(program)
     done = run([sys.executable, str(path), *arguments], {"LMSPAN_DIR": str(directory / "traces"), **(environ or {})})
     assert (done.returncode, done.stderr) == (0, "")
-    (trace,), troubles = store.read_file(directory / "traces")
+    (trace,), troubles = direct.read_file(directory / "traces")
     assert troubles == []
     return done.stdout.strip(), trace
 

@@ -10,7 +10,7 @@ import pytest
 
 from lmspan.instrumentation import LIBRARIES
 from lmspan.launch.command import STARTUP, environment
-from lmspan.traces import store
+from lmspan.traces import direct
 from support.processes import run
 
 PROGRAMS = {
@@ -215,7 +215,7 @@ def test_children_are_in_the_trace_of_the_program(way, method, expected, tmp_pat
     environ = {"LMSPAN_DIR": str(tmp_path / "t")}
     done = run([sys.executable, "-m", "lmspan", "run", str(program), way, method], environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    traces, _ = store.read_file(tmp_path / "t" / "traces.jsonl")
+    traces, _ = direct.read_file(tmp_path / "t" / "traces.jsonl")
     assert [lines(trace) for trace in traces] == [expected]
     assert {span.service for trace in traces for span in trace.spans} == {"family"}
 
@@ -240,7 +240,7 @@ def test_a_child_whose_parent_records_nothing_has_a_trace_of_its_own(method, tmp
     program.write_text(LATE)
     done = run([sys.executable, "-m", "lmspan", "run", str(program), method], {"LMSPAN_DIR": str(tmp_path / "t")})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    traces, _ = store.read_file(tmp_path / "t" / "traces.jsonl")
+    traces, _ = direct.read_file(tmp_path / "t" / "traces.jsonl")
     assert [lines(trace) for trace in traces] == [["execute_tool work"]]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lmspan.traces import store
+from lmspan.traces import direct
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = ROOT / "collector-config"
@@ -225,7 +225,7 @@ def stored(ui, trace_id):
     answer = fetch(f"{ui}/api/v3/traces/{trace_id}")
     if answer is None:
         return None
-    traces = store.read_requests([json.loads(answer)["result"]])
+    traces = direct.read_requests([json.loads(answer)["result"]])
     return next((trace for trace in traces if trace.trace_id == trace_id), None)
 
 

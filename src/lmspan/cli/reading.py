@@ -14,8 +14,9 @@ import click
 
 from lmspan.errors import TraceFileError
 from lmspan.terminal.text import PLAIN, safe_text
+from lmspan.traces.direct import read_file
 from lmspan.traces.filters import Filter
-from lmspan.traces.store import Store, is_place, read_file
+from lmspan.traces.store import Store, is_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

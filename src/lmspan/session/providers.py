@@ -164,10 +164,10 @@ def _console() -> Any:
 
     from lmspan.export.console import ConsoleTraces
     from lmspan.terminal import tree
-    from lmspan.traces import store
+    from lmspan.traces import direct
 
     def show(requests: list[dict[str, Any]]) -> None:
-        for trace in store.read_requests(requests):
+        for trace in direct.read_requests(requests):
             Console(stderr=True, highlight=False).print(tree.render(trace, content=False))
 
     return ConsoleTraces(show)

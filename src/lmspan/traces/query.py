@@ -6,20 +6,15 @@ attribute, widens that condition, and is decided on the span itself.
 
 from __future__ import annotations
 
-import operator
 import re
-import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from lmspan.errors import LmspanError
-from lmspan.traces.content import as_text, texts_of
-from lmspan.traces.filters import nanoseconds
+from lmspan.traces.terms import ANY, Condition, Term, of_attribute, of_field, of_word, of_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from lmspan.traces.spans import StoredSpan
 
 _TOKEN: Final = re.compile(
     r"""\s*(?: (?P<parenthesis> [()] )
@@ -28,65 +23,8 @@ _TOKEN: Final = re.compile(
     | (?P<word> [^\s()"]+ ) )""",  # noqa: E501 - one line an alternative
     re.VERBOSE,
 )
-_COMPARE: Final = {
-    "=": operator.eq,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_SIGNS: Final = frozenset("<>=")
-_NUMBER: Final = re.compile(r"(-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([kM]?)")
-_FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
-_PIECE: Final = re.compile(r"[^\W_]+")
 _MOST_TERMS: Final = 50
 _DEEPEST: Final = 20
-
-_TEXTS: Final = ("name", "service", "operation", "model", "module", "tool", "session", "user", "error", "state")
-FIGURES: Final = {
-    "duration": "duration",
-    "first_chunk": "first_chunk_s * 1e9",
-    "tokens": "coalesce(input_tokens + output_tokens, input_tokens, output_tokens)",
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cost": "cost",
-    "score": "score",
-    "retries": "retries",
-}
-"""The figures of a span, in SQL on its row. Durations are nanoseconds."""
-_DURATIONS: Final = ("duration", "first_chunk")
-_FLAGS: Final = {"failed": "failed", "cached": "cache_hit", "running": "state = 'running'"}
-_UNDER: Final = """EXISTS (
-    WITH RECURSIVE above (id) AS (SELECT this.parent_id UNION
-        SELECT parent_id FROM every_span JOIN above ON trace = this.trace AND span_id = id)
-    SELECT 1 FROM every_span JOIN above ON trace = this.trace AND span_id = id
-    WHERE instr(lower(name), lower(?)) OR instr(lower(module), lower(?)))"""
-FIELDS: Final = (*_TEXTS, "under", *FIGURES)
-"""The names of the fields of a query."""
-FLAGS: Final = tuple(_FLAGS)
-"""The words of a query that stand for a property."""
-
-
-class Condition(NamedTuple):
-    """A condition in SQL on the columns of `every_span` (`search.py`), which is called `this`, with its values."""
-
-    sql: str
-    values: tuple[Any, ...] = ()
-
-
-_ANY: Final = Condition("1")
-
-
-@dataclass(frozen=True)
-class Term:
-    """One term of a query: a condition on a row, or, with `holds`, on a span."""
-
-    row: Condition = _ANY
-    holds: Callable[[StoredSpan], bool] | None = None
-    word: str = ""
-    """What the full text search takes, for a term that is a word."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +97,7 @@ def _condition(node: _Node | Term, containing: Callable[[str], Condition], *, ne
 
 def _of_term(term: Term, containing: Callable[[str], Condition], *, negated: bool) -> Condition:
     if term.holds is not None:  # either answer is possible, except that of a word which is nowhere
-        return containing(term.word) if term.word and not negated else _ANY
+        return containing(term.word) if term.word and not negated else ANY
     return Condition(f"{'NOT ' if negated else ''}ifnull({term.row.sql}, 0)", term.row.values)
 
 
@@ -242,86 +180,10 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
 
 
 def _term(token: re.Match[str]) -> Term:
-    word, name = token["word"], token["field"]
-    if word is not None and word.lower() in _FLAGS:
-        return Term(Condition(_FLAGS[word.lower()]))
-    if word is not None and (word.endswith(":") or not _SIGNS.isdisjoint(word)):
-        raise LmspanError(f"{word!r} is no comparison; write for example cost>0.1, and a text in quotation marks")
-    if name is None:
-        return _of_words(word if word is not None else token["phrase"])
-    value = token["quoted"] if token["quoted"] is not None else token["value"]
-    if "." in name:
-        return Term(holds=_of_attribute(name.removeprefix("."), token["sign"], value))
-    return Term(_of_field(name.lower(), token["sign"], value))
-
-
-def _of_field(name: str, sign: str, value: str) -> Condition:
-    if name == "under":
-        _expect(sign == ":", name, f"under:{value or 'module'}")
-        return Condition(_UNDER, (value, value))
-    if name in _TEXTS:
-        return _of_text(name, sign, value)
-    if name not in FIELDS:
-        raise LmspanError(
-            f"{name!r} is no field of a query; the fields are {', '.join(FIELDS)}. An attribute has a dot in its name "
-            f'or before it; a text with punctuation is written in quotation marks: "{name}{sign}{value}"'
-        )
-    _expect(sign in _COMPARE, name, f"{name}>{value}")
-    number = _number(value)
-    if name in _DURATIONS:
-        return Condition(f"{FIGURES[name]} {sign} ?", (nanoseconds(value if number is None else number),))
-    if number is None:
-        raise LmspanError(f"{value!r} is no number; write for example {name}>0.5 or {name}>10k")
-    return Condition(f"{FIGURES[name]} {sign} ?", (number,))
-
-
-def _of_text(name: str, sign: str, value: str) -> Condition:
-    _expect(sign in (":", "=", "==", "!="), name, f"{name}:{value}, {name}={value} or {name}!={value}")
-    if sign == ":":
-        return Condition(f"instr(lower({name}), lower(?))", (value,))
-    return Condition(f"{name} NOT IN ('', ?)" if sign == "!=" else f"{name} = ?", (value,))
-
-
-def _expect(is_right: bool, name: str, example: str) -> None:
-    if not is_right:
-        raise LmspanError(f"the field {name!r} of a query is compared as in {example}")
-
-
-def _number(text: str) -> float | None:
-    match = _NUMBER.fullmatch(text)
-    return None if match is None else float(match[1]) * _FACTORS[match[2]]
-
-
-def _of_attribute(name: str, sign: str, text: str) -> Callable[[StoredSpan], bool]:
-    """Return whether a span has an attribute with a value of this kind."""
-    number, part = _number(text), text.lower()
-
-    def holds(span: StoredSpan) -> bool:
-        value = span.facts.get(name, span.attributes.get(name))
-        if value is None:
-            return False
-        if sign == ":":
-            return part in as_text(value).lower()
-        if number is not None and type(value) in (int, float):
-            return bool(_COMPARE[sign](value, number))
-        is_ordered = sign in ("=", "==", "!=") or (number is None and type(value) is str)
-        return is_ordered and bool(_COMPARE[sign](as_text(value), text))
-
-    return holds
-
-
-def _of_words(text: str) -> Term:
-    """Return the term for words that follow each other, the last one perhaps continued, as in the full text search."""
-    pieces = _PIECE.findall(_plain(text))
-    if not pieces:
-        raise LmspanError(f"{text!r} has no letter or digit that can be searched")
-    pattern = re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, pieces)))
-    return Term(holds=lambda span: any(pattern.search(_plain(each)) for each in texts_of(span)), word=f'"{text}"*')
-
-
-def _plain(text: str) -> str:
-    """Return a text in lower case without accents."""
-    if text.isascii():
-        return text.lower()
-    parts = unicodedata.normalize("NFD", text)
-    return "".join(each for each in parts if not unicodedata.combining(each)).lower()
+    if token["word"] is not None:
+        return of_word(token["word"])
+    if token["phrase"] is not None:
+        return of_words(token["phrase"])
+    name, sign = token["field"], token["sign"]
+    value = token["value"] if token["quoted"] is None else token["quoted"]
+    return of_attribute(name.removeprefix("."), sign, value) if "." in name else of_field(name.lower(), sign, value)

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 from lmspan.errors import LmspanError
 from lmspan.traces.files import storable
 from lmspan.traces.order import NEWEST_FIRST, terms
-from lmspan.traces.query import FIGURES, Condition, Query
 from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 from lmspan.traces.summaries import local_time
+from lmspan.traces.terms import FIGURES, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from lmspan.traces.index import Index
+    from lmspan.traces.query import Query
     from lmspan.traces.spans import StoredSpan
 
     Read = Callable[[Sequence[int]], Iterable[StoredSpan]]

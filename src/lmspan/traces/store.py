@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lmspan.errors import TraceFileError
 from lmspan.traces.content import texts_of
-from lmspan.traces.files import Troubles, identity, newest_first, open_file, pieces, read_chunk, spans_in
 from lmspan.traces.filters import Filter
 from lmspan.traces.index import Index
 from lmspan.traces.journal import open_spans
-from lmspan.traces.locations import ANY, Location, location_of
+from lmspan.traces.lines import read_lines, read_parts
+from lmspan.traces.locations import Location, location_of
 from lmspan.traces.order import NEWEST_FIRST, Order
-from lmspan.traces.otlp import spans_of
-from lmspan.traces.query import Condition, Query
+from lmspan.traces.query import Query
 from lmspan.traces.rows import row_of
 from lmspan.traces.search import Search, SpanSummary
 from lmspan.traces.statistics import Statistic, statistics
 from lmspan.traces.summaries import COLUMNS, Summary, row_of_open, summary_of
 from lmspan.traces.table import Table
+from lmspan.traces.terms import Condition
 from lmspan.traces.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lmspan.traces.index import Chunk
     from lmspan.traces.rows import Row
     from lmspan.traces.spans import StoredSpan
 
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Store", "Summary", "is_place", "read_file", "read_requests", "traces_of"]
+__all__ = ["Store", "Summary", "is_place"]
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _NUMBER: Final = re.compile(r"[1-9]\d{0,2}")
@@ -158,7 +156,7 @@ class Store:
     def _search(self, index: Index, query: Query, wanted: Filter) -> Search:
         running = self._running(index)
         within = self._within(index, self._without_where(index, wanted), running)
-        return Search(index, query, within, running, lambda traces: _read_lines(index.lines(traces)))
+        return Search(index, query, within, running, lambda traces: read_lines(index.lines(traces)))
 
     def _within(self, index: Index, wanted: Filter, running: Opened) -> Condition:
         """Return the condition for the spans of the traces that a filter selects."""
@@ -318,7 +316,7 @@ class Store:
 
     def _trace(self, index: Index, trace_id: str, known: Parts = MappingProxyType({})) -> Trace:
         def read() -> Trace:
-            parts = _read(index.chunks(trace_id), trace_id, known)
+            parts = read_parts(index.chunks(trace_id), trace_id, known)
             opened = self._open_spans(trace_id).get(trace_id, ())
             return Trace(trace_id, [*chain.from_iterable(parts.values()), *opened], parts)
 
@@ -349,90 +347,9 @@ def is_place(reference: str) -> bool:
     return any(each.fullmatch(reference.strip().lower()) for each in (_BACK, _NUMBER))
 
 
-def _read(chunks: Iterable[Chunk], trace_id: str, known: Parts) -> dict[Part, Sequence[StoredSpan]]:
-    """Return the spans of a trace by the parts of files that hold them; those of `known` parts are not read again.
-
-    Raises:
-        TraceFileError: a file is no longer in its place.
-    """
-    parts: dict[Part, Sequence[StoredSpan]] = {}
-    for path, group in groupby(chunks, key=lambda chunk: chunk.path):
-        places = {chunk[1:]: chunk for chunk in group}
-        parts.update((part, known[part]) for part in places if part in known)
-        new = [chunk for part, chunk in places.items() if part not in known]
-        if new:
-            parts.update(_read_parts(path, new, trace_id))
-    return parts
-
-
-def _read_parts(
-    path: Path, chunks: Iterable[Chunk], trace_id: str | None = None
-) -> Iterator[tuple[Part, Sequence[StoredSpan]]]:
-    with closing(open_file(path)) as file:
-        for chunk in chunks:
-            if identity(os.fstat(file.fileno())) != chunk.identity:
-                raise TraceFileError(f"{path} is another file now")
-            file.seek(chunk.offset)
-            yield chunk[1:], read_chunk(file.read(chunk.length), trace_id)
-
-
-def _read_lines(lines: Iterable[Chunk]) -> Iterator[StoredSpan]:
-    """Yield the spans in lines. Raises TraceFileError if a file is no longer in its place."""
-    for path, group in groupby(lines, key=lambda line: line.path):
-        for _, spans in _read_parts(path, group):
-            yield from spans
-
-
 def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:
     conditions, values = wanted.conditions()
     for word in wanted.words():
         conditions.append("traces.id IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(list(index.containing(word))))
     return conditions, values
-
-
-def read_file(path: Path, trace_id: str = "") -> tuple[list[Trace], list[str]]:
-    """Return the traces of a file, or of all files of a directory, in order of time, and the errors of reading.
-
-    Every line is read, without an index; `trace_id` is the beginning of an id and limits the traces.
-
-    Raises:
-        TraceFileError: the file does not exist or cannot be opened.
-    """
-    spans: list[StoredSpan] = []
-    messages: list[str] = []
-    paths = newest_first(each for pattern in ANY for each in path.glob(pattern)) if path.is_dir() else [path]
-    for each in paths:
-        try:
-            messages += _read_whole(each, trace_id, spans)
-        except TraceFileError as error:
-            if not path.is_dir():
-                raise
-            messages.append(str(error))
-    return traces_of(spans), messages
-
-
-def _read_whole(path: Path, trace_id: str, spans: list[StoredSpan]) -> list[str]:
-    """Add the spans of a file; return the errors of reading."""
-    troubles = Troubles(path)
-    with closing(open_file(path)) as file:
-        for piece in pieces(file, containing=trace_id):
-            read, trouble = spans_in(piece, trace_id)
-            spans += read
-            if trouble:
-                troubles.add(piece.number, trouble)
-    return troubles.messages()
-
-
-def traces_of(spans: Iterable[StoredSpan]) -> list[Trace]:
-    """Return the traces of spans, in order of time."""
-    by_trace: dict[str, list[StoredSpan]] = {}
-    for span in spans:
-        by_trace.setdefault(span.trace_id, []).append(span)
-    traces = [Trace(trace_id, each) for trace_id, each in by_trace.items()]
-    return sorted(traces, key=lambda trace: trace.start_unix_nano)
-
-
-def read_requests(requests: Iterable[Any]) -> list[Trace]:
-    """Return the traces of export requests in memory, in order of time."""
-    return traces_of(span for request in requests for span in spans_of(request))

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from lmspan.export.file import FileSink
 from lmspan.export.ids import UniqueIds
 from lmspan.export.otlp_json import lines
-from lmspan.traces.store import read_file
+from lmspan.traces.direct import read_file
 from support.spans import some_spans
 
 

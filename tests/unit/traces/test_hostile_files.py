@@ -23,7 +23,7 @@ from lmspan.terminal.folding import View, tree_rows
 from lmspan.terminal.lists import statistic_json, statistics_table, summary_json, trace_list
 from lmspan.terminal.span import render_span
 from lmspan.terminal.text import PLAIN, safe_text
-from lmspan.traces import Store, store
+from lmspan.traces import Store, direct
 from lmspan.traces.statistics import KINDS as STATISTICS
 
 KNOWN = [name for name in sc.ATTRIBUTES if not name.endswith(".")]
@@ -85,7 +85,7 @@ def line(*spans):
 def read(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("hostile") / "t.jsonl"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    return store.read_file(path)
+    return direct.read_file(path)
 
 
 def shown(trace, width=80, encoding="utf-8", errors="strict"):
@@ -153,7 +153,7 @@ def test_any_file_is_listed_counted_and_searched(tmp_path_factory, written, word
         assert all(statistic_json(each, kind).isascii() for each in statistics)
     ended = {
         trace.trace_id: sum(span.state is traces.State.ENDED for span in trace.spans)
-        for trace in store.read_file(path)[0]
+        for trace in direct.read_file(path)[0]
         if trace.trace_id == "ab" * 16
     }
     assert {each.trace_id: each.spans for each in listed if each.trace_id == "ab" * 16} == {
@@ -243,7 +243,7 @@ def made(span_id, parent="", **more):
 def test_a_line_without_a_valid_span_is_named_and_the_other_lines_are_read(spoil, tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(line({**made("1"), **spoil}) + line(made("2")))
-    (trace,), (trouble,) = store.read_file(path)
+    (trace,), (trouble,) = direct.read_file(path)
     assert [span.span_id for span in trace.spans] == ["2"]
     assert trouble.startswith(f"{path}, line 1: no OTLP export request (")
     assert len(trouble) < len(str(path)) + 120
@@ -255,7 +255,7 @@ def test_nested_lists_have_a_limit(tmp_path):
         value = {"arrayValue": {"values": [value]}}
     path = tmp_path / "t.jsonl"
     path.write_text(line(made("1", attributes=[{"key": "a", "value": value}])))
-    assert "more than 64 levels" in store.read_file(path)[1][0]
+    assert "more than 64 levels" in direct.read_file(path)[1][0]
 
 
 def test_spans_that_are_parents_of_each_other_are_shown_once(tmp_path):
@@ -263,14 +263,14 @@ def test_spans_that_are_parents_of_each_other_are_shown_once(tmp_path):
     path.write_text(
         line(made("1", "3"), made("2", "1"), made("3", "2"), made("4", "4"), made("5", "1"), made("5", "2"))
     )
-    (trace,), _ = store.read_file(path)
+    (trace,), _ = direct.read_file(path)
     assert [(row.guide, row.span.span_id) for row in tree_rows(trace, View())] == [
         ("", "1"), ("├─ ", "2"), ("│  └─ ", "3"), ("└─ ", "5"), ("", "4"),
     ]  # fmt: skip
 
 
 def chain(length):
-    return store.read_requests([json.loads(line(*(made(str(n), str(n - 1) if n else "") for n in range(length))))])
+    return direct.read_requests([json.loads(line(*(made(str(n), str(n - 1) if n else "") for n in range(length))))])
 
 
 def test_a_deep_trace_is_indented_to_a_level_and_then_numbered():
@@ -317,7 +317,7 @@ def test_anything_but_a_file_is_refused_at_once(kind, tmp_path):
     path = tmp_path / "t.jsonl"
     os.mkfifo(path) if kind == "fifo" else path.symlink_to("/dev/zero")
     with pytest.raises(TraceFileError, match="it is neither a regular file nor a directory"):
-        store.read_file(path)
+        direct.read_file(path)
     (tmp_path / "traces-2.jsonl").write_text(line(made("1")))
     (tmp_path / "traces-3.jsonl").symlink_to(path)
     os.utime(tmp_path / "traces-2.jsonl", (1, 1))
@@ -329,7 +329,7 @@ def test_anything_but_a_file_is_refused_at_once(kind, tmp_path):
 def test_a_binary_file_is_one_line(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_bytes(bytes(range(256)) * 50)
-    _, (trouble,) = store.read_file(path)
+    _, (trouble,) = direct.read_file(path)
     assert trouble.startswith(f"{path}: 51 lines cannot be read; the first is line 1: no JSON (")
 
 

@@ -3,14 +3,14 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lmspan import traces
 from lmspan.errors import LmspanError
 from lmspan.traces import Filter, Store
-from lmspan.traces.query import FIELDS, FLAGS
 from lmspan.traces.search import COLUMNS
+from lmspan.traces.terms import FIELDS, FLAGS
 from support.stored import messages, otlp, text, write
 
 A, B, C = "aa" * 16, "bb" * 16, "cc" * 16
@@ -185,6 +185,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=30))
 def test_any_text_is_a_query_or_is_refused(shop, query):
     with suppress(LmspanError):
@@ -203,6 +204,7 @@ LOGIC = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(LOGIC, st.booleans())
 def test_the_words_of_the_language_mean_what_they_mean_in_python(shop, logic, is_short):
     assume(logic.count("(") + logic.count("not") < 20)  # a deeper query is refused

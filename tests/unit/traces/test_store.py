@@ -11,7 +11,7 @@ import pytest
 
 from lmspan import traces
 from lmspan.errors import LmspanError, TraceFileError
-from lmspan.traces import Filter, State, Store, database, store
+from lmspan.traces import Filter, State, Store, database, direct
 from lmspan.traces import index as index_module
 from lmspan.traces.statistics import KINDS
 from support.stored import line, otlp, write
@@ -234,7 +234,7 @@ def test_what_is_written_later_is_found_and_a_half_line_when_it_is_complete(tmp_
 def test_a_last_line_without_a_line_break_is_read(tmp_path):
     (tmp_path / "traces.jsonl").write_text(line(otlp("1")).rstrip("\n"))
     assert [each.spans for each in Store(tmp_path).list()] == [1]
-    assert [len(trace.spans) for trace in store.read_file(tmp_path / "traces.jsonl")[0]] == [1]
+    assert [len(trace.spans) for trace in direct.read_file(tmp_path / "traces.jsonl")[0]] == [1]
 
 
 def test_rotation_renames_a_file_and_loses_nothing(tmp_path):
@@ -511,7 +511,7 @@ def test_a_directory_of_other_files_has_no_index_beside_it(tmp_path):
 def test_a_file_of_one_object_in_several_lines_is_read(tmp_path):
     path = tmp_path / "pretty.json"
     path.write_text(json.dumps(json.loads(line(otlp("1"), otlp("2", "1"))), indent=2))
-    (trace,), troubles = store.read_file(path)
+    (trace,), troubles = direct.read_file(path)
     assert ([each.span_id for each in trace.spans], troubles) == (["1", "2"], [])
     assert [each.spans for each in Store(path).list()] == [2]
     path.write_text("[\n" + line(otlp("1")).rstrip() + ",\n" + line(otlp("2", "1")) + "]")
@@ -542,7 +542,7 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_read(tmp_path):
         json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [each]}]}]}) for each in (span, {"traceId": "x"})
     )
     file.write_text(f'{good}\nnonsense\n{{"a": 1}}\n\n[]\n{bad}\n{good}')
-    (trace,), troubles = store.read_file(file)
+    (trace,), troubles = direct.read_file(file)
     assert [(each.trace_id, each.kind, each.failed) for each in trace.spans] == [("ab", 3, True)]
     assert troubles == [
         f"{file}: 4 lines cannot be read; the first is line 2: no JSON (Expecting value: line 1 column 1 (char 0))"
@@ -556,12 +556,12 @@ def test_a_file_is_read_alone_and_a_directory_with_all_its_files(tmp_path):
     (tmp_path / "notes.txt").write_text("no trace")
 
     def read(path):
-        return {trace.trace_id[:2]: len(trace.spans) for trace in store.read_file(path)[0]}
+        return {trace.trace_id[:2]: len(trace.spans) for trace in direct.read_file(path)[0]}
 
     assert read(tmp_path / "traces.jsonl") == {"aa": 1, "cc": 1}
     assert read(tmp_path) == {"aa": 2, "cc": 1, "dd": 1}
     with pytest.raises(TraceFileError, match=r"none.jsonl cannot be read"):
-        store.read_file(tmp_path / "none.jsonl")
+        direct.read_file(tmp_path / "none.jsonl")
 
 
 def test_the_default_place_is_that_of_init(shop, monkeypatch):
