@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmspan.errors import LmspanError
-from lmspan.page.entrance import listen
+from lmspan.page.entrance import USUAL_PORT, listen, listen_as_usual
 from lmspan.page.reader import Reader
 from lmspan.page.senders import Senders
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", required=False, metavar="[DIRECTORY|FILE]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; default: a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"The port on 127.0.0.1; default: {USUAL_PORT}, or a free one if it is in use.",
+)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html",
               help="Write one trace as one page that needs no server, and end.")  # fmt: skip
 @click.option("--trace", default="last", show_default=True, help="The trace to export, named as for `lmspan show`.")
-def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace: str) -> int:
+def ui(path: str | None, port: int | None, no_browser: bool, export: Path | None, trace: str) -> int:
     """Show the stored traces as a page in the browser, until Ctrl-C.
 
     The page is served to this machine only, and only to a browser that opens the printed address.
@@ -36,7 +40,7 @@ def ui(path: str | None, port: int, no_browser: bool, export: Path | None, trace
     if export is not None:
         _export(reader, trace, export)
     else:
-        _serve(reader, listen(port), has_browser=not no_browser)
+        _serve(reader, listen_as_usual() if port is None else listen(port), has_browser=not no_browser)
     return 0
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from lmspan.errors import ConfigurationError
 
 HOST: Final = "127.0.0.1"
+USUAL_PORT: Final = 6868
 _TOKEN_BYTES: Final = 24
 
 
@@ -36,6 +38,13 @@ class Entrance(NamedTuple):
     def address(self) -> str:
         """The address to open in a browser."""
         return f"{self.endpoint}/?token={self.token}"
+
+
+def listen_as_usual() -> Entrance:
+    """Listen on the usual port, for which a browser keeps its choices, or on a free one if that is in use."""
+    with suppress(ConfigurationError):
+        return listen(USUAL_PORT)
+    return listen()
 
 
 def listen(port: int = 0) -> Entrance:

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from lmspan.errors import ConfigurationError
-from lmspan.page.entrance import listen
+from lmspan.page import entrance as entrance_module
+from lmspan.page.entrance import listen, listen_as_usual
 from lmspan.page.reader import Reader
 from lmspan.page.server import server
 from support.page import entered, serving
@@ -137,6 +138,17 @@ def test_it_listens_on_this_machine_only_and_names_a_port_in_use(directory):
         assert listening.getsockname()[0] == "127.0.0.1"
         with pytest.raises(ConfigurationError, match=r"port .* cannot be used: Address already in use"):
             listen(entrance.port)
+
+
+def test_the_usual_port_is_taken_where_it_is_free(monkeypatch):
+    with listen().listening as other:
+        usual = other.getsockname()[1]
+    monkeypatch.setattr(entrance_module, "USUAL_PORT", usual)
+    with listen_as_usual().listening as first, listen_as_usual().listening as second:
+        assert (first.getsockname()[1] == usual, second.getsockname()[1] == usual) == (True, False)
+        assert second.getsockname()[0] == "127.0.0.1"
+    with listen_as_usual().listening as again:
+        assert again.getsockname()[1] == usual
 
 
 def test_a_server_that_ends_answers_the_requests_that_wait_and_logs_nothing(directory, caplog):
