@@ -91,10 +91,6 @@ class Index:
         """Run a query."""
         return self._database.execute(statement, tuple(values))
 
-    def many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
-        """Run a statement once for each sequence of values."""
-        self._database.executemany(statement, values)
-
     def script(self, statements: str) -> None:
         """Run statements without values."""
         self._database.executescript(statements)

@@ -36,13 +36,18 @@ _COLUMNS: Final = ", ".join(Row._fields[1:])
 _TABLES: Final = f"""
 CREATE TEMP TABLE IF NOT EXISTS opened (trace_id, state, trace, {_COLUMNS});
 CREATE TEMP TABLE IF NOT EXISTS chosen (trace, span_id, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS below (above, trace, span_id, PRIMARY KEY (above, trace, span_id)) WITHOUT ROWID;
 CREATE TEMP VIEW IF NOT EXISTS every_span AS
     SELECT trace_id, '{State.ENDED}' AS state, trace, {", ".join(f"spans.{each}" for each in Row._fields[1:])}
         FROM main.spans JOIN main.traces ON traces.id = trace
     UNION ALL SELECT * FROM opened;
 DELETE FROM opened;
 DELETE FROM chosen;
+DELETE FROM below;
 """
+_CHOOSE: Final = (
+    "INSERT OR IGNORE INTO chosen SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+)
 _SORTED_BY: Final = {
     NEWEST_FIRST: "start",
     **{name: FIGURES[name] for name in ("duration", "first_chunk", "tokens", "cost", "retries", "score")},
@@ -112,6 +117,9 @@ class Search:
             for span in spans:
                 self._add_open(span, self._number(trace_id) or -number - 1)
 
+        for above in {term.above for term in query.terms if term.above}:
+            self._add_below(above)
+
     def _number(self, trace_id: str) -> int | None:
         found = self._index.rows("SELECT id FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
         return None if found is None else int(found[0])
@@ -119,6 +127,19 @@ class Search:
     def _add_open(self, span: StoredSpan, trace: int) -> None:
         values = (span.trace_id, span.state, trace, *row_of(span)[1:])
         self._index.rows(f"INSERT INTO opened VALUES ({', '.join('?' * len(values))})", values)
+
+    def _add_below(self, above: str) -> None:
+        """Find the spans below an operation whose name, module path or tool contains a text."""
+        matches = "(instr(lower(name), lower(?)) OR instr(lower(module), lower(?)))"
+        rows = self._index.rows(
+            f"SELECT trace, span_id, parent_id, {matches} FROM every_span"
+            f" WHERE trace IN (SELECT trace FROM every_span WHERE {matches}) ORDER BY trace",
+            (above,) * 4,
+        )
+        for trace, group in groupby(rows, key=itemgetter(0)):
+            found = below({span_id: (parent, bool(is_above)) for _, span_id, parent, is_above in group})
+            values = (above, trace, json.dumps(sorted(found)))
+            self._index.rows("INSERT INTO below SELECT ?, ?, value FROM json_each(?)", values)
 
     def spans(self, *, limit: int | None, sort: str, ascending: bool) -> Iterator[SpanSummary]:
         """Yield the rows of a list.
@@ -131,7 +152,7 @@ class Search:
         order = f"{terms([_SORTED_BY[sort]], ascending=ascending)}, start DESC, trace_id, span_id"
         where, values = self._selected()
         statement = (
-            f"SELECT {', '.join(_SHOWN)}, ifnull({_PARENT}, '') FROM (SELECT * FROM every_span AS this WHERE {where}"
+            f"SELECT {', '.join(_SHOWN)}, ifnull({_PARENT}, '') FROM (SELECT * FROM every_span WHERE {where}"
             f" ORDER BY {order} LIMIT ?) AS this ORDER BY {order}"
         )
         for row in self._index.rows(statement, (*values, -1 if limit is None else limit)):
@@ -140,7 +161,7 @@ class Search:
     def traces(self) -> list[str]:
         """Return the ids of the traces that have a selected span."""
         where, values = self._selected()
-        rows = self._index.rows(f"SELECT DISTINCT trace_id FROM every_span AS this WHERE {where}", values)
+        rows = self._index.rows(f"SELECT DISTINCT trace_id FROM every_span WHERE {where}", values)
         return [trace_id for (trace_id,) in rows]
 
     def _selected(self) -> Condition:
@@ -158,12 +179,13 @@ class Search:
         known = [term.row for term in self._query.terms]
         values = [value for each in known for value in each.values]
         columns = ", ".join(["trace_id", "span_id", "trace", *(f"ifnull({each.sql}, 0)" for each in known)])
-        statement = f"SELECT {columns} FROM every_span AS this WHERE {possible.sql} ORDER BY trace"
+        statement = f"SELECT {columns} FROM every_span WHERE {possible.sql} ORDER BY trace"
         rows = self._index.rows(statement, (*values, *possible.values)).fetchall()
         for batch in _batches(rows):
             known_of = {row[:2]: row[2:] for row in batch}
             spans = chain(self._opened, self._read(sorted({row[2] for row in batch})))
-            self._index.many("INSERT OR IGNORE INTO chosen VALUES (?, ?)", self._holding(known_of, spans))
+            chosen = json.dumps(sorted(self._holding(known_of, spans)))
+            self._index.rows(_CHOOSE, (chosen,))
         return Condition("(trace, span_id) IN (SELECT trace, span_id FROM chosen)")
 
     def _holding(self, known: Mapping[Any, Sequence[Any]], spans: Iterable[StoredSpan]) -> Iterator[tuple[int, str]]:
@@ -175,6 +197,24 @@ class Search:
     def _holds(self, span: StoredSpan, known: Sequence[Any]) -> bool:
         terms_ = zip(self._query.terms, known, strict=True)
         return self._query.selects([bool(value) if term.holds is None else term.holds(span) for term, value in terms_])
+
+
+def below(spans: Mapping[str, tuple[str, bool]]) -> list[str]:
+    """Return the spans with a marked one above them; `spans` has the parent of each, and whether it is marked."""
+    decided: dict[str, bool] = {}
+    for span_id in spans:
+        way: list[str] = []
+        place, is_below = span_id, False
+        while place in spans and not is_below:
+            if place in decided:
+                is_below = decided[place]
+                break
+            decided[place] = False  # until the end of the way is known: spans can be in a circle
+            way.append(place)
+            place = spans[place][0]
+            is_below = place in spans and spans[place][1]
+        decided.update(dict.fromkeys(way, is_below))
+    return [span_id for span_id, is_below in decided.items() if is_below]
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

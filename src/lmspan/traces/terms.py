@@ -44,11 +44,7 @@ FIGURES: Final = {
 """The figures of a span, in SQL on its row. Durations are nanoseconds."""
 _DURATIONS: Final = ("duration", "first_chunk")
 _FLAGS: Final = {"failed": "failed", "cached": "cache_hit", "running": "state = 'running'"}
-_UNDER: Final = """EXISTS (
-    WITH RECURSIVE above (id) AS (SELECT this.parent_id UNION
-        SELECT parent_id FROM every_span JOIN above ON trace = this.trace AND span_id = id)
-    SELECT 1 FROM every_span JOIN above ON trace = this.trace AND span_id = id
-    WHERE instr(lower(name), lower(?)) OR instr(lower(module), lower(?)))"""
+_UNDER: Final = "(trace, span_id) IN (SELECT trace, span_id FROM below WHERE above = ?)"
 FIELDS: Final = (*_TEXTS, "under", *FIGURES)
 """The names of the fields of a query."""
 FLAGS: Final = tuple(_FLAGS)
@@ -56,7 +52,7 @@ FLAGS: Final = tuple(_FLAGS)
 
 
 class Condition(NamedTuple):
-    """A condition in SQL on the columns of `every_span` (`search.py`), which is called `this`, with its values."""
+    """A condition in SQL on the columns of `every_span` (`search.py`), with its values."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -73,6 +69,8 @@ class Term:
     holds: Callable[[StoredSpan], bool] | None = None
     word: str = ""
     """What the full text search takes, for a term that is a word."""
+    above: str = ""
+    """A part of a name above the spans, which `below` has to have first."""
 
 
 def of_field(name: str, sign: str, value: str) -> Term:
@@ -81,13 +79,13 @@ def of_field(name: str, sign: str, value: str) -> Term:
     Raises:
         LmspanError: there is no such field, or it is not compared so.
     """
+    if name == "under":
+        _expect(sign == ":", name, f"under:{value}")
+        return Term(Condition(_UNDER, (value,)), above=value)
     return Term(_of_field(name, sign, value))
 
 
 def _of_field(name: str, sign: str, value: str) -> Condition:
-    if name == "under":
-        _expect(sign == ":", name, f"under:{value or 'module'}")
-        return Condition(_UNDER, (value, value))
     if name in _TEXTS:
         return _of_text(name, sign, value)
     if name not in FIELDS:

@@ -11,7 +11,7 @@ from lmspan.errors import LmspanError
 from lmspan.traces import Filter, Store
 from lmspan.traces.search import COLUMNS
 from lmspan.traces.terms import FIELDS, FLAGS
-from support.stored import messages, otlp, text, write
+from support.stored import line, messages, otlp, text, write
 
 A, B, C = "aa" * 16, "bb" * 16, "cc" * 16
 
@@ -302,6 +302,15 @@ def test_a_span_of_a_circle_is_under_itself_and_the_query_ends(tmp_path):
     write(tmp_path / "traces.jsonl", otlp("1", "2", "turn 1", trace="aa"), otlp("2", "1", "turn 2", trace="aa"))
     assert found(Store(tmp_path).spans("under:turn")) == "12"
     assert found(Store(tmp_path).spans('under:"turn 1"')) == "12"
+
+
+def test_each_span_of_20_000_levels_is_under_those_above_it(tmp_path):
+    spans = [otlp(f"{n:x}", f"{n - 1:x}" if n else "", f"turn {n}", trace="aa") for n in range(20_000)]
+    (tmp_path / "traces.jsonl").write_text(line(*spans))
+    stored = Store(tmp_path)
+    assert len(stored.spans("under:turn")) == 19_999
+    assert len(stored.spans("not under:turn")) == 1
+    assert len(stored.spans('under:"turn 19998"')) == 1
 
 
 def test_what_is_written_later_is_found(tmp_path):
