@@ -47,7 +47,7 @@ SENDING = {
 
 ELSEWHERE = {  # run by tests/e2e, with the real programs, and by tests/integration/test_ui.py
     "collector.md": ["otelcol-contrib"],
-    "jaeger.md": ["lmspan list --from", "lmspan show 1 --from", "lmspan stats --from"],
+    "jaeger.md": ["lmspan list --from", "lmspan show 1 --from", "lmspan stats --from", "lmspan spans --from"],
     "phoenix.md": ["phoenix serve"],
     "mlflow.md": ["mlflow server"],
     "page.md": ["lmspan ui"],

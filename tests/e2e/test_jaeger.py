@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 
@@ -112,7 +113,8 @@ def test_all_that_was_sent_is_stored(stack, spans, characters, protocol):
     [*pages.commands("jaeger.md", "--from http"),
      *(f"lmspan {arguments} --from http://localhost:16686" for arguments in
        ("list --json", "show", "show 1 --full", "show {trace}", "show {short} --errors", "show last 7", "stats",
-        "stats last --by tool", "list --since today --service lmspan-demo --text Lisbon"))],
+        "stats last --by tool", "list --since today --service lmspan-demo --text Lisbon", "list --where operation:lm",
+        "spans 'Lisbon under:advise' --sort duration"))],
 )  # fmt: skip
 def test_a_command_prints_of_jaeger_what_it_prints_of_the_local_file(read_from, command):
     jaeger, directory, trace_id = read_from
@@ -153,6 +155,6 @@ class Ended:
 
 def lmspan(command):
     """Run a command line in a process of its own."""
-    arguments = [sys.executable, "-m", *command.split()]
+    arguments = [sys.executable, "-m", *shlex.split(command)]
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=60)
     return Ended(done.returncode, done.stdout, done.stderr)

@@ -116,7 +116,6 @@ class Search:
         for number, (trace_id, spans) in enumerate(opened.items()):
             for span in spans:
                 self._add_open(span, self._number(trace_id) or -number - 1)
-
         for above in {term.above for term in query.terms if term.above}:
             self._add_below(above)
 
@@ -195,8 +194,8 @@ class Search:
                 yield row[0], span.span_id
 
     def _holds(self, span: StoredSpan, known: Sequence[Any]) -> bool:
-        terms_ = zip(self._query.terms, known, strict=True)
-        return self._query.selects([bool(value) if term.holds is None else term.holds(span) for term, value in terms_])
+        pairs = zip(self._query.terms, known, strict=True)
+        return self._query.selects([bool(value) if term.holds is None else term.holds(span) for term, value in pairs])
 
 
 def below(spans: Mapping[str, tuple[str, bool]]) -> list[str]:
