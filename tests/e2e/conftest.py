@@ -1,15 +1,14 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
-import os
 import shutil
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from support.browser import PATIENCE_MS, settled, slow_page
 from support.page import serving
 
-PATIENCE_MS = int(os.environ.get("PAGE_PATIENCE_MS", "60000"))  # how long an assertion waits before it fails
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -32,12 +31,12 @@ def opened(chromium):
     def open_page(directory, **options):
         complaints = []
         with serving(directory) as address:
-            context = chromium.new_context(viewport={"width": 1280, "height": 800}, **options)
-            page = context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
+            context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 800}, **options)
+            page = slow_page(context)
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(address)
+            settled(page)
             yield page
             context.close()
         assert complaints == []

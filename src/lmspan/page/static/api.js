@@ -23,6 +23,19 @@ export async function get(path, query = {}) {
   return Object.assign(data, { tag: answer.headers.get("etag") });
 }
 
+// Number the questions to the server: each turn returns whether its answer is late, which means that the answer of a
+// later turn was there before.
+export function turns() {
+  let [asked, answered] = [0, 0];
+  return () => {
+    const turn = ++asked;
+    return () => {
+      answered = Math.max(answered, turn);
+      return turn < answered;
+    };
+  };
+}
+
 // Call `changed` when programs have written. A question each 0.3 s is no connection that stays open: browsers allow six
 // of those to a server, for all tabs together.
 export function watch(changed, lost) {

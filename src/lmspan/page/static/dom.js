@@ -28,11 +28,18 @@ export const el = (tag, properties = {}, ...children) => filled(document.createE
 export const svg = (tag, properties = {}, ...children) =>
   filled(document.createElementNS(SVG, tag), properties, children);
 
+// The element that takes the place of the one with the focus takes the focus, too.
 export function replace(element, ...children) {
+  const focused = element.contains(document.activeElement) && document.activeElement;
   const fragment = document.createDocumentFragment();
   append(fragment, children);
   element.replaceChildren(fragment);
+  if (focused && focused !== element) inPlaceOf(focused, element)?.focus({ preventScroll: true });
 }
+
+const identity = (element) => element.dataset.key || element.getAttribute("aria-label") || element.getAttribute("href") || element.textContent;
+
+const inPlaceOf = (former, element) => [...element.querySelectorAll(former.tagName)].find((each) => identity(each) === identity(former));
 
 // A table that has no room shows each row as a card: its cells below each other, with their titles. The width of the
 // line below the table is observed, which does not depend on the height of the table.

@@ -30,7 +30,7 @@ export async function view(main, route, isCurrent) {
   draw();
   return { refresh: async () => {
     const next = await get(`traces/${id}/evaluations/${span}`);
-    if (next.tag === data.tag) return;
+    if (!isCurrent() || next.tag === data.tag) return;
     data = next;
     draw();
   } };

@@ -1,16 +1,17 @@
 // The list of traces, with its search and filters.
 import { el, replace, table } from "./dom.js";
-import { get } from "./api.js";
+import { get, turns } from "./api.js";
 import { cells, heads, menu, ordered, traceAddress } from "./columns.js";
 import { FIELDS, TIMES, address, chips, isFiltered } from "./filters.js";
 import { plural } from "./format.js";
 
 const PAGE = 100;
 
-export async function view(main, route) {
+export function view(main, route) {
   let query = route.query;
   let limit = PAGE;
   let drawn = null;  // the answer and the query that are drawn
+  const turn = turns();
   const chosen = new Map();
   const rows = el("div", { class: "results" });
   const form = filters(() => query, (changed) => { location.hash = address("/", changed).slice(1); });
@@ -18,34 +19,29 @@ export async function view(main, route) {
   replace(main, el("h1", { class: "hidden" }, "Traces"), form, rows);
 
   function draw({ data, asked }) {
-    const key = rows.contains(document.activeElement) && document.activeElement.dataset.key;
     replace(rows, chips("/", asked), results(data, chosen, asked, () => { limit += PAGE; refresh(); }));
-    if (key) [...rows.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus();
   }
 
   async function refresh() {
-    const asked = query;
-    let data;
-    try {
-      data = await get("traces", { ...query, limit });
-    } catch (error) {
+    const [asked, isLate] = [query, turn()];
+    const data = await get("traces", { ...query, limit }).catch(({ message }) => ({ message }));
+    if (asked !== query || isLate()) return;
+    if (data.message) {
       drawn = null;
-      if (asked === query) replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, error.message));
-      return;
+      return replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, data.message));
     }
-    if (asked !== query || (data.tag === drawn?.data.tag && asked === drawn.asked)) return;
+    if (data.tag === drawn?.data.tag && asked === drawn.asked) return;
     drawn = { data, asked };
     draw(drawn);
   }
-  await refresh();
   return {
+    ready: refresh(),
     refresh,
     leave: () => form.leave(),
     moved: (to) => {
       query = to.query;
       form.fill();
-      refresh();
-      return true;
+      return refresh();
     },
   };
 }
@@ -101,7 +97,7 @@ function results(data, chosen, query, more) {
   };
   offer();
   const box = (trace) => {
-    const input = el("input", { type: "checkbox", "aria-label": `Choose to compare: ${trace.name}`, checked: chosen.has(trace.trace_id), on: { change: () => {
+    const input = el("input", { type: "checkbox", "data-key": trace.trace_id, "aria-label": `Choose to compare: ${trace.name}`, checked: chosen.has(trace.trace_id), on: { change: () => {
       if (input.checked) chosen.set(trace.trace_id, trace.start);
       else chosen.delete(trace.trace_id);
       offer();

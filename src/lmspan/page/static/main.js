@@ -16,6 +16,7 @@ const ROUTES = [
 const main = document.getElementById("main");
 const live = document.getElementById("live");
 let current = null;
+let changes = 0;  // of the address
 
 function route() {
   const [path, search = ""] = location.hash.slice(1).split("?");
@@ -30,8 +31,16 @@ function message(text) {
   replace(main, el("p", { class: "empty", role: "alert" }, text));
 }
 
+// The content is busy from the moment its address changes until the view is drawn or a message is shown.
 async function show() {
   if (location.hash === "#main") return main.focus();
+  const change = ++changes;
+  main.setAttribute("aria-busy", "true");
+  await draw();
+  if (change === changes) main.setAttribute("aria-busy", "false");
+}
+
+async function draw() {
   const to = route();
   if (!to) {
     current?.view?.leave?.();
@@ -43,7 +52,8 @@ async function show() {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (current?.name === to.name && current.view?.moved?.(to)) return;
+  const moved = current?.name === to.name && current.view?.moved?.(to);
+  if (moved) return moved;
   current?.view?.leave?.();
   const next = { name: to.name, view: null };
   current = next;
@@ -52,8 +62,9 @@ async function show() {
     const module = await import(`./${to.name}.js`);
     if (current !== next) return;
     const view = await module.view(main, to, () => current === next);
-    if (current === next) next.view = view;
-    else view?.leave?.();
+    if (current !== next) return view?.leave?.();
+    next.view = view;
+    await view.ready;  // of a view that can be used while it loads
   } catch (error) {
     if (current === next) message(error.message);
   }

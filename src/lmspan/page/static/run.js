@@ -13,6 +13,7 @@ export async function view(main, route, isCurrent) {
   if (!isCurrent()) return null;
   let chosen = placeOf(route.query.candidate, run.candidates.length) ?? run.best;
   let before = placeOf(route.query.before, run.candidates.length);
+  let comparisons = 0;
   const place = el("section", { class: "run" });
   const changes = el("section", { class: "changes", "aria-label": "What changed", "aria-live": "polite" });
   replace(main, el("div", { class: "page" }, place, changes));
@@ -32,19 +33,19 @@ export async function view(main, route, isCurrent) {
   async function compare() {
     if (chosen === null || chosen === undefined) return replace(changes);
     const other = before ?? run.candidates[chosen].parent ?? (chosen > 0 ? 0 : null);
-    const asked = chosen;
+    const comparison = ++comparisons;  // the last one is shown, in whatever order their answers come
     try {
       const data = await get(`${address}/difference`, { after: String(chosen), before: other === null ? "" : String(other) });
-      if (asked === chosen) replace(changes, difference(run, data, (index) => go(chosen, index)));
+      if (comparison === comparisons) replace(changes, difference(run, data, (index) => go(chosen, index)));
     } catch (error) {
-      if (asked === chosen) replace(changes, el("p", { class: "empty", role: "alert" }, error.message));
+      if (comparison === comparisons) replace(changes, el("p", { class: "empty", role: "alert" }, error.message));
     }
   }
   draw();
   await compare();
   return { refresh: async () => {
     const next = await get(address);
-    if (next.tag === run.tag) return;
+    if (!isCurrent() || next.tag === run.tag) return;
     run = next;
     chosen ??= run.best;
     draw();

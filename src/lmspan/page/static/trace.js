@@ -1,6 +1,6 @@
 // A trace: its figures, its tree with a waterfall, and the span that is chosen.
 import { el, replace } from "./dom.js";
-import { get, stored } from "./api.js";
+import { get, stored, turns } from "./api.js";
 import { clock, duration, figures, number, plural } from "./format.js";
 import { states } from "./columns.js";
 import { Tree } from "./tree.js";
@@ -24,27 +24,38 @@ export async function view(main, route, isCurrent) {
 
   function draw(next, found) {
     const isSame = data !== null && next.tag === data.tag;
-    if (!isCurrent() || (isSame && found?.tag === results?.tag)) return;
+    const isKnown = Boolean(found) === Boolean(results) && found?.tag === results?.tag;  // a page that is one file has no tags
+    if (!isCurrent() || (isSame && isKnown)) return;
     if (!data) replace(main, head, body);
     [data, results] = [next, found];
     document.title = `${data.name} · lmspan`;
+    const focused = document.activeElement;
     replace(head, header(data, results, id, sending));
+    if (sending && sending.contains(focused)) focused.focus({ preventScroll: true });
+    head.setAttribute("aria-busy", String(!results));
     if (!isSame) tree.show(data, chosen);
   }
-  const load = async () => loaded(id, (next, found) => draw(next, found || results));
-  async function open() {
+  const turn = turns();
+  const load = async () => {
+    const isLate = turn();
+    return loaded(id, (next, found) => isLate() || draw(next, found || results));
+  };
+  function open() {
     body.classList.toggle("open", Boolean(chosen));
     tree.choose(chosen);
-    await pane.open(chosen);
+    return pane.open(chosen);
   }
   try {
-    (await load()).rest.catch((error) => head.append(el("p", { class: "trouble", role: "alert" }, error.message)));
+    (await load()).rest.catch((error) => {
+      head.append(el("p", { class: "trouble", role: "alert" }, error.message));
+      head.setAttribute("aria-busy", "false");
+    });
   } catch (error) {
     tree.leave();
     throw error;
   }
-  if (data) await open();
   tree.element.focus({ preventScroll: true });
+  if (data) await open();
   return {
     leave: () => tree.leave(),
     refresh: async () => {
@@ -55,8 +66,7 @@ export async function view(main, route, isCurrent) {
     moved: (to) => {
       if (to.parts[0] !== id) return false;
       chosen = to.parts[1];
-      open();
-      return true;
+      return open();
     },
   };
 }
@@ -75,16 +85,18 @@ async function loaded(id, draw) {
 // The span that is chosen; the last one that was asked for is shown.
 function spanPane(id) {
   const element = el("aside", { class: "pane", "aria-label": "Span", hidden: true });
+  const turn = turns();
   let asked = null;
   async function open(span) {
+    const isLate = turn();
     asked = span;
     element.hidden = !span;
     if (!span) return replace(element);
     try {
       const data = await get(`traces/${id}/spans/${span}`);
-      if (asked === span) replace(element, spanView(data, () => { location.hash = `/trace/${id}`; }));
+      if (asked === span && !isLate()) replace(element, spanView(data, () => { location.hash = `/trace/${id}`; }));
     } catch (error) {
-      if (asked === span) replace(element, el("p", { class: "empty", role: "alert" }, error.message));
+      if (asked === span && !isLate()) replace(element, el("p", { class: "empty", role: "alert" }, error.message));
     }
   }
   return { element, open };

@@ -89,15 +89,24 @@ export class Tree {
     return false;
   }
 
+  // A row that is replaced while the mouse is down on it is not clicked: only other rows are drawn.
   later() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      if (String(this.inSight()) !== this.drawn) this.draw();
+    });
+  }
+
+  inSight() {
+    const { scrollTop, clientHeight } = this.element;
+    return [Math.max(0, Math.floor(scrollTop / HEIGHT) - BEYOND), Math.min(this.rows.length, Math.ceil((scrollTop + clientHeight) / HEIGHT) + BEYOND)];
   }
 
   draw() {
     if (!this.data) return;
-    const first = Math.max(0, Math.floor(this.element.scrollTop / HEIGHT) - BEYOND);
-    const last = Math.min(this.rows.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / HEIGHT) + BEYOND);
+    const [first, last] = this.inSight();
+    this.drawn = String([first, last]);
     const shown = [];
     for (let row = first; row < last; row++) shown.push(this.row(row));
     replace(this.spacer, shown);
