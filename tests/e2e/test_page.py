@@ -4,12 +4,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from support.browser import leaving, resize, settled, slow_page, visit
 from support.processes import run_lmspan
 from support.stored import messages, otlp, text, write
 
 pytestmark = pytest.mark.e2e
 
-FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 A, C = "aa" * 16, "cc" * 16
 CHAT = {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 40,
         "lmspan.cost.amount": 0.25}  # fmt: skip
@@ -77,7 +77,7 @@ def test_the_list_is_searched_filtered_and_opened(opened, shop):
         expect(page.locator(".traces tr.failed")).to_have_count(1)
         page.get_by_label("Search in full text").fill("Mondays")
         expect(names).to_have_text(["execute_tool order"])
-        assert page.url.endswith("#/?text=Mondays")
+        expect(page).to_have_url("/#/?text=Mondays")
         page.get_by_label("Search in full text").fill("no such word")
         expect(page.get_by_text("No trace matches.")).to_be_visible()
         page.get_by_role("link", name="Show all traces").click()
@@ -93,7 +93,7 @@ def test_the_list_is_searched_filtered_and_opened(opened, shop):
 
 def test_each_active_filter_is_a_chip_that_removes_it(opened, shop):
     with opened(shop) as page:
-        page.goto(f"{page.url}#/?tool=find&module=answer&failed=1")
+        visit(page, "#/?tool=find&module=answer&failed=1")
         expect(page.locator(".chip")).to_have_text(["failed only×", "module answer×", "tool find×"])
         expect(page.get_by_text("No trace matches.")).to_be_visible()
         page.get_by_role("link", name="Remove the filter failed only").click()
@@ -109,11 +109,12 @@ def test_each_active_filter_is_a_chip_that_removes_it(opened, shop):
 
 def test_a_conversation_is_shown_with_its_tools(opened, shop):
     with opened(shop) as page:
-        page.get_by_role("link", name="shop", exact=True).click()
+        with leaving(page):
+            page.get_by_role("link", name="shop", exact=True).click()
         rows = page.locator(".row")
         expect(rows).to_have_count(4)  # the adapter's phase is not shown
         page.locator(".row .text", has_text="chat").click()
-        assert page.url.endswith(f"#/trace/{A}/3")
+        expect(page).to_have_url(f"/#/trace/{A}/3")
         expect(page.locator(".pane h2")).to_have_text("chat gpt-4o-mini")
         expect(page.locator(".role")).to_have_text(["user", "assistant", "tool", "assistant"])
         expect(page.locator(".part-title")).to_have_text(["calls find", "result 1"])
@@ -126,7 +127,7 @@ def test_a_conversation_is_shown_with_its_tools(opened, shop):
 
 def test_the_tree_is_walked_with_the_keyboard(opened, shop):
     with opened(shop) as page:
-        page.goto(f"{page.url}#/trace/{A}")
+        visit(page, f"#/trace/{A}")
         active = page.locator(".row.active .text")
         expect(active).to_have_text("invoke_workflow shop")
         for key, expected in (("ArrowDown", "module Predict"), ("ArrowDown", "chat gpt-4o-mini"),
@@ -153,8 +154,10 @@ def test_the_tree_is_walked_with_the_keyboard(opened, shop):
 
 def test_from_an_optimizer_run_to_the_prompt_of_a_failed_example(opened, night):
     with opened(night) as page:
-        page.locator(".traces .name a").click()
-        page.get_by_role("link", name="GEPA: 0.5 → 0.75, 3 evaluations").click()
+        with leaving(page):
+            page.locator(".traces .name a").click()
+        with leaving(page):
+            page.get_by_role("link", name="GEPA: 0.5 → 0.75, 3 evaluations").click()
         expect(page.locator(".verdict")).to_have_text("0.5 → 0.75")
         expect(page.locator(".plot .point")).to_have_count(3)
         expect(page.locator(".candidates tr.chosen td").first).to_have_text("2")
@@ -163,6 +166,7 @@ def test_from_an_optimizer_run_to_the_prompt_of_a_failed_example(opened, night):
         expect(page.locator(".candidates .wide").nth(1)).to_have_text("not better")
         page.locator(".plot .point").nth(1).click()
         expect(page.locator(".candidates tr.chosen td").first).to_have_text("1")
+        expect(page.locator(".changes h2")).to_have_text("Candidate 1 (0.25)")
         page.get_by_label("Compare with").select_option("2")
         expect(page.locator(".diff del")).to_have_text(" kindly")
         page.get_by_role("link", name="examples").click()
@@ -170,7 +174,8 @@ def test_from_an_optimizer_run_to_the_prompt_of_a_failed_example(opened, night):
         expect(page.locator(".examples tbody tr").first.locator("td")).to_have_text(
             ["1", "0", "Which cup?\n", "green\n", "blue\n", ""]
         )
-        page.locator(".examples tbody a").first.click()
+        with leaving(page):
+            page.locator(".examples tbody a").first.click()
         expect(page.locator(".pane h2")).to_have_text("example #1")
         page.locator(".row.chosen ~ .row .text", has_text="chat").first.click()
         expect(page.locator(".message .content")).to_have_text("Answer: Which cup?")
@@ -234,7 +239,7 @@ def test_reasoning_and_media_are_shown_as_what_they_are(opened, tmp_path):
     with opened(tmp_path) as page:
         requests = []
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"{page.url}#/trace/{A}/1")
+        visit(page, f"#/trace/{A}/1")
         expect(page.locator(".part-title")).to_have_text(
             ["reasoning", "audio · audio/wav", "image · image/png · cup.png", "image", "document · application/pdf"]
         )
@@ -248,7 +253,8 @@ def test_reasoning_and_media_are_shown_as_what_they_are(opened, tmp_path):
 
 def test_the_statistics_of_one_trace(opened, shop):
     with opened(shop) as page:
-        page.get_by_role("link", name="shop", exact=True).click()
+        with leaving(page):
+            page.get_by_role("link", name="shop", exact=True).click()
         page.get_by_role("link", name="Statistics of this trace").click()
         expect(page.locator("h1")).to_have_text("Statistics of one trace")
         expect(page.locator("tbody td.wide")).to_have_text(["gpt-4o-mini", "answer", "find", "shop"])
@@ -289,15 +295,15 @@ def test_a_trace_that_grows_keeps_the_row_that_is_active_and_the_matches(opened,
 def test_a_view_whose_figures_are_the_same_is_not_drawn_again(opened, shop, address, title):
     write(shop / "traces.jsonl", otlp("1", "", "chat m", 9, 10, "cc", {**CHAT, "session.id": "anna"}))
     with opened(shop) as page:
-        page.goto(f"{page.url}{address}")
-        expect(page.locator("h1")).to_have_text(title)  # the view before it has links too
-        link = page.locator("tbody a").first
-        link.focus()
-        page.evaluate("window.first = document.querySelector('tbody a')")
+        visit(page, address)
+        expect(page.locator("h1")).to_have_text(title)
+        page.locator("tbody a").first.focus()
+        page.evaluate("window.first = document.activeElement")
         with page.expect_response("**/api/statistics?**" if len(address) > 2 else "**/api/traces?**"):
             with (shop / "traces.jsonl").open("a") as file:
                 file.write("\n")
-        page.evaluate(FRAMES)
+        with page.expect_request("**/api/version"):  # which follows when the answer is drawn
+            pass
         assert page.evaluate("document.activeElement === window.first && window.first.isConnected")
 
 
@@ -317,14 +323,11 @@ def test_a_trace_of_20_000_spans_has_elements_only_for_the_rows_in_sight(opened,
         expect(page.locator(".row.active .text")).to_have_text("chat 12345")
 
 
-SIDEWAYS = (
-    f"{FRAMES}.then(() =>"
-    """
+SIDEWAYS = """
   [document.documentElement, ...document.querySelectorAll("body *")]
     .filter((each) => each === document.documentElement || /auto|scroll/.test(getComputedStyle(each).overflowX))
     .filter((each) => each.scrollWidth > each.clientWidth)
-    .map((each) => `${each.tagName} ${each.className}`))"""
-)
+    .map((each) => `${each.tagName} ${each.className}`)"""
 
 
 @pytest.fixture
@@ -353,12 +356,12 @@ def test_no_view_scrolls_sideways_at_any_width_in_light_or_dark(opened, full, sc
         for address in ("#/", "#/?failed=1&text=" + "long" * 50, f"#/trace/{A}/9", f"#/trace/{A}/1c", f"#/trace/{C}",
                         f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics", "#/sessions", f"#/compare/{A}/{C}",
                         "#/statistics?by=model&key=gpt-4o-mini&measure=cost"):  # fmt: skip
-            page.goto(page.url.partition("#")[0] + address)
+            visit(page, address)
             expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
-            expect(page.get_by_text("Reading")).to_have_count(0)
+            expect(page.get_by_role("alert")).to_have_count(0)
             colors.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
             for width in widths:
-                page.set_viewport_size({"width": width, "height": 800})
+                resize(page, width)
                 found += [(address, width, each) for each in page.evaluate(SIDEWAYS)]
     assert found == []
     assert colors == {"rgb(251, 251, 250)" if scheme == "light" else "rgb(21, 24, 27)"}
@@ -369,7 +372,7 @@ def test_a_table_without_room_shows_each_row_with_all_of_its_figures(opened, sho
         row = page.locator(".traces tr", has_text="Which tea?")
         expect(page.locator(".traces thead")).to_be_in_viewport()
         cost = row.locator("td", has_text="$0.25")
-        assert cost.evaluate("(cell) => getComputedStyle(cell).display") == "table-cell"
+        expect(cost).to_have_css("display", "table-cell")
         page.set_viewport_size({"width": 390, "height": 800})
         expect(row).to_have_css("display", "flex")
         for text in ("1.2k → 40", "$0.25", "4.0 s"):
@@ -384,10 +387,9 @@ def test_an_accessibility_checker_finds_nothing_serious(opened, night, scheme):
         found = []
         for address in ("#/", f"#/trace/{A}", f"#/trace/{A}/1c", f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics",
                         f"#/compare/{A}/{A}", "#/sessions"):  # fmt: skip
-            page.goto(page.url.partition("#")[0] + address)
-            expect(page.locator("h1").first).to_be_attached()
+            visit(page, address)
             expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
-            expect(page.get_by_text("Reading…")).to_have_count(0)
+            expect(page.get_by_role("alert")).to_have_count(0)
             found += [
                 (address, each["id"], [node["html"] for node in each["nodes"]][:3])
                 for each in Axe().run(page).response["violations"]
@@ -401,11 +403,12 @@ def test_a_trace_is_exported_as_one_page_without_a_server(chromium, night, tmp_p
     done = run_lmspan("ui", str(night), "--export", str(directory / "trace.html"))
     assert (done.returncode, done.stderr) == (0, "")
     assert (directory / "trace.html").stat().st_mode & 0o777 == 0o600
-    page = chromium.new_context(offline=True).new_page()
+    page = slow_page(chromium.new_context(offline=True), offline=True)
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((directory / "trace.html").as_uri())
+    settled(page)
     expect(page.locator("h1")).to_have_text("optimize GEPA")
     page.locator(".row .text", has_text="chat").first.click()
     expect(page.locator(".message .content")).to_have_text("Answer: Which tea?")

@@ -6,11 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from support.browser import resize, settled, visit
 from support.stored import otlp, write
 
 pytestmark = pytest.mark.e2e
 
-FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 WITHOUT_STORAGE = """
 Object.defineProperty(window, "localStorage", { get() { throw new DOMException("denied", "SecurityError"); } });
 """
@@ -66,7 +66,7 @@ def test_a_click_on_a_title_sorts_the_list_and_the_address_has_it(opened, shop):
             expect(sorted_by(page)).to_have_text([name])
             expect(sorted_by(page)).to_have_attribute("aria-sort", direction)
             expect(names(page)).to_have_text([f"chat {each}" for each in expected])
-            assert page.url.endswith(address)
+            expect(page).to_have_url(f"/{address}")
         page.go_back()
         page.go_back()
         expect(names(page)).to_have_text(["chat c", "chat a", "chat d", "chat b"])
@@ -113,7 +113,7 @@ def test_all_traces_are_sorted_and_more_of_them_are_shown(opened, tmp_path):
 def test_filters_and_the_search_keep_the_order(opened, shop):
     write(shop / "traces.jsonl", chat("e", 50, 1, 1.0, **{"gen_ai.request.model": "m-2"}))
     with opened(shop) as page:
-        page.goto(f"{page.url}#/?sort=cost&ascending=1&model=m-1&service=shop")
+        visit(page, "#/?sort=cost&ascending=1&model=m-1&service=shop")
         expect(names(page)).to_have_text(["chat c", "chat a", "chat b", "chat d"])
         expect(page.locator(".chip")).to_have_text(["service shop×", "model m-1×"])
         page.get_by_label("Search in full text").fill("chat")
@@ -124,7 +124,7 @@ def test_filters_and_the_search_keep_the_order(opened, shop):
         expect(page.locator(".chip")).to_have_count(3)
         page.get_by_role("link", name="remove all").click()
         expect(names(page)).to_have_text(["chat b", "chat e", "chat a", "chat c", "chat d"])
-        assert page.url.endswith("#/?sort=cost")
+        expect(page).to_have_url("/#/?sort=cost")
 
 
 def test_what_programs_write_takes_its_place_in_the_order(opened, shop):
@@ -143,7 +143,7 @@ def test_what_programs_write_takes_its_place_in_the_order(opened, shop):
 
 def test_the_older_one_of_two_traces_is_on_the_left_in_any_order(opened, shop):
     with opened(shop) as page:
-        page.goto(f"{page.url}#/?sort=duration")
+        visit(page, "#/?sort=duration")
         expect(names(page)).to_have_text(["chat c", "chat a", "chat d", "chat b"])
         for number in range(2):
             page.locator(".traces input").nth(number).check()
@@ -173,7 +173,7 @@ def test_columns_are_hidden_and_shown_and_remembered(opened, shop):
         expect(menu).to_be_visible()
         page.reload()
         expect(heads(page)).to_have_text(shown)
-        page.goto(page.url.partition("#")[0] + "#/?sort=cost")  # a column that is hidden sorts all the same
+        visit(page, "#/?sort=cost")  # a column that is hidden sorts all the same
         expect(names(page)).to_have_text(["chat b", "chat a", "chat c", "chat d"])
         page.get_by_text("Columns", exact=True).click()
         expect(menu.get_by_label("cost")).not_to_be_checked()
@@ -211,8 +211,9 @@ def test_a_stored_choice_that_cannot_be_read_is_no_choice(opened, shop, stored):
 
 def with_all_columns(page, address):
     page.evaluate(f"localStorage.setItem('lmspan.columns', {json.dumps(json.dumps(dict.fromkeys(ALL, True)))})")
-    page.goto(page.url.partition("#")[0] + address)
+    visit(page, address)
     page.reload()
+    settled(page)
     expect(page.locator(".traces .session").first).to_be_attached()
     page.get_by_text("Columns", exact=True).click()
     expect(page.get_by_role("group", name="Columns")).to_be_visible()
@@ -226,7 +227,7 @@ def test_the_titles_sort_at_any_width_and_nothing_is_wider_than_the_window(opene
         expect(head(page, "cost")).to_be_in_viewport(ratio=1)
         head(page, "cost").click()
         expect(names(page)).to_have_text(["chat b", "chat a", "chat c", "chat d"])
-        page.evaluate(FRAMES)
+        resize(page, width)
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert page.evaluate("[...document.querySelectorAll('.scroll')].every((e) => e.scrollWidth <= e.clientWidth)")
 
@@ -236,7 +237,6 @@ def test_an_accessibility_checker_finds_nothing_serious_in_columns(opened, shop,
     with opened(shop, color_scheme=scheme, bypass_csp=True) as page:  # the checker is a script of its own
         with_all_columns(page, "#/?sort=cost")
         for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate(FRAMES)
+            resize(page, width)
             violations = Axe().run(page).response["violations"]
             assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect
 
+from support.browser import leaving, settled, slow_page, visit
 from support.page import serving
 from support.processes import run_lmspan
 from support.stored import messages, otlp, text, write
@@ -41,10 +42,11 @@ def test_hostile_content_is_text(opened, tmp_path):
     )  # fmt: skip
     with opened(tmp_path) as page:
         expect(page.locator(".traces .name a")).to_contain_text("<img src=x onerror='window.harmed=1'>")
-        page.locator(".traces .name a").click()
+        with leaving(page):
+            page.locator(".traces .name a").click()
         page.locator(".row").first.click()
         expect(page.locator(".message .content").first).to_have_text(SHOWN)
-        page.goto(page.url.partition("#")[0] + "#/statistics")
+        visit(page, "#/statistics")
         expect(page.get_by_role("heading", name="By model")).to_be_visible()
         assert page.evaluate("window.harmed") is None
         assert page.locator("main img, main script, a[href^='javascript']").count() == 0
@@ -55,7 +57,8 @@ def test_a_string_of_50_megabytes_is_cut_with_its_length(opened, tmp_path):
     facts = {**CHAT, "gen_ai.input.messages": messages(("user", [text(long)])), "note": long}
     write(tmp_path / "traces.jsonl", otlp("1", "", "chat m", 0, 1, "aa", facts))
     with opened(tmp_path) as page:
-        page.locator(".traces .name a").click()
+        with leaving(page):
+            page.locator(".traces .name a").click()
         page.locator(".row").click()
         expect(page.locator(".message .content")).to_contain_text(SHOWN)
         page.locator(".message").get_by_role("button", name="show all").click()
@@ -70,7 +73,8 @@ def test_a_million_lines_are_cut_or_reported(opened, tmp_path):
         file.write("nothing\n" * 1_000_000)
     with opened(tmp_path) as page:
         expect(page.locator(".trouble")).to_contain_text("1000000 lines cannot be read; the first is line 2: no JSON")
-        page.locator(".traces .name a").click()
+        with leaving(page):
+            page.locator(".traces .name a").click()
         page.locator(".row").click()
         page.get_by_role("button", name="show all").first.click()
         expect(page.locator(".fields-view")).to_contain_text(f"… ({len(lines):,} characters)")
@@ -98,7 +102,8 @@ def test_spans_that_are_parents_of_each_other_are_shown_once(opened, tmp_path):
     write(tmp_path / "traces.jsonl", otlp("1", "2", "turn 1", 0, 1, "aa"), otlp("2", "1", "turn 2", 0, 1, "aa"),
           otlp("3", "3", "turn 3", 2, 3, "aa"))  # fmt: skip
     with opened(tmp_path) as page:
-        page.locator(".traces .name a").click()
+        with leaving(page):
+            page.locator(".traces .name a").click()
         expect(page.locator(".row .text")).to_have_text(["turn 1", "turn 2", "turn 3"])
         page.locator(".row .text", has_text="turn 2").click()
         expect(page.locator(".pane .path a")).to_have_text(["turn 1"])
@@ -137,17 +142,16 @@ def test_content_of_a_wrong_type_or_depth_is_shown_as_it_is(opened, tmp_path, co
         "lmspan.evaluation.example.index",
     ]
     facts = dict.fromkeys(names, content)
-    write(tmp_path / "traces.jsonl", otlp("1", "", "optimize GEPA", 0, 9, "aa", facts),
-          otlp("2", "1", "candidate #1", 1, 8, "aa", facts), otlp("3", "2", "evaluate exact", 1, 7, "aa", facts),
-          otlp("4", "3", "example #1", 1, 6, "aa", facts), otlp("5", "4", "chat m", 1, 5, "aa", facts),
-          otlp("6", "4", "execute_tool find", 1, 5, "aa", facts))  # fmt: skip
+    spans = [("1", "", "optimize GEPA"), ("2", "1", "candidate #1"), ("3", "2", "evaluate exact"),
+             ("4", "3", "example #1"), ("5", "4", "chat m"), ("6", "4", "execute_tool find")]  # fmt: skip
+    write(tmp_path / "traces.jsonl", *(otlp(*span, int(span[0]), 9, "aa", facts) for span in spans))
     with opened(tmp_path) as page:
-        for span in "123456":
-            page.goto(f"{page.url.partition('#')[0]}#/trace/{A}/{span}")
-            expect(page.locator(".pane h2")).to_be_visible()
+        for span, _, name in spans:
+            visit(page, f"#/trace/{A}/{span}")
+            expect(page.locator(".pane h2")).to_have_text(name)
             expect(page.locator(".pane .section").last).to_be_visible()
         for address in (f"#/run/{A}/1", f"#/evaluation/{A}/3", "#/statistics", "#/sessions", f"#/compare/{A}/{A}"):
-            page.goto(page.url.partition("#")[0] + address)
+            visit(page, address)
             expect(page.locator("h1").first).to_be_visible()
             expect(page.get_by_role("alert")).to_have_count(0)
 
@@ -158,9 +162,10 @@ def test_content_of_a_wrong_type_or_depth_is_shown_as_it_is(opened, tmp_path, co
 ])  # fmt: skip
 def test_an_address_without_meaning_says_so(chromium, one, address):
     with serving(one) as entrance:
-        page = chromium.new_context().new_page()
+        page = slow_page(chromium.new_context())
         page.goto(entrance)
-        page.goto(page.url.partition("#")[0] + address)
+        settled(page)
+        visit(page, address)
         expect(page.get_by_role("alert")).to_be_visible()
         assert page.evaluate("window.harmed") is None
         page.context.close()
@@ -189,8 +194,9 @@ def test_an_exported_page_shows_hostile_content_as_text(chromium, tmp_path):
     facts = {**CHAT, "gen_ai.input.messages": messages(("user", [text(hostile)]))}
     write(tmp_path / "traces.jsonl", otlp("1", "", f"chat {hostile}", 0, 1, "aa", facts), service=hostile)
     assert run_lmspan("ui", str(tmp_path), "--export", str(tmp_path / "trace.html")).returncode == 0
-    page = chromium.new_context(offline=True).new_page()
+    page = slow_page(chromium.new_context(offline=True), offline=True)
     page.goto((tmp_path / "trace.html").as_uri())
+    settled(page)
     page.locator(".row").click()
     expect(page.locator(".message .content")).to_have_text(hostile.replace(HOSTILE, SHOWN))
     assert page.evaluate("window.harmed") is None

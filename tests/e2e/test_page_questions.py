@@ -6,6 +6,7 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
+from support.browser import leaving
 from support.processes import start_day
 from support.scenarios.core import NATIVE
 
@@ -90,7 +91,8 @@ def test_a_question_is_answered_in_two_clicks(opened, day, question):
     assert len(clicks) <= 2
     with opened(day) as page:
         for click in clicks:
-            click(page)
+            with leaving(page):
+                click(page)
         for place, answer in answers.items():
             expect(page.locator(place)).to_contain_text(re.compile(answer), use_inner_text=True)
 
@@ -101,8 +103,9 @@ def test_a_running_optimizer_and_a_killed_one_show_their_candidates_so_far(opene
         assert "waiting\n" in iter(program.stdout.readline, "")
         with opened(tmp_path) as page:
             expect(page.locator(".traces")).to_contain_text("running")
-            trace("optimize GEPA")(page)
-            link("GEPA: 0 → 0")(page)
+            for click in (trace("optimize GEPA"), link("GEPA: 0 → 0")):
+                with leaving(page):
+                    click(page)
             expect(page.locator(".run .badge")).to_have_text("running")
             expect(page.locator(".run .facts")).to_contain_text("4 evaluations")
             expect(page.locator(".candidates")).to_contain_text("minibatch")
