@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from lmspan.errors import LmspanError, TraceFileError
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from lmspan.page.reader import Reader
+    from lmspan.traces.search import SpanSummary
     from lmspan.traces.spans import StoredSpan
     from lmspan.traces.store import Summary
+    from lmspan.traces.table import Table
     from lmspan.traces.trace import Trace
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{1,16}")
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _TEXTS: Final = (
-    "slow", "since", "until", "service", "name", "root", "module", "agent", "tool", "session", "model", "text", "trace",
+    "slow", "since", "until", "service", "name", "root", "module", "agent", "tool", "session", "model", "text", "where",
+    "trace",
 )  # fmt: skip
 _LONGEST: Final = 1000
 _PAGE: Final = 100
@@ -36,19 +40,14 @@ _LARGEST_PAGE: Final = 1000
 
 
 def traces(reader: Reader, request: Request) -> Any:
-    """Return the rows of a list from an offset on."""
-    offset = _number(request, "offset", 0)
-    limit = min(_number(request, "limit", _PAGE), _LARGEST_PAGE)
-    sort = request.query_params.get("sort") or NEWEST_FIRST
-    ascending = request.query_params.get("ascending") == "1"
-    listed = reader.store.list(_filter(request), limit=offset + limit + 1, sort=sort, ascending=ascending)
-    return {
-        "traces": [_summary(each) for each in listed[offset : offset + limit]],
-        "more": len(listed) > offset + limit,
-        "path": str(reader.store.location),
-        "troubles": reader.store.troubles,
-        "stored": reader.store.count(),
-    }
+    """Return the rows of a list of traces from an offset on."""
+    return _listed(reader, request, "traces", partial(reader.store.list, _filter(request)))
+
+
+def search(reader: Reader, request: Request) -> Any:
+    """Return the rows of a list of spans, which the query in `query` selects, from an offset on."""
+    query = _text(request, "query")
+    return _listed(reader, request, "spans", partial(reader.store.spans, query, _filter(request)))
 
 
 def trace(reader: Reader, request: Request) -> Any:
@@ -122,6 +121,7 @@ Query = Callable[["Reader", "Request"], Any]
 
 QUERIES: Final[dict[str, Query]] = {
     "/api/traces": traces,
+    "/api/spans": search,
     "/api/traces/{trace}": trace,
     "/api/traces/{trace}/results": results,
     "/api/traces/{trace}/spans/{span}": span,
@@ -144,7 +144,24 @@ def trace_document(reader: Reader, found: Trace) -> dict[str, Any]:
     return {**_summary(reader.summary(found.trace_id)), **tree.document(tree.outline(found))}
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
+def _listed(
+    reader: Reader, request: Request, kind: str, rows: Callable[..., Table[Summary] | Table[SpanSummary]]
+) -> dict[str, Any]:
+    """Return the part of the rows that a request wants; `rows` is a query of the store."""
+    offset = _number(request, "offset", 0)
+    limit = min(_number(request, "limit", _PAGE), _LARGEST_PAGE)
+    sort = request.query_params.get("sort") or NEWEST_FIRST
+    listed = rows(limit=offset + limit + 1, sort=sort, ascending=request.query_params.get("ascending") == "1")
+    return {
+        kind: [_summary(each) for each in listed[offset : offset + limit]],
+        "more": len(listed) > offset + limit,
+        "path": str(reader.store.location),
+        "troubles": reader.store.troubles,
+        "stored": reader.store.count(),
+    }
+
+
+def _summary(summary: Summary | SpanSummary) -> dict[str, Any]:
     """Return a row of the list; times are milliseconds since 1970, because JavaScript has no 64-bit integers."""
     data = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
     return {**data, "start": summary.start.timestamp() * 1e3}
@@ -176,8 +193,12 @@ def _number(request: Request, name: str, default: int) -> int:
 
 def _filter(request: Request) -> Filter:
     """Return the filter of a query. Raises LmspanError for one that cannot be read."""
-    query = request.query_params
-    given = {name: query[name] for name in _TEXTS if query.get(name)}
-    if any(len(text) > _LONGEST for text in given.values()):
-        raise LmspanError(f"a filter is longer than {_LONGEST} characters")
-    return Filter(failed=query.get("failed") == "1", **given)
+    given = {name: text for name in _TEXTS if (text := _text(request, name))}
+    return Filter(failed=request.query_params.get("failed") == "1", **given)
+
+
+def _text(request: Request, name: str) -> str:
+    text = request.query_params.get(name, "")
+    if len(text) > _LONGEST:
+        raise LmspanError(f"{name} is longer than {_LONGEST:,} characters")
+    return text

@@ -1,26 +1,25 @@
-// The columns of the list: what each of them shows, what it sorts by, and which are shown.
+// The columns of the list of traces: what each of them shows, what it sorts by, and which are shown.
 import { el } from "./dom.js";
-import { address } from "./filters.js";
-import { clock, duration, money, number, short, tokens } from "./format.js";
+import { number, short } from "./format.js";
+import { COST, STARTED, TIME, TOKENS } from "./sorting.js";
 
 const KEY = "lmspan.columns";
 
-// A column without a cell of its own shows the field of its name. `always`: it cannot be hidden; `more`: it is hidden at first.
-const COLUMNS = [
+// `always`: a column that cannot be hidden; `more`: one that is hidden at first.
+export const COLUMNS = [
   { name: "choose", title: "", always: true, class: "choose", cell: (trace, list) => list.box(trace) },
   { name: "number", title: "#", more: true, class: "right" },
-  { name: "started", sort: "start", class: "when", cell: (trace) => clock(trace.start).split(" ").map((each, place) => [place > 0 && " ", el("span", {}, each)]) },
+  STARTED,
   { name: "service", class: "service" },
   { name: "session", more: true, class: "session" },
   { name: "trace", always: true, class: "name", cell: name },
-  { name: "time", sort: "duration", class: "right time", cell: (trace, list) => [duration(trace.duration_s),
-    el("span", { class: "measure", "aria-hidden": "true" }, el("span", { style: { width: `${(100 * trace.duration_s) / (list.longest || 1)}%` } }))] },
+  TIME,
   { name: "spans", more: true, class: "right", cell: (trace) => short(trace.spans) },
   { name: "calls", sort: "calls", class: "right", cell: (trace) => (trace.lm_calls ? short(trace.lm_calls) : "") },
-  { name: "tokens", sort: "tokens", class: "right tokens", cell: (trace) => tokens(trace.input_tokens, trace.output_tokens) },
-  { name: "cost", sort: "cost", class: "right cost", cell: (trace) => money(trace.cost) },
+  TOKENS,
+  COST,
   { name: "score", sort: "score", class: "right score", cell: (trace) => (trace.score === null ? "" : `${trace.first_score === null ? "" : `${number(trace.first_score)} → `}${number(trace.score)}`) },
-  { name: "state", sort: "failed", class: "state", cell: states },
+  { name: "state", sort: "failed", by: "failures", class: "state", cell: states },
 ];
 
 function name(trace) {
@@ -39,35 +38,6 @@ export function states(trace) {
 }
 
 export const traceAddress = (trace) => `#/trace/${trace.trace_id}`;
-
-export const cells = (trace, list) =>
-  shown().map((each) => el("td", { class: each.class }, each.cell ? each.cell(trace, list) : trace[each.name]));
-
-// Sorting -------------------------------------------------------------------------------------------------------------
-
-export const order = (query) => ({ sort: query.sort || "start", ascending: query.ascending === "1" });
-
-// With `isPart` the list has more rows than are shown: a column that is empty here can sort the others to the top.
-export function heads(query, isPart) {
-  const { sort, ascending } = order(query);
-  return shown().map((each) => {
-    const isSorted = each.sort === sort;
-    const changed = { sort: each.sort === "start" ? "" : each.sort, ascending: isSorted && !ascending ? "1" : "" };
-    const title = each.title ?? each.name;
-    return el("th", {
-      scope: "col", role: "columnheader", class: each.class.includes("right") ? "right" : null,
-      "aria-sort": isSorted ? (ascending ? "ascending" : "descending") : null, "data-kept": Boolean(each.sort) && (isPart || isSorted),
-    }, each.sort ? el("button", { class: "sort", type: "button", "data-key": each.sort, title: each.sort === "failed" ? "sort by failures" : null,
-      on: { click: () => { location.hash = address("/", { ...query, ...changed }).slice(1); } } }, title) : title);
-  });
-}
-
-export function ordered(traces, query, isPart) {
-  const { sort, ascending } = order(query);
-  if (sort === "start") return isPart ? `the ${ascending ? "oldest" : "newest"} ${traces}` : traces;
-  const by = sort === "failed" ? "failures" : COLUMNS.find((each) => each.sort === sort)?.name;
-  return `${isPart ? "the first " : ""}${traces} by ${by}`;
-}
 
 // Choosing ------------------------------------------------------------------------------------------------------------
 
@@ -90,7 +60,7 @@ function store() {
 }
 
 const isShown = (each) => each.always || (typeof chosen[each.name] === "boolean" ? chosen[each.name] : !each.more);
-const shown = () => COLUMNS.filter(isShown);
+export const shown = () => COLUMNS.filter(isShown);
 
 export function menu(changed) {
   const boxes = COLUMNS.filter((each) => !each.always).map((each) => {

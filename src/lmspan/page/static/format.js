@@ -30,7 +30,7 @@ export function short(count) {
   return count < 1e6 ? `${(count / 1e3).toFixed(count < 1e4 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`;
 }
 
-export const tokens = (input, output) => (input || output ? `${short(input)} → ${short(output)}` : "");
+export const tokens = (input, output) => (input || output ? [input, output].map((each) => (each === null ? "–" : short(each))).join(" → ") : "");
 
 export const plural = (count, noun, nouns = `${noun}s`) => `${count.toLocaleString("en")} ${count === 1 ? noun : nouns}`;
 

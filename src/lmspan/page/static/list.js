@@ -1,94 +1,48 @@
 // The list of traces, with its search and filters.
 import { el, replace, table } from "./dom.js";
-import { get, turns } from "./api.js";
-import { cells, heads, menu, ordered, traceAddress } from "./columns.js";
-import { FIELDS, TIMES, address, chips, isFiltered } from "./filters.js";
+import { COLUMNS, menu, shown, traceAddress } from "./columns.js";
+import { FIELDS, address, chips, filterForm, isFiltered } from "./filters.js";
 import { plural } from "./format.js";
-
-const PAGE = 100;
+import { nothing, row, rows, troubles } from "./rows.js";
+import { cells, heads, longest, ordered } from "./sorting.js";
 
 export function view(main, route) {
   let query = route.query;
-  let limit = PAGE;
-  let drawn = null;  // the answer and the query that are drawn
-  const turn = turns();
   const chosen = new Map();
-  const rows = el("div", { class: "results" });
-  const form = filters(() => query, (changed) => { location.hash = address("/", changed).slice(1); });
-  form.append(menu(() => drawn && draw(drawn)));
-  replace(main, el("h1", { class: "hidden" }, "Traces"), form, rows);
-
-  function draw({ data, asked }) {
-    replace(rows, chips("/", asked), results(data, chosen, asked, () => { limit += PAGE; refresh(); }));
-  }
-
-  async function refresh() {
-    const [asked, isLate] = [query, turn()];
-    const data = await get("traces", { ...query, limit }).catch(({ message }) => ({ message }));
-    if (asked !== query || isLate()) return;
-    if (data.message) {
-      drawn = null;
-      return replace(rows, chips("/", query), el("p", { class: "empty", role: "alert" }, data.message));
-    }
-    if (data.tag === drawn?.data.tag && asked === drawn.asked) return;
-    drawn = { data, asked };
-    draw(drawn);
-  }
+  const place = el("div", { class: "results" });
+  const list = rows("traces", place, () => query, (data, asked) => [chips("/", asked), results(data, chosen, asked)], (message) => {
+    list.forget();
+    replace(place, chips("/", query), el("p", { class: "empty", role: "alert" }, message));
+  });
+  const form = filters(() => query);
+  form.append(menu(list.redraw));
+  replace(main, el("h1", { class: "hidden" }, "Traces"), form, place);
   return {
-    ready: refresh(),
-    refresh,
+    ready: list.refresh(),
+    refresh: list.refresh,
     leave: () => form.leave(),
     moved: (to) => {
       query = to.query;
       form.fill();
-      return refresh();
+      return list.refresh();
     },
   };
 }
 
-function filters(query, apply) {
+function filters(query) {
   const inputs = {};
-  let waiting = 0;
-  const changed = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      apply({ ...query(), ...Object.fromEntries(Object.entries(inputs).map(([name, input]) =>
-        [name, input.type === "checkbox" ? (input.checked ? "1" : "") : input.value.trim()])) });
-    }, 250);
-  };
-  const on = { input: changed, change: changed };
-  inputs.text = el("input", { type: "search", name: "text", placeholder: "Search in prompts, answers, errors…", "aria-label": "Search in full text", on });
-  inputs.since = el("select", { name: "since", "aria-label": "Started", on }, TIMES.map(([value, text]) => el("option", { value }, text)));
-  inputs.failed = el("input", { type: "checkbox", name: "failed", on });
+  inputs.text = el("input", { type: "search", name: "text", placeholder: "Search in prompts, answers, errors…", "aria-label": "Search in full text" });
+  inputs.failed = el("input", { type: "checkbox", name: "failed" });
   const more = FIELDS.map(([name, title, example]) => {
-    inputs[name] = el("input", { type: "text", name, placeholder: example, on });
+    inputs[name] = el("input", { type: "text", name, placeholder: example });
     return el("label", {}, title, inputs[name]);
   });
-  const details = el("details", { class: "more" }, el("summary", {}, "Filters"), el("div", { class: "fields" }, more));
-  const form = el("form", { class: "filters", role: "search", on: { submit: (event) => event.preventDefault() } },
-    inputs.text, inputs.since, el("label", { class: "check" }, inputs.failed, "failed only"), details);
-  form.leave = () => clearTimeout(waiting);  // a filter that was just typed does not lead back from another view
-  form.fill = () => {
-    for (const [name, input] of Object.entries(inputs)) {
-      const value = query()[name] || "";
-      if (input.type === "checkbox") input.checked = value === "1";
-      else if (document.activeElement !== input) input.value = value;
-    }
-  };
-  form.fill();
-  return form;
+  return filterForm("/", query, inputs, inputs.text, el("label", { class: "check" }, inputs.failed, "failed only"),
+    el("details", { class: "more" }, el("summary", {}, "Filters"), el("div", { class: "fields" }, more)));
 }
 
-function results(data, chosen, query, more) {
-  const troubles = data.troubles.map((each) => el("p", { class: "trouble" }, each));
-  if (!data.traces.length) {
-    const isEmpty = !data.stored || !isFiltered(query);
-    return [troubles, el("div", { class: "empty" },
-      el("p", {}, isEmpty ? "No trace is stored yet." : "No trace matches."),
-      el("p", { class: "dim" }, isEmpty
-        ? ["Run ", el("code", {}, "lmspan demo"), " or a program with ", el("code", {}, "lmspan.init()"), `; it appears here by itself. (${data.path})`]
-        : el("a", { href: "#/" }, "Show all traces")))];
-  }
+function results(data, chosen, query) {
+  if (!data.traces.length) return [troubles(data), nothing(data, isFiltered(query), "trace", "#/")];
   const compare = el("a", { class: "button" }, "Compare the two");
   const offer = () => {  // the older one is on the left
     const ids = [...chosen].sort(([, one], [, other]) => one - other).map(([id]) => id);
@@ -104,15 +58,16 @@ function results(data, chosen, query, more) {
     } } });
     return input;
   };
-  const list = { box, longest: Math.max(...data.traces.map((each) => each.duration_s)) };
+  const list = { box, longest: longest(data.traces) };
+  const counted = ordered(COLUMNS, plural(data.traces.length, "trace"), query, data.more);
   return [
-    troubles,
-    el("div", { class: "bar" }, el("span", { class: "dim" }, ordered(plural(data.traces.length, "trace"), query, data.more)), compare),
-    table(heads(query, data.more), data.traces.map((each) => row(each, list)), { class: "traces", label: "Traces" }),
-    data.more && el("button", { class: "button", type: "button", on: { click: more } }, "Show more"),
+    troubles(data),
+    el("div", { class: "bar" }, el("span", { class: "dim" }, counted), compare,
+      isFiltered(query) && el("a", { href: spansAddress(query) }, "Spans of these traces")),
+    table(heads(shown(), "/", query, data.more),
+      data.traces.map((each) => row(traceAddress(each), cells(shown(), each, list), { class: each.failed ? "failed" : null })),
+      { class: "traces listed", label: "Traces" }),
   ];
 }
 
-const row = (trace, list) => el("tr", { class: trace.failed ? "failed" : null, on: { click: (event) => {
-  if (!event.target.closest("a, input") && !getSelection().toString()) location.hash = traceAddress(trace).slice(1);
-} } }, cells(trace, list));
+const spansAddress = (query) => address("/spans", { ...query, query: query.where, where: "", sort: "", ascending: "" });

@@ -9,6 +9,7 @@ const ROUTES = [
   [new RegExp(`^/trace/${ID}(?:/${SPAN})?$`), "trace", "Trace"],
   [new RegExp(`^/run/${ID}/${SPAN}$`), "run", "Optimizer run"],
   [new RegExp(`^/evaluation/${ID}/${SPAN}$`), "evaluation", "Evaluation"],
+  [/^\/spans$/, "spans", "Spans"],
   [/^\/statistics$/, "statistics", "Statistics"],
   [/^\/sessions$/, "sessions", "Sessions"],
   [new RegExp(`^/compare/${ID}/${ID}$`), "compare", "Comparison"],
@@ -48,7 +49,7 @@ async function draw() {
     return message("There is no such page.");
   }
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.getAttribute("href") === (["statistics", "sessions"].includes(to.name) ? `#/${to.name}` : "#/");
+    const here = link.getAttribute("href") === (["spans", "statistics", "sessions"].includes(to.name) ? `#/${to.name}` : "#/");
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -7,6 +7,7 @@ import { overTime } from "./plot.js";
 
 const SHOWN = ["model", "module", "tool", "session", "user", "service"];
 const FILTER = { user: "session" };  // the filter of a kind with another name
+const ASKED = ["model", "module", "tool"];  // the kinds whose calls are spans
 const MOST = 100;  // rows of a table at first
 const one = (name, value) => [{ name, value, class: "bar-value" }];
 const MEASURES = {
@@ -82,11 +83,17 @@ function row(kind, each, longest, query, of, to) {
   return el("tr", { class: isPlotted ? "chosen" : null },
     el("td", { class: "wide" }, el("a", { href: address("/", { ...query, [FILTER[kind] || kind]: each.key }), title: "the traces" }, each.key)),
     el("td", {}, el("a", { class: "quiet plot-link", href: isPlotted ? to({ by: "", key: "" }) : to({ by: kind, key: each.key }), "aria-label": `${each.key} over time`, "aria-current": isPlotted ? "true" : null }, "over time")),
-    el("td", { class: "right" }, short(each.calls)),
+    el("td", { class: "right" }, calls(kind, each, query)),
     el("td", { class: "right" }, duration(each.total_s), el("span", { class: "measure", "aria-hidden": "true" }, el("span", { style: { width: `${(100 * each.total_s) / longest}%` } }))),
     [duration(each.p50_s), duration(each.p95_s), duration(each.max_s), chunk, tokens(each.input_tokens, each.output_tokens),
       money(each.cost) + (each.unknown_costs ? ` + ${each.unknown_costs} unknown` : "")].map((text) => el("td", { class: "right" }, text)),
     el("td", { class: "right warn", title: retries && "requests beyond the first one of a call, and the time between them; a refused request costs nothing" }, retries),
     el("td", { class: "right" }, each.cache_hits || ""),
     el("td", { class: "right" }, each.failed > 0 && el("span", { class: "bad" }, each.failed), each.recovered > 0 && el("span", { class: "dim" }, ` ${each.recovered} recovered`)));
+}
+
+// The number of calls leads to their spans; a query cannot name a text with a quotation mark, or a model without a name.
+function calls(kind, each, query) {
+  const canBeAsked = ASKED.includes(kind) && !each.key.includes('"') && each.key !== "(unknown)";
+  return canBeAsked ? el("a", { href: address("/spans", { ...query, query: `${kind}="${each.key}"` }), title: "the spans" }, short(each.calls)) : short(each.calls);
 }
