@@ -355,7 +355,8 @@ def test_no_view_scrolls_sideways_at_any_width_in_light_or_dark(opened, full, sc
     with opened(full, color_scheme=scheme) as page:
         for address in ("#/", "#/?failed=1&text=" + "long" * 50, f"#/trace/{A}/9", f"#/trace/{A}/1c", f"#/trace/{C}",
                         f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics", "#/sessions", f"#/compare/{A}/{C}",
-                        "#/statistics?by=model&key=gpt-4o-mini&measure=cost"):  # fmt: skip
+                        "#/statistics?by=model&key=gpt-4o-mini&measure=cost", "#/spans",
+                        "#/spans?query=failed&sort=cost"):  # fmt: skip
             visit(page, address)
             expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
             expect(page.get_by_role("alert")).to_have_count(0)
@@ -386,7 +387,7 @@ def test_an_accessibility_checker_finds_nothing_serious(opened, night, scheme):
     with opened(night, color_scheme=scheme, bypass_csp=True) as page:  # the checker is a script of its own
         found = []
         for address in ("#/", f"#/trace/{A}", f"#/trace/{A}/1c", f"#/run/{A}/1", f"#/evaluation/{A}/9", "#/statistics",
-                        f"#/compare/{A}/{A}", "#/sessions"):  # fmt: skip
+                        f"#/compare/{A}/{A}", "#/sessions", "#/spans"):  # fmt: skip
             visit(page, address)
             expect(page.locator("main").locator(".row, table, .empty").first).to_be_visible()
             expect(page.get_by_role("alert")).to_have_count(0)

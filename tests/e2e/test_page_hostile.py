@@ -46,6 +46,8 @@ def test_hostile_content_is_text(opened, tmp_path):
             page.locator(".traces .name a").click()
         page.locator(".row").first.click()
         expect(page.locator(".message .content").first).to_have_text(SHOWN)
+        visit(page, "#/spans")
+        expect(page.locator(".spans .name a")).to_contain_text("<img src=x onerror='window.harmed=1'>")
         visit(page, "#/statistics")
         expect(page.get_by_role("heading", name="By model")).to_be_visible()
         assert page.evaluate("window.harmed") is None
@@ -150,7 +152,8 @@ def test_content_of_a_wrong_type_or_depth_is_shown_as_it_is(opened, tmp_path, co
             visit(page, f"#/trace/{A}/{span}")
             expect(page.locator(".pane h2")).to_have_text(name)
             expect(page.locator(".pane .section").last).to_be_visible()
-        for address in (f"#/run/{A}/1", f"#/evaluation/{A}/3", "#/statistics", "#/sessions", f"#/compare/{A}/{A}"):
+        for address in (f"#/run/{A}/1", f"#/evaluation/{A}/3", "#/statistics", "#/sessions", "#/spans",
+                        f"#/compare/{A}/{A}"):  # fmt: skip
             visit(page, address)
             expect(page.locator("h1").first).to_be_visible()
             expect(page.get_by_role("alert")).to_have_count(0)
@@ -158,7 +161,7 @@ def test_content_of_a_wrong_type_or_depth_is_shown_as_it_is(opened, tmp_path, co
 
 @pytest.mark.parametrize("address", [
     "#/trace/../../x", "#/trace/" + "zz" * 16, "#/nothing", "#/trace/" + "cc" * 16, f"#/run/{A}/1",
-    f"#/trace/{A}/%3Cimg%3E", "#<img src=x onerror=window.harmed=1>",
+    f"#/trace/{A}/%3Cimg%3E", "#<img src=x onerror=window.harmed=1>", "#/spans?query=(",
 ])  # fmt: skip
 def test_an_address_without_meaning_says_so(chromium, one, address):
     with serving(one) as entrance:
