@@ -98,7 +98,7 @@ def _condition(node: _Node | Term, containing: Callable[[str], Condition], *, ne
 def _of_term(term: Term, containing: Callable[[str], Condition], *, negated: bool) -> Condition:
     if term.holds is not None:  # either answer is possible, except that of a word which is nowhere
         return containing(term.word) if term.word and not negated else ANY
-    return Condition(f"{'NOT ' if negated else ''}ifnull({term.row.sql}, 0)", term.row.values)
+    return Condition(f"NOT {term.row.sql}", term.row.values) if negated else term.row
 
 
 # Reading ----------------------------------------------------------------------------------------------------------

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 50_000  # rows, whose spans are read at once
 _COLUMNS: Final = ", ".join(Row._fields[1:])
+# the types are those of the index: SQLite uses no key whose type it would have to convert
 _TABLES: Final = f"""
-CREATE TEMP TABLE IF NOT EXISTS opened (trace_id, state, trace, {_COLUMNS});
-CREATE TEMP TABLE IF NOT EXISTS chosen (trace, span_id, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
-CREATE TEMP TABLE IF NOT EXISTS below (above, trace, span_id, PRIMARY KEY (above, trace, span_id)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS opened (trace_id TEXT, state, trace INTEGER, {_COLUMNS});
+CREATE TEMP TABLE IF NOT EXISTS chosen (trace INTEGER, span_id, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS below (above, trace INTEGER, span_id,
+    PRIMARY KEY (above, trace, span_id)) WITHOUT ROWID;
 CREATE TEMP VIEW IF NOT EXISTS every_span AS
     SELECT trace_id, '{State.ENDED}' AS state, trace, {", ".join(f"spans.{each}" for each in Row._fields[1:])}
         FROM main.spans JOIN main.traces ON traces.id = trace
@@ -177,7 +179,7 @@ class Search:
         """Decide the query for each possible span on the span itself."""
         known = [term.row for term in self._query.terms]
         values = [value for each in known for value in each.values]
-        columns = ", ".join(["trace_id", "span_id", "trace", *(f"ifnull({each.sql}, 0)" for each in known)])
+        columns = ", ".join(["trace_id", "span_id", "trace", *(each.sql for each in known)])
         statement = f"SELECT {columns} FROM every_span WHERE {possible.sql} ORDER BY trace"
         rows = self._index.rows(statement, (*values, *possible.values)).fetchall()
         for batch in _batches(rows):

@@ -31,6 +31,7 @@ _NUMBER: Final = re.compile(r"(-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([kM]?)")
 _FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 _PIECE: Final = re.compile(r"[^\W_]+")
 _TEXTS: Final = ("name", "service", "operation", "model", "module", "tool", "session", "user", "error", "state")
+_OF_TRACES: Final = ("session", "user")  # one span of a trace has it, often the outermost one
 FIGURES: Final = {
     "duration": "duration",
     "first_chunk": "first_chunk_s * 1e9",
@@ -44,7 +45,10 @@ FIGURES: Final = {
 """The figures of a span, in SQL on its row. Durations are nanoseconds."""
 _DURATIONS: Final = ("duration", "first_chunk")
 _FLAGS: Final = {"failed": "failed", "cached": "cache_hit", "running": "state = 'running'"}
-_UNDER: Final = "(trace, span_id) IN (SELECT trace, span_id FROM below WHERE above = ?)"
+_UNDER: Final = (  # SQLite finds no index for the opposite of (trace, span_id) IN ...
+    "EXISTS (SELECT 1 FROM below WHERE above = ?"
+    " AND below.trace = every_span.trace AND below.span_id = every_span.span_id)"
+)
 FIELDS: Final = (*_TEXTS, "under", *FIGURES)
 """The names of the fields of a query."""
 FLAGS: Final = tuple(_FLAGS)
@@ -52,7 +56,7 @@ FLAGS: Final = tuple(_FLAGS)
 
 
 class Condition(NamedTuple):
-    """A condition in SQL on the columns of `every_span` (`search.py`), with its values."""
+    """A condition in SQL on the columns of `every_span` (`search.py`), which holds or not, with its values."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -96,17 +100,22 @@ def _of_field(name: str, sign: str, value: str) -> Condition:
     _expect(sign in _COMPARE, name, f"{name}>{value}")
     number = _number(value)
     if name in _DURATIONS:
-        return Condition(f"{FIGURES[name]} {sign} ?", (nanoseconds(value if number is None else number),))
+        return Condition(_known(f"{FIGURES[name]} {sign} ?"), (nanoseconds(value if number is None else number),))
     if number is None:
         raise LmspanError(f"{value!r} is no number; write for example {name}>0.5 or {name}>10k")
-    return Condition(f"{FIGURES[name]} {sign} ?", (number,))
+    return Condition(_known(f"{FIGURES[name]} {sign} ?"), (number,))
+
+
+def _known(comparison: str) -> str:
+    """Return a comparison that does not hold for an absent figure."""
+    return f"ifnull({comparison}, 0)"
 
 
 def _of_text(name: str, sign: str, value: str) -> Condition:
     _expect(sign in (":", "=", "==", "!="), name, f"{name}:{value}, {name}={value} or {name}!={value}")
-    if sign == ":":
-        return Condition(f"instr(lower({name}), lower(?))", (value,))
-    return Condition(f"{name} NOT IN ('', ?)" if sign == "!=" else f"{name} = ?", (value,))
+    sql = {":": f"instr(lower({name}), lower(?))", "!=": f"{name} NOT IN ('', ?)"}.get(sign, f"{name} = ?")
+    in_traces = f"trace IN (SELECT trace FROM every_span WHERE {sql})"  # noqa: S608 - a constant
+    return Condition(in_traces if name in _OF_TRACES else sql, (value,))
 
 
 def _expect(is_right: bool, name: str, example: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lmspan import traces
 from lmspan.errors import LmspanError
 from lmspan.traces import Filter, Store
+from lmspan.traces.index import Index
 from lmspan.traces.search import COLUMNS
 from lmspan.traces.terms import FIELDS, FLAGS
 from support.stored import line, messages, otlp, text, write
@@ -68,8 +69,10 @@ QUERIES = [
     ("service=shop", "12345678"),
     ("module:rewrite", "2"),
     ("tool:find", "4"),
-    ("session=s-7", "1"),
-    ("user:ann", "1"),
+    ("session=s-7", "12345"),
+    ("user:ann operation:lm", "35"),
+    ("user!=ben not failed", "1235"),
+    ("not user:ann", "6789"),
     ("error:closed", "4"),
     ('state:"not ended"', "67"),
     ("running", ""),
@@ -233,7 +236,7 @@ def test_a_row_has_the_facts_of_its_span(shop):
     assert (tool.tool, tool.failed, tool.error, tool.cost) == ("find", True, "shop.Closed", None)
     (cached,) = stored.spans("cached")
     assert (cached.cached, cached.retries, cached.cost) == (True, 2, 0)
-    (agent,) = stored.spans("session:s")
+    (agent,) = stored.spans("session:s operation:agent")
     assert (agent.session, agent.user, agent.parent, agent.module) == ("s-7", "anna", "", "ReAct")
     running = stored.spans("under:gepa")
     assert [(each.name, each.state, each.parent) for each in running] == [
@@ -311,6 +314,24 @@ def test_each_span_of_20_000_levels_is_under_those_above_it(tmp_path):
     assert len(stored.spans("under:turn")) == 19_999
     assert len(stored.spans("not under:turn")) == 1
     assert len(stored.spans('under:"turn 19998"')) == 1
+
+
+@pytest.mark.parametrize("query", ["under:react", "not under:react", "failed or not under:react"])
+def test_what_is_below_is_looked_up_by_its_key(shop, monkeypatch, query):
+    """Without the key, 20,000 traces took 55 s."""
+    plans, rows = [], Index.rows
+
+    def explained(index, statement, values=()):
+        if "FROM below" in statement:
+            plans.append([each[3] for each in rows(index, f"EXPLAIN QUERY PLAN {statement}", values)])
+        return rows(index, statement, values)
+
+    monkeypatch.setattr(Index, "rows", explained)
+    Store(shop).spans(query)
+    (plan,) = plans
+    lookups = [each for each in plan if " below " in each]
+    assert lookups
+    assert all(each.endswith("below USING PRIMARY KEY (above=? AND trace=? AND span_id=?)") for each in lookups)
 
 
 def test_what_is_written_later_is_found(tmp_path):
