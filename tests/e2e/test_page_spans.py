@@ -155,6 +155,40 @@ def test_letters_that_follow_each_other_are_one_entry_of_the_history(opened, sho
         assert page.evaluate("history.length") == before + 2
 
 
+@pytest.mark.parametrize(("title", "address"), [("time", "sort=duration"), ("cost", "sort=cost")])
+def test_a_title_that_is_clicked_while_a_query_is_typed_loses_no_letter(opened, shop, title, address):
+    with opened(shop) as page:
+        visit(page, "#/spans?since=1970-01-01")
+        page.evaluate(
+            """title => {
+              const box = document.querySelector("input[name=query]");
+              box.value = "failed";
+              box.dispatchEvent(new Event("input"));
+              [...document.querySelectorAll("th .sort")].find((each) => each.textContent === title).click();
+            }""",
+            title,
+        )
+        expect(page).to_have_url(f"/#/spans?since=1970-01-01&{address}&query=failed")
+        expect(page.get_by_label("Query for spans")).to_have_value("failed")
+
+
+def test_an_example_that_is_clicked_while_a_query_is_typed_takes_its_place(opened, shop):
+    with opened(shop) as page:
+        visit(page, "#/spans")
+        page.evaluate(
+            """() => {
+              const box = document.querySelector("input[name=query]");
+              box.value = "failed";
+              box.dispatchEvent(new Event("input"));
+              document.querySelectorAll(".examples a")[3].click();
+            }"""
+        )
+        expect(page).to_have_url("/#/spans?query=cached")
+        expect(page.get_by_label("Query for spans")).to_have_value("cached")
+        page.get_by_label("Query for spans").fill("tea")
+        expect(page).to_have_url("/#/spans?query=tea")
+
+
 def test_the_history_leads_back_while_the_box_has_the_focus(opened, shop):
     with opened(shop) as page:
         visit(page, "#/spans?query=failed")

@@ -47,35 +47,39 @@ export function timeSelect(value, apply) {
 // A form whose inputs are parts of the query of the address, by name. A change is in the address when no other has
 // followed for a moment.
 export function filterForm(path, query, inputs, ...children) {
-  let waiting = 0;  // what was typed is not in the address yet
+  const typed = new Set();  // the names of the inputs whose changes are not in the address yet
+  const last = {};  // the values of the address, as the inputs had them last
+  let waiting = 0;
   let isLeft = false;
-  const stop = () => {
-    clearTimeout(waiting);
-    waiting = 0;
-  };
   const valueOf = (input) => (input.type === "checkbox" ? (input.checked ? "1" : "") : input.value.trim());
   const apply = () => {
-    stop();
-    location.hash = address(path, { ...query(), ...Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, valueOf(input)])) }).slice(1);
-  };
-  const changed = () => {
-    stop();
-    if (!isLeft) waiting = setTimeout(apply, PAUSE_MS);
+    clearTimeout(waiting);
+    const changes = Object.fromEntries([...typed].map((name) => [name, valueOf(inputs[name])]));
+    typed.clear();
+    Object.assign(last, changes);
+    location.hash = address(path, { ...query(), ...changes }).slice(1);
   };
   inputs.since = times();
-  for (const input of Object.values(inputs)) for (const event of ["input", "change"]) input.addEventListener(event, changed);
+  for (const [name, input] of Object.entries(inputs)) for (const event of ["input", "change"]) input.addEventListener(event, () => {
+    clearTimeout(waiting);
+    typed.add(name);
+    if (!isLeft) waiting = setTimeout(apply, PAUSE_MS);
+  });
   const form = el("form", { class: "filters", role: "search", on: { submit: (event) => { event.preventDefault(); apply(); } } }, children);
   form.querySelector("input").after(inputs.since);
   form.leave = () => {  // what was just typed does not lead back from another view; an input changes when it is removed, too
     isLeft = true;
-    stop();
+    clearTimeout(waiting);
   };
   form.fill = () => {
     for (const [name, input] of Object.entries(inputs)) {
       const value = query()[name] || "";
+      if (typed.has(name) && value === last[name]) continue;  // another part of the address has changed while it was typed
+      typed.delete(name);
+      last[name] = value;
       if (input.type === "checkbox") input.checked = value === "1";
       else if (input === inputs.since) fill(input, value);
-      else if (valueOf(input) !== value && !(waiting && document.activeElement === input)) input.value = value;
+      else if (valueOf(input) !== value) input.value = value;
     }
   };
   form.fill();
