@@ -23,7 +23,7 @@ from lmspan.traces.order import COLUMNS, NEWEST_FIRST
     help="The largest of this column first, and the newest of equal ones.",
 )
 @click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
-@click.option("-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
+@reading.limit_option
 @reading.json_option
 @reading.width_option
 def list_(

@@ -35,6 +35,9 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 width_option: Final = click.option(
     "--width", type=click.IntRange(1, _WIDEST), metavar="N", help="Columns to use; default: the terminal's."
 )
+limit_option: Final = click.option(
+    "-n", "--limit", type=click.IntRange(0, 10**9), default=20, show_default=True, help="How many; 0 for all."
+)
 from_option: Final = click.option(
     "--from", "place", metavar="PLACE",
     help="Read from there: a directory, a file, or a Jaeger (http://localhost:16686).",

@@ -25,7 +25,7 @@ from lmspan.traces.search import COLUMNS
     help="The largest of this column first, and the newest of equal ones.",
 )
 @click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
-@click.option("-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
+@reading.limit_option
 @reading.json_option
 @reading.width_option
 def spans(
@@ -56,7 +56,7 @@ def spans(
         for each in listed:
             click.echo(span_json(each))
     elif listed:
-        reading.show(span_list(listed), width=width)
+        reading.show(span_list(listed, sort if sort != NEWEST_FIRST else ""), width=width)
     else:
         click.echo("no span matches" if store.count() else f"no trace is stored in {store.location}", err=True)
     return reading.report(store.troubles)

@@ -30,11 +30,12 @@ _TRACES: Final = (
     Column("cost", right=True, optional=1), Column("result"),
 )  # fmt: skip
 _SPANS: Final = (
-    Column("trace", optional=1), Column("span"), Column("started", optional=4),
+    Column("trace"), Column("span"), Column("started", optional=4),
     Column("service", cut=True, optional=6, least=8), Column("span and operation above it", cut=True),
     Column("time", right=True), Column("1st chunk", right=True, optional=5), Column("tokens", right=True, optional=3),
     Column("cost", right=True, optional=2), Column("result"),
 )  # fmt: skip
+_SORTED: Final = {"start": "started", "first_chunk": "1st chunk", "tokens": "tokens", "cost": "cost"}
 _STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
 _USUAL: Final = ("invoke_workflow", "invoke_agent", "module")
 _CALLS: Final = ("model", "module", "tool", "name")
@@ -93,10 +94,11 @@ def _pieces(*pieces: tuple[str, str]) -> Cell:
     return cell(*shown[:1], *(each for piece in shown[1:] for each in (("  ", ""), piece)))
 
 
-def span_list(spans: Sequence[SpanSummary]) -> RenderableType:
-    """Return spans of several traces as a table."""
+def span_list(spans: Sequence[SpanSummary], sort: str = "") -> RenderableType:
+    """Return spans of several traces as a table, which always has the column that sorts it."""
     days = {span.start.date() for span in spans}
-    return Lines(_SPANS, [_span(span, with_date=len(days) > 1) for span in spans])
+    columns = [each._replace(optional=0) if each.title == _SORTED.get(sort) else each for each in _SPANS]
+    return Lines(columns, [_span(span, with_date=len(days) > 1) for span in spans])
 
 
 def _span(span: SpanSummary, *, with_date: bool) -> Sequence[Cell]:
@@ -118,7 +120,7 @@ def _span(span: SpanSummary, *, with_date: bool) -> Sequence[Cell]:
             (_STATES[span.state], "yellow"),
             ("cached" if span.cached else "", "dim"),
             ("" if not span.retries else "1 retry" if span.retries == 1 else f"{span.retries} retries", "yellow"),
-            (safe_text(span.error) or "failed" if span.failed else "", "red"),
+            (safe_text(span.error.rpartition(".")[2]) or "failed" if span.failed else "", "red"),
         ),
     )
 

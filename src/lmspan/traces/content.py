@@ -26,6 +26,8 @@ _MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
 _TEXT_OF: Final = ("content", "text", "result", "response", "arguments", "uri", "file_id")
 _MOST_FACTS: Final = 16
 _WORDS: Final = 200
+_JSON: Final = ("{", "[", '"')
+_ESCAPES: Final = (("\\\\", "\0"), ("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ('\\"', '"'), ("\0", "\\"))
 _MEDIA: Final = {"blob": "content", "uri": "uri", "file": "file_id"}
 _BLOB: Final = re.compile(r"<(\d+) bytes, (sha256:[0-9a-f]{8})[0-9a-f]*>")
 
@@ -210,8 +212,14 @@ def _searched(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _unescaped(text: str) -> str:
-    """Return JSON in ASCII, which other instrumentations write, with its letters as they are."""
-    return as_text(value_of(text)) if "\\u" in text else text
+    """Return JSON with its letters, lines and tabs as they are, so that words begin where they begin."""
+    if "\\" not in text or not text.startswith(_JSON):
+        return text
+    if "\\u" in text:  # as other instrumentations write it
+        text = as_text(value_of(text))
+    for escape, letter in _ESCAPES:
+        text = text.replace(escape, letter)
+    return text
 
 
 _SEARCHED: Final = sc.CONTENT | {

@@ -38,7 +38,8 @@ CREATE INDEX chunks_by_file ON chunks (file);
 CREATE TABLE spans (trace INTEGER, file INTEGER, {", ".join(Row._fields[1:])},
     PRIMARY KEY (trace, span_id)) WITHOUT ROWID;
 """
-_VERSION: Final = zlib.crc32(_SCHEMA.encode()) >> 1  # an index with other tables is made again
+_CONTENT: Final = "words of 27 November 2026"  # changes with what the tables hold
+_VERSION: Final = zlib.crc32(_SCHEMA.encode() + _CONTENT.encode()) >> 1  # an index of another version is made again
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -66,7 +67,9 @@ def temporary() -> sqlite3.Connection:
 
 
 def _connected(path: Path | str, timeout: float = 0.0) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    database.create_function("casefold", 1, str.casefold, deterministic=True)
+    return database
 
 
 def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:

@@ -11,16 +11,28 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from lmspan.errors import LmspanError
 from lmspan.lifecycle import Operation
+from lmspan.traces.files import storable
+from lmspan.traces.words import NO_WORD, asked, contains, finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lmspan.traces.rows import Row
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_UNITS: Final = {
+    "µs": 1e-6,
+    "us": 1e-6,
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+}
 _SPAN_OF_TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(" + "|".join(_UNITS) + r")")
-_WORD: Final = re.compile(r'[^\s"\0\ud800-\udfff]+')  # SQLite takes no NUL and no half of a surrogate pair
 _INT64: Final = 2**63 - 1
+_LONGEST_S: Final = 9_223_372_036.0  # 292 years in nanoseconds are 64 bits
 _MOST_WORDS: Final = 32
 UNKNOWN_MODEL: Final = "(unknown)"
 """The name of the model in lists and statistics where a call has none."""
@@ -102,13 +114,13 @@ class Filter:
             ("traces.start >= ?", moment(self.since)),
             ("traces.start < ?", moment(self.until)),
             (_has_span("service = ?"), self.service),
-            (_has_span("instr(lower(name), ?)"), self.name.lower() if self.name else None),
+            (_has_span(contains("name", self.name or "")), self.name or None),
             ("traces.whole AND traces.name = ?", self.root),
             (_has_span("module = ?"), self.module),
             (_has_span(f"module = ? AND operation = '{Operation.AGENT}'"), self.agent),
             (_has_span("tool = ?"), self.tool),
             (_has_span("session = ? OR user = ?"), self.session),
-            (_has_span(f"instr(lower({_MODEL}), ?)"), self.model.lower() if self.model else None),
+            (_has_span(contains(_MODEL, self.model or "")), self.model or None),
         ]
 
     def is_of(self, trace_id: str) -> bool:
@@ -126,18 +138,17 @@ class Filter:
 
     def matches(self, rows: Sequence[Row], text: str) -> bool:
         """Return whether spans have the properties, except those of time; `text` is all of their text."""
-        found = text.lower()
         return all((
             not self.failed,
             self.service is None or any(row.service == self.service for row in rows),
-            self.name is None or any(self.name.lower() in row.name.lower() for row in rows),
+            self.name is None or any(self.name.casefold() in row.name.casefold() for row in rows),
             self.root is None or any(self.root == row.name for row in rows if not row.parent_id),
             self.module is None or any(self.module == row.module for row in rows),
             self.agent is None or any(self.agent == row.module and row.operation == Operation.AGENT for row in rows),
             self.tool is None or any(self.tool == row.tool for row in rows),
             self.session is None or any(self.session in (row.session, row.user) for row in rows),
-            self.model is None or any(self.model.lower() in row.model.lower() for row in rows),
-            all(word in found for word in (self.text or "").lower().split()),
+            self.model is None or any(self.model.casefold() in row.model.casefold() for row in rows),
+            all(finder(word)(text) for word in (self.text or "").split()),
         ))  # fmt: skip
 
     def of_spans(self) -> list[Filter]:
@@ -151,7 +162,8 @@ class Filter:
 
         A word with punctuation, for example C-3, is found where its parts follow each other.
         """
-        return [f'"{word}"*' for word in _WORD.findall(self.text or "")[:_MOST_WORDS]]
+        words = (self.text or "").split()[:_MOST_WORDS]
+        return [asked(word) or NO_WORD for word in words]
 
 
 def _listed(values: Sequence[str] | None) -> str | None:
@@ -159,8 +171,10 @@ def _listed(values: Sequence[str] | None) -> str | None:
 
 
 def _limited(value: Any) -> Any:
-    """Return a value that SQLite can compare: its integers have 64 bits."""
-    return max(min(value, _INT64), -_INT64) if type(value) is int else value
+    """Return a value that SQLite can compare: its integers have 64 bits, its texts no half of a surrogate pair."""
+    if type(value) is int:
+        return max(min(value, _INT64), -_INT64)
+    return storable(value) if type(value) is str else value
 
 
 def _has_span(condition: str) -> str:
@@ -175,13 +189,15 @@ def nanoseconds(duration: float | str | None) -> int | None:
 
 
 def _whole(seconds: float) -> int:
-    """Return seconds in nanoseconds, infinity as the largest integer of SQLite."""
-    return int(max(min(seconds * 1e9, _INT64), -_INT64))
+    """Return seconds in nanoseconds, infinity as the largest integer of SQLite. Raises LmspanError for NaN."""
+    if seconds != seconds:  # noqa: PLR0124 - NaN
+        raise LmspanError("NaN is no time")
+    return int(max(min(seconds, _LONGEST_S), -_LONGEST_S) * 1e9)
 
 
 def _seconds(duration: float | str) -> float:
     if not isinstance(duration, str):
-        return float(duration)
+        return float(max(min(duration, _LONGEST_S), -_LONGEST_S))
     match = _SPAN_OF_TIME.fullmatch(duration.strip())
     if match is None:
         raise LmspanError(f"{duration!r} is no duration; write 500ms, 2s, 5min, 2h, 3d or 1w")

@@ -34,6 +34,7 @@ from lmspan.traces.files import (
 from lmspan.traces.rows import NULLABLE, Row, values_of
 from lmspan.traces.spans import State
 from lmspan.traces.summaries import sum_up
+from lmspan.traces.words import LONGEST, searchable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 INDEX_NAME: Final = "index.sqlite"
 _COMMIT_BYTES: Final = 32_000_000  # a commit lets other readers see what is indexed so far
-_LONGEST_TEXT: Final = 200_000  # characters of one text that can be searched
 _HEAD: Final = 4096  # bytes by which a file is recognised
 # sqlite3 takes four times as long to bind None, and twice as long to bind "": an absent number is a number of its own
 _ABSENT: Final = -(2**63)
@@ -234,7 +234,7 @@ class Index:
         ).lastrowid
         self._add_rows(trace, spans, file)
         texts = dict.fromkeys(chain.from_iterable(map(texts_of, spans)))
-        text = storable("\n".join(text[:_LONGEST_TEXT] for text in texts))
+        text = storable("\n".join(searchable(text[:LONGEST]) for text in texts))
         self.rows(f"INSERT INTO words_{file} (rowid, text) VALUES (?, ?)", (number, text))
         for root in spans:
             if root.is_outermost:  # a part in another process does not replace the words of the root

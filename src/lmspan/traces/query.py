@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = re.compile(
     r"""\s*(?: (?P<parenthesis> [()] )
-    | (?P<field> \.?[A-Za-z_][\w.-]* ) \s* (?P<sign> [!<>=]= | [:=<>] ) \s* (?: "(?P<quoted> [^"]* )" | (?P<value> [^\s()":<>=][^\s()"]* ) )
+    | (?P<field> \.?[A-Za-z_][\w.-]* ) \s* (?P<sign> [!<>=]= | [:=<>] ) \s* (?:
+        "(?P<quoted> [^"]* )" | (?P<value> -?[\d.]+\s*(?:ms|µs|us|s|min|[mhdw])(?![^\s()]) | (?!(?:and|or|not)(?![^\s()]))[^\s()":<>=][^\s()"]* ) )
     | "(?P<phrase> [^"]* )"
     | (?P<word> [^\s()"]+ ) )""",  # noqa: E501 - one line an alternative
     re.VERBOSE,
@@ -109,7 +110,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))
-        if len(self._tokens) > _MOST_TERMS:
+        if sum(_is_term(token) for token in self._tokens) > _MOST_TERMS:
             raise LmspanError(f"a query has at most {_MOST_TERMS} terms")
         self._tokens.reverse()
         self._depth = 0
@@ -167,6 +168,10 @@ class _Reader:
             place = f"before {self._word!r}" if self._word else "at its end"
             raise LmspanError(f"a term is expected in the query {place}")
         return _term(self._tokens.pop())
+
+
+def _is_term(token: re.Match[str]) -> bool:
+    return token["parenthesis"] is None and (token["word"] or "").lower() not in ("and", "or", "not")
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:

@@ -95,7 +95,7 @@ def _of_model(span: StoredSpan, absent: Any) -> tuple[Any, ...]:
         facts.get(sc.COST_AMOUNT, absent),
         facts.get(sc.RESPONSE_TIME_TO_FIRST_CHUNK, absent),
         max(min(facts.get(sc.ATTEMPT_COUNT, 1), _LARGEST) - 1, 0),
-        sum(event.facts.get(sc.RETRY_DELAY, 0) for event in span.events),
+        sum(float(event.facts.get(sc.RETRY_DELAY, 0)) for event in span.events),
         int(facts.get(sc.CACHE_HIT, False)),
     )
 

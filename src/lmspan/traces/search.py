@@ -20,6 +20,7 @@ from lmspan.traces.rows import Row, row_of
 from lmspan.traces.spans import State
 from lmspan.traces.summaries import local_time
 from lmspan.traces.terms import FIGURES, Condition
+from lmspan.traces.words import contains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,7 @@ DELETE FROM opened;
 DELETE FROM chosen;
 DELETE FROM below;
 """
+_NAMES: Final = ("name", "module", "tool")
 _CHOOSE: Final = (
     "INSERT OR IGNORE INTO chosen SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
 )
@@ -131,19 +133,19 @@ class Search:
 
     def _add_below(self, above: str) -> None:
         """Find the spans below an operation whose name, module path or tool contains a text."""
-        matches = "(instr(lower(name), lower(?)) OR instr(lower(module), lower(?)))"
+        matches = f"({' OR '.join(contains(each, above) for each in _NAMES)})"
         rows = self._index.rows(
             f"SELECT trace, span_id, parent_id, {matches} FROM every_span"
             f" WHERE trace IN (SELECT trace FROM every_span WHERE {matches}) ORDER BY trace",
-            (above,) * 4,
+            (above,) * 2 * len(_NAMES),
         )
         for trace, group in groupby(rows, key=itemgetter(0)):
             found = below({span_id: (parent, bool(is_above)) for _, span_id, parent, is_above in group})
             values = (above, trace, json.dumps(sorted(found)))
             self._index.rows("INSERT INTO below SELECT ?, ?, value FROM json_each(?)", values)
 
-    def spans(self, *, limit: int | None, sort: str, ascending: bool) -> Iterator[SpanSummary]:
-        """Yield the rows of a list.
+    def spans(self, *, limit: int, sort: str, ascending: bool) -> Iterator[SpanSummary]:
+        """Yield the rows of a list; all of them for a limit of -1.
 
         Raises:
             LmspanError: `sort` is none of the columns.
@@ -156,7 +158,7 @@ class Search:
             f"SELECT {', '.join(_SHOWN)}, ifnull({_PARENT}, '') FROM (SELECT * FROM every_span WHERE {where}"
             f" ORDER BY {order} LIMIT ?) AS this ORDER BY {order}"
         )
-        for row in self._index.rows(statement, (*values, -1 if limit is None else limit)):
+        for row in self._index.rows(statement, (*values, limit)):
             yield _summary(row)
 
     def traces(self) -> list[str]:
@@ -184,14 +186,14 @@ class Search:
         rows = self._index.rows(statement, (*values, *possible.values)).fetchall()
         for batch in _batches(rows):
             known_of = {row[:2]: row[2:] for row in batch}
-            spans = chain(self._opened, self._read(sorted({row[2] for row in batch})))
+            spans = chain(self._opened, filter(_has_ended, self._read(sorted({row[2] for row in batch}))))
             chosen = json.dumps(sorted(self._holding(known_of, spans)))
             self._index.rows(_CHOOSE, (chosen,))
         return Condition("(trace, span_id) IN (SELECT trace, span_id FROM chosen)")
 
-    def _holding(self, known: Mapping[Any, Sequence[Any]], spans: Iterable[StoredSpan]) -> Iterator[tuple[int, str]]:
+    def _holding(self, known: dict[Any, Sequence[Any]], spans: Iterable[StoredSpan]) -> Iterator[tuple[int, str]]:
         for span in spans:
-            row = known.get((storable(span.trace_id), span.span_id))
+            row = known.pop((storable(span.trace_id), span.span_id), None)  # the first of several copies counts
             if row is not None and self._holds(span, row[1:]):
                 yield row[0], span.span_id
 
@@ -216,6 +218,10 @@ def below(spans: Mapping[str, tuple[str, bool]]) -> list[str]:
             is_below = place in spans and spans[place][1]
         decided.update(dict.fromkeys(way, is_below))
     return [span_id for span_id, is_below in decided.items() if is_below]
+
+
+def _has_ended(span: StoredSpan) -> bool:
+    return span.state is State.ENDED
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from heapq import merge
 from itertools import chain, islice
+from operator import index as index_of
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -123,7 +124,7 @@ class Store:
                 if self._selects(index, wanted, spans, trace_id):
                     opened.append(summary)
         merged = merge(rows, sorted(opened, key=order.key), key=order.key)
-        return Table(Summary, islice(merged, limit))
+        return Table(Summary, merged if limit is None else islice(merged, _limit(limit)))
 
     def spans(
         self,
@@ -149,7 +150,7 @@ class Store:
                 index,
                 lambda: Table(
                     SpanSummary,
-                    self._search(index, asked, wanted).spans(limit=limit, sort=sort, ascending=ascending),
+                    self._search(index, asked, wanted).spans(limit=_limit(limit), sort=sort, ascending=ascending),
                 ),
             )
 
@@ -188,7 +189,7 @@ class Store:
         # sorting ids takes half of the time of sorting whole rows
         ids = f"SELECT id FROM traces WHERE {where} ORDER BY {order.sql} LIMIT ?"
         statement = f"SELECT {COLUMNS} FROM traces WHERE id IN ({ids}) ORDER BY {order.sql}"
-        return index.rows(statement, [*values, -1 if limit is None else limit])
+        return index.rows(statement, [*values, _limit(limit)])
 
     def _selects(self, index: Index, wanted: Filter, spans: Sequence[StoredSpan], trace_id: str) -> bool:
         """Return whether a filter selects a trace that runs; an ended span or an open one can have each property."""
@@ -345,6 +346,11 @@ def _location(path: Path | str | None) -> Location:
 def is_place(reference: str) -> bool:
     """Return whether a reference to a trace is its place in the list: a number, or "last"."""
     return any(each.fullmatch(reference.strip().lower()) for each in (_BACK, _NUMBER))
+
+
+def _limit(limit: int | None) -> int:
+    """Return a limit for SQLite, which has none for -1 and takes 64 bits. Raises TypeError for what is no integer."""
+    return -1 if limit is None else min(index_of(limit), 2**62)
 
 
 def _conditions(index: Index, wanted: Filter) -> tuple[list[str], list[Any]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lmspan.errors import LmspanError
+from lmspan.lifecycle import Operation
 from lmspan.traces.content import as_text, texts_of
 from lmspan.traces.filters import nanoseconds
+from lmspan.traces.spans import State
+from lmspan.traces.words import LONGEST, asked, contains, finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +28,12 @@ _COMPARE: Final = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_SIGNS: Final = frozenset("<>=")
-_NUMBER: Final = re.compile(r"(-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([kM]?)")
+_ABSENT_SIGNS: Final = frozenset("<>=~≥≤≠“”„")
+_NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)([kM]?)")
 _FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
-_PIECE: Final = re.compile(r"[^\W_]+")
+_LOGIC: Final = {"&": "nothing, or and", "&&": "nothing, or and", "|": "or", "||": "or", "!": "not"}
+_LONGEST_NAME: Final = 200  # of a row
+_LONGEST_SHOWN: Final = 60  # of a query in a message
 _TEXTS: Final = ("name", "service", "operation", "model", "module", "tool", "session", "user", "error", "state")
 _OF_TRACES: Final = ("session", "user")  # one span of a trace has it, often the outermost one
 FIGURES: Final = {
@@ -40,7 +44,7 @@ FIGURES: Final = {
     "output_tokens": "output_tokens",
     "cost": "cost",
     "score": "score",
-    "retries": "retries",
+    "retries": "iif(operation IN ('lm', 'embedding'), retries, NULL)",
 }
 """The figures of a span, in SQL on its row. Durations are nanoseconds."""
 _DURATIONS: Final = ("duration", "first_chunk")
@@ -51,6 +55,8 @@ _UNDER: Final = (  # SQLite finds no index for the opposite of (trace, span_id) 
 )
 FIELDS: Final = (*_TEXTS, "under", *FIGURES)
 """The names of the fields of a query."""
+_VALUES: Final = {"operation": tuple(map(str, Operation)), "state": tuple(map(str, State))}
+_OF_ATTRIBUTES: Final = {"service.name": "service"}  # of the resource
 FLAGS: Final = tuple(_FLAGS)
 """The words of a query that stand for a property."""
 
@@ -84,7 +90,7 @@ def of_field(name: str, sign: str, value: str) -> Term:
         LmspanError: there is no such field, or it is not compared so.
     """
     if name == "under":
-        _expect(sign == ":", name, f"under:{value}")
+        _expect(sign == ":" and value != "", name, f"under:{value or 'answer'}")
         return Term(Condition(_UNDER, (value,)), above=value)
     return Term(_of_field(name, sign, value))
 
@@ -92,18 +98,21 @@ def of_field(name: str, sign: str, value: str) -> Term:
 def _of_field(name: str, sign: str, value: str) -> Condition:
     if name in _TEXTS:
         return _of_text(name, sign, value)
+    if name in _FLAGS:
+        raise LmspanError(f"write {name} by itself in a query, or not {name}")
     if name not in FIELDS:
         raise LmspanError(
-            f"{name!r} is no field of a query; the fields are {', '.join(FIELDS)}. An attribute has a dot in its name "
-            f'or before it; a text with punctuation is written in quotation marks: "{name}{sign}{value}"'
+            f"{_short(name)} is no field of a query; the fields are {', '.join(FIELDS)}. An attribute has a dot in its "
+            'name or before it; a text with punctuation is written in quotation marks: "https://example.com"'
         )
-    _expect(sign in _COMPARE, name, f"{name}>{value}")
-    number = _number(value)
+    _expect(sign in _COMPARE, name, f"{name}>{_short(value, quoted=False)}")
     if name in _DURATIONS:
+        number = float(value) if _number(value) is not None and value[-1:] not in _FACTORS else None
         return Condition(_known(f"{FIGURES[name]} {sign} ?"), (nanoseconds(value if number is None else number),))
+    number = _number(value)
     if number is None:
-        raise LmspanError(f"{value!r} is no number; write for example {name}>0.5 or {name}>10k")
-    return Condition(_known(f"{FIGURES[name]} {sign} ?"), (number,))
+        raise LmspanError(f"{_short(value)} is no number; write for example {name}>0.5 or {name}>10k")
+    return Condition(_known(f"{FIGURES[name]} {sign} ?"), (float(number),))
 
 
 def _known(comparison: str) -> str:
@@ -112,10 +121,22 @@ def _known(comparison: str) -> str:
 
 
 def _of_text(name: str, sign: str, value: str) -> Condition:
-    _expect(sign in (":", "=", "==", "!="), name, f"{name}:{value}, {name}={value} or {name}!={value}")
-    sql = {":": f"instr(lower({name}), lower(?))", "!=": f"{name} NOT IN ('', ?)"}.get(sign, f"{name} = ?")
+    shown = _short(value, quoted=False)
+    _expect(sign in (":", "=", "==", "!="), name, f"{name}:{shown}, {name}={shown} or {name}!={shown}")
+    if sign == ":":
+        _expect(value != "", name, f'{name}:text, or {name}="" where there is none')
+    _check_value(name, sign, value)
+    sql = {":": contains(name, value), "!=": f"{name} NOT IN ('', ?)"}.get(sign, f"{name} = ?")
     in_traces = f"trace IN (SELECT trace FROM every_span WHERE {sql})"  # noqa: S608 - a constant
-    return Condition(in_traces if name in _OF_TRACES else sql, (value,))
+    return Condition(in_traces if name in _OF_TRACES else sql, (value[:_LONGEST_NAME],))
+
+
+def _check_value(name: str, sign: str, value: str) -> None:
+    """Raise LmspanError for a value that the field never has."""
+    values = _VALUES.get(name, ())
+    possible = [each for each in values if (value.lower() in each if sign == ":" else value == each)]
+    if values and value and not possible:
+        raise LmspanError(f"{_short(value)} is no {name}; it is one of {', '.join(values)}")
 
 
 def _expect(is_right: bool, name: str, example: str) -> None:
@@ -123,27 +144,42 @@ def _expect(is_right: bool, name: str, example: str) -> None:
         raise LmspanError(f"the field {name!r} of a query is compared as in {example}")
 
 
+def _short(text: str, *, quoted: bool = True) -> str:
+    shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return repr(shown) if quoted else shown
+
+
 def _number(text: str) -> float | None:
     match = _NUMBER.fullmatch(text)
-    return None if match is None else float(match[1]) * _FACTORS[match[2]]
+    if match is None:
+        return None
+    digits = match[1]
+    return (int(digits) if digits.lstrip("+-").isdecimal() else float(digits)) * _FACTORS[match[2]]
 
 
 def of_attribute(name: str, sign: str, text: str) -> Term:
-    """Return the term that compares an attribute."""
-    number, part = _number(text), text.lower()
+    """Return the term that compares an attribute of a span or of one of its events."""
+    if name in _OF_ATTRIBUTES:
+        return of_field(_OF_ATTRIBUTES[name], sign, text)
+    number = _number(text)
 
     def holds(span: StoredSpan) -> bool:
-        value = span.facts.get(name, span.attributes.get(name))
-        if value is None:
-            return False
-        if sign == ":":
-            return part in as_text(value).lower()
-        if number is not None and type(value) in (int, float):
-            return bool(_COMPARE[sign](value, number))
-        is_ordered = sign in ("=", "==", "!=") or (number is None and type(value) is str)
-        return is_ordered and bool(_COMPARE[sign](as_text(value), text))
+        values = [span.facts.get(name, span.attributes.get(name)), *(each.attributes.get(name) for each in span.events)]
+        return any(_holds(value, sign, text, number) for value in values if value is not None)
 
     return Term(holds=holds)
+
+
+def _holds(value: Any, sign: str, text: str, number: float | None) -> bool:
+    """Return whether the value of an attribute compares so with a text, which can be a number."""
+    if sign == ":":
+        return text.casefold() in as_text(value).casefold()
+    if number is not None and type(value) in (int, float):
+        return bool(_COMPARE[sign](value, number))
+    if type(value) is bool:
+        text = text.lower()
+    is_ordered = sign in ("=", "==", "!=") or (number is None and type(value) is str)
+    return is_ordered and bool(_COMPARE[sign](as_text(value), text))
 
 
 def of_word(word: str) -> Term:
@@ -154,8 +190,14 @@ def of_word(word: str) -> Term:
     """
     if word.lower() in _FLAGS:
         return Term(Condition(_FLAGS[word.lower()]))
-    if word.endswith(":") or not _SIGNS.isdisjoint(word):
-        raise LmspanError(f"{word!r} is no comparison; write for example cost>0.1, and a text in quotation marks")
+    if word in _LOGIC:
+        raise LmspanError(f"write {_LOGIC[word]} in a query in place of {word}")
+    if word[0] in "!-":
+        raise LmspanError(f"{_short(word)}: write not in a query, or a text in quotation marks")
+    if ":" in word or not _ABSENT_SIGNS.isdisjoint(word):
+        raise LmspanError(f"{_short(word)} is no comparison; write for example cost>0.1, and a text in quotation marks")
+    if not _FLAGS.keys().isdisjoint(re.split(r"\W+", word.lower())):
+        raise LmspanError(f"{_short(word)}: write blanks between terms, and a text in quotation marks")
     return of_words(word)
 
 
@@ -165,16 +207,8 @@ def of_words(text: str) -> Term:
     Raises:
         LmspanError: there is no word in it.
     """
-    pieces = _PIECE.findall(_plain(text))
-    if not pieces:
-        raise LmspanError(f"{text!r} has no letter or digit that can be searched")
-    pattern = re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, pieces)))
-    return Term(holds=lambda span: any(pattern.search(_plain(each)) for each in texts_of(span)), word=f'"{text}"*')
-
-
-def _plain(text: str) -> str:
-    """Return a text in lower case without accents."""
-    if text.isascii():
-        return text.lower()
-    parts = unicodedata.normalize("NFD", text)
-    return "".join(each for each in parts if not unicodedata.combining(each)).lower()
+    word = asked(text)
+    if word is None:
+        raise LmspanError(f"{_short(text)} has no letter or digit that can be searched")
+    is_in = finder(text)
+    return Term(holds=lambda span: any(is_in(each[:LONGEST]) for each in texts_of(span)), word=word)
