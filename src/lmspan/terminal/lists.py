@@ -31,7 +31,7 @@ _TRACES: Final = (
 )  # fmt: skip
 _SPANS: Final = (
     Column("trace", optional=1), Column("span"), Column("started", optional=4),
-    Column("service", cut=True, optional=6, least=8), Column("span and operation above it", cut=True),
+    Column("service", cut=True, optional=6, least=8), Column("span and operation above it", cut=True, least=20),
     Column("time", right=True), Column("1st chunk", right=True, optional=5), Column("tokens", right=True, optional=3),
     Column("cost", right=True, optional=2), Column("result"),
 )  # fmt: skip
