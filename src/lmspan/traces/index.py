@@ -309,7 +309,12 @@ class Index:
         traces: set[int] = set()
         for (file,) in self.rows("SELECT id FROM files").fetchall():
             source = f"words_{file} JOIN chunks ON chunks.id = words_{file}.rowid"
-            rows = self.rows(f"SELECT DISTINCT trace FROM {source} WHERE words_{file} MATCH ?", (word,))
+            try:
+                rows = self.rows(f"SELECT DISTINCT trace FROM {source} WHERE words_{file} MATCH ?", (word,))
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
+                continue  # another reader has just removed the file from the index
             traces.update(trace for (trace,) in rows)
         return traces
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,20 +15,26 @@ LONGEST: Final = 200_000
 NO_WORD: Final = '"?"'
 """A query that selects no text."""
 _WORD: Final = re.compile(r"[^\W_]+")
-_BETWEEN: Final = re.compile(r"[\W_]+")
+_FOREIGN: Final = re.compile(r"[^\0-\x7f]{1,64}")
+_SIGNS: Final = re.compile(r"[\W_]+")
 
 
 def plain(text: str) -> str:
-    """Return a text in lower case without accents."""
-    if text.isascii():
-        return text.lower()
+    """Return a text in lower case, without accents, and with blanks for signs that are not of ASCII."""
+    return (text if text.isascii() else _FOREIGN.sub(lambda found: _plain(found[0]), text)).lower()
+
+
+@lru_cache(4096)  # of most texts these are a few quotation marks, dashes and letters
+def _plain(text: str) -> str:
     parts = unicodedata.normalize("NFD", text)
-    return "".join(each for each in parts if not unicodedata.combining(each)).lower()
+    if any(map(unicodedata.combining, parts)):
+        parts = "".join(each for each in parts if not unicodedata.combining(each))
+    return _SIGNS.sub(" ", parts)
 
 
 def searchable(text: str) -> str:
     """Return what is indexed of a text. SQLite finds the words of ASCII by itself, and of other scripts other words."""
-    return text if text.isascii() else _BETWEEN.sub(" ", plain(text))
+    return text if text.isascii() else plain(text)
 
 
 def asked(text: str) -> str | None:

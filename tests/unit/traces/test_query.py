@@ -332,6 +332,8 @@ WORDS = [
     ('say "hello"', "hello"), ("C:\\new", '"c new"'), ("ёлка", "елка"), ("καλημέρα", "καλημερα"), ("Việt", "viet"),
     ("Viet", "Việt"), ("كِتَاب", "كتاب"), ("한국어", "한국"), ("がっこう", "がっこ"), ("\ue0b0main", "main"),
     ("ÄRGER", "ärger"), ("Straße", "straß"), ("İstanbul", "istanbul"), ("today 今天天气", "今天"), ("x_y-z", '"y z"'),
+    ("“x_y”—z", '"y z"'),
+    ("हिन्दी भाषा", "भाषा"), ("1½ cups²", "cups"),
     ("tea " * 49_000 + "finale", "finale"),
 ]  # fmt: skip
 
@@ -433,6 +435,23 @@ def test_what_is_below_is_looked_up_by_its_key(shop, monkeypatch, query):
     lookups = [each for each in plan if " below " in each]
     assert lookups
     assert all(each.endswith("below USING PRIMARY KEY (above=? AND trace=? AND span_id=?)") for each in lookups)
+
+
+def test_a_file_that_another_reader_has_just_removed_from_the_index_holds_no_word(tmp_path, monkeypatch):
+    for number in (1, 2):
+        write(
+            tmp_path / f"traces-{number}.jsonl", otlp("1", "", "chat m", trace=f"a{number}", attributes=content("tea"))
+        )
+    stored, rows = Store(tmp_path), Index.rows
+    assert len(stored.list(Filter(text="tea"))) == 2
+
+    def overtaken(index, statement, values=()):
+        if "MATCH" in statement:
+            rows(index, "DROP TABLE IF EXISTS words_1")
+        return rows(index, statement, values)
+
+    monkeypatch.setattr(Index, "rows", overtaken)
+    assert [each.trace_id[:2] for each in stored.list(Filter(text="tea"))] == ["a2"]
 
 
 def test_what_is_written_later_is_found(tmp_path):
