@@ -320,7 +320,7 @@ def test_titles_sort_all_spans_and_the_address_has_it(opened, shop):
         expect(sorted_by(page)).to_have_text(["retries"])
         expect(names(page)).to_have_text(["chat m-2", "chat m-3", "chat m-1"])
         box(page).fill("cost>0 or failed or score>0")
-        expect(names(page)).to_have_text(["chat m-2", "tool find", "evaluate exact", "chat m-1"])
+        expect(names(page)).to_have_text(["chat m-2", "chat m-1", "tool find", "evaluate exact"])
         visit(page, "#/spans?sort=score")
         expect(names(page).first).to_have_text("evaluate exact")
         expect(sorted_by(page)).to_have_text(["score"])
