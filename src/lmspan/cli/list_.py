@@ -8,21 +8,14 @@ import click
 
 from lmspan.cli import reading
 from lmspan.terminal.lists import summary_json, trace_list
-from lmspan.traces.order import COLUMNS, NEWEST_FIRST
+from lmspan.traces.order import COLUMNS
 
 
 @click.command("list")
 @click.argument("path", required=False, metavar="[FILE|DIRECTORY]")
 @reading.from_option
 @reading.filter_options
-@click.option(
-    "--sort",
-    type=click.Choice(COLUMNS),
-    default=NEWEST_FIRST,
-    show_default=True,
-    help="The largest of this column first, and the newest of equal ones.",
-)
-@click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
+@reading.sorted_by(COLUMNS)
 @reading.limit_option
 @reading.json_option
 @reading.width_option

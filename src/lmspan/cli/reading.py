@@ -16,6 +16,7 @@ from lmspan.errors import TraceFileError
 from lmspan.terminal.text import PLAIN, safe_text
 from lmspan.traces.direct import read_file
 from lmspan.traces.filters import Filter
+from lmspan.traces.order import NEWEST_FIRST
 from lmspan.traces.store import Store, is_place
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ width_option: Final = click.option(
     "--width", type=click.IntRange(1, _WIDEST), metavar="N", help="Columns to use; default: the terminal's."
 )
 limit_option: Final = click.option(
-    "-n", "--limit", type=click.IntRange(0, 10**9), default=20, show_default=True, help="How many; 0 for all."
+    "-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all."
 )
 from_option: Final = click.option(
     "--from", "place", metavar="PLACE",
@@ -73,6 +74,20 @@ def filtered_by(*names: str) -> Callable[[F], F]:
 
 
 filter_options: Final = filtered_by(*_FILTERS)
+
+
+def sorted_by(columns: Sequence[str]) -> Callable[[F], F]:
+    """Return a decorator that adds the options `--sort` and `--ascending` to a command."""
+
+    def add(function: F) -> F:
+        ascending = click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
+        sort = click.option(
+            "--sort", type=click.Choice(columns), default=NEWEST_FIRST, show_default=True,
+            help="The largest of this column first, and the newest of equal ones.",
+        )  # fmt: skip
+        return sort(ascending(function))
+
+    return add
 
 
 def wanted(options: dict[str, Any], **further: Any) -> Filter:

@@ -8,7 +8,6 @@ import click
 
 from lmspan.cli import reading
 from lmspan.terminal.lists import span_json, span_list
-from lmspan.traces.order import NEWEST_FIRST
 from lmspan.traces.search import COLUMNS
 
 
@@ -17,14 +16,7 @@ from lmspan.traces.search import COLUMNS
 @reading.from_option
 @click.option("--trace", metavar="TRACE", help="Only of this trace: an id, a number of `lmspan list`, or 'last'.")
 @reading.filtered_by("since", "until", "service", "session")
-@click.option(
-    "--sort",
-    type=click.Choice(COLUMNS),
-    default=NEWEST_FIRST,
-    show_default=True,
-    help="The largest of this column first, and the newest of equal ones.",
-)
-@click.option("--ascending", is_flag=True, help="The smallest first, or the oldest.")
+@reading.sorted_by(COLUMNS)
 @reading.limit_option
 @reading.json_option
 @reading.width_option
@@ -56,7 +48,7 @@ def spans(
         for each in listed:
             click.echo(span_json(each))
     elif listed:
-        reading.show(span_list(listed, sort if sort != NEWEST_FIRST else ""), width=width)
+        reading.show(span_list(listed, sort), width=width)
     else:
         click.echo("no span matches" if store.count() else f"no trace is stored in {store.location}", err=True)
     return reading.report(store.troubles)

@@ -35,7 +35,7 @@ _SPANS: Final = (
     Column("time", right=True), Column("1st chunk", right=True, optional=5), Column("tokens", right=True, optional=3),
     Column("cost", right=True, optional=2), Column("result"),
 )  # fmt: skip
-_SORTED: Final = {"start": "started", "first_chunk": "1st chunk", "tokens": "tokens", "cost": "cost"}
+_SORTED: Final = {"first_chunk": "1st chunk", "tokens": "tokens", "cost": "cost"}
 _STATES: Final = {State.RUNNING: "running", State.NOT_ENDED: "not ended", State.ENDED: ""}
 _USUAL: Final = ("invoke_workflow", "invoke_agent", "module")
 _CALLS: Final = ("model", "module", "tool", "name")

@@ -106,10 +106,7 @@ class Filter:
         return [
             ("(traces.failed > 0 OR root_failed)", True if self.failed else None),
             ("traces.trace_id = ?", self.trace),
-            (
-                "traces.trace_id IN (SELECT value FROM json_each(?))",
-                None if self.ids is None else json.dumps(self.ids),
-            ),
+            ("traces.trace_id IN (SELECT value FROM json_each(?))", _listed(self.ids)),
             ("traces.end - traces.start >= ?", nanoseconds(self.slow)),
             ("traces.start >= ?", moment(self.since)),
             ("traces.start < ?", moment(self.until)),

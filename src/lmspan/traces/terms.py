@@ -28,7 +28,7 @@ _COMPARE: Final = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_ABSENT_SIGNS: Final = frozenset("<>=~≥≤≠“”„")
+_OTHER_SIGNS: Final = frozenset("<>=~≥≤≠“”„")
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)([kM]?)")
 _FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 _LOGIC: Final = {"&": "nothing, or and", "&&": "nothing, or and", "|": "or", "||": "or", "!": "not"}
@@ -194,7 +194,7 @@ def of_word(word: str) -> Term:
         raise LmspanError(f"write {_LOGIC[word]} in a query in place of {word}")
     if word[0] in "!-":
         raise LmspanError(f"{_short(word)}: write not in a query, or a text in quotation marks")
-    if ":" in word or not _ABSENT_SIGNS.isdisjoint(word):
+    if ":" in word or not _OTHER_SIGNS.isdisjoint(word):
         raise LmspanError(f"{_short(word)} is no comparison; write for example cost>0.1, and a text in quotation marks")
     if not _FLAGS.keys().isdisjoint(re.split(r"\W+", word.lower())):
         raise LmspanError(f"{_short(word)}: write blanks between terms, and a text in quotation marks")
